@@ -1,0 +1,98 @@
+"""The pictures of a training: curves, accuracy of each class, confusion matrix."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from edgecnn.run import Run, staged
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from edgecnn.records import Training
+
+CURVES, CLASS_ACCURACY, CONFUSION = "curves.png", "class_accuracy.png", "confusion.png"
+INK, MUTED, GRID = "#1f2933", "#7b8794", "#e4e7eb"
+FIRST, SECOND = "#2f6f9f", "#d9822b"
+DPI = 144
+
+
+def draw_training(run: Run, training: Training) -> tuple[str, ...]:
+    """Write the three pictures into the run and return their names."""
+    _draw_curves(run, training)
+    _draw_class_accuracy(run, training)
+    _draw_confusion(run, training)
+    return CURVES, CLASS_ACCURACY, CONFUSION
+
+
+@contextmanager
+def _figure(run: Run, name: str, size: tuple[float, float], columns: int = 1) -> Iterator[Any]:
+    """Yield one or more axes, and save the figure under `name` afterwards."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    style = {
+        "font.size": 9, "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": MUTED, "xtick.color": INK,
+        "ytick.color": INK, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": False,
+        "grid.color": GRID, "axes.axisbelow": True, "axes.titlesize": 10, "axes.titlelocation": "left",
+    }  # fmt: skip
+    with rc_context(style):
+        figure = Figure(figsize=size, dpi=DPI, layout="constrained")
+        yield figure.subplots(1, columns)
+        with staged(run.path(name)) as draft:
+            figure.savefig(draft, format="png", metadata={"Software": None})
+
+
+def _draw_curves(run: Run, training: Training) -> None:
+    epochs = range(1, len(training.history) + 1)
+    with _figure(run, CURVES, (7.6, 2.9), columns=2) as (left, right):
+        for axes, name, title in ((left, "accuracy", "Accuracy"), (right, "loss", "Cross-entropy")):
+            for prefix, label, colour in (("", "training", FIRST), ("val_", "test", SECOND)):
+                values = [getattr(epoch, prefix + name) for epoch in training.history]
+                axes.plot(epochs, values, color=colour, marker="o", markersize=3, label=label)
+            axes.set_title(title)
+            axes.set_xlabel("epoch")
+            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.grid(axis="y")
+        left.yaxis.set_major_formatter("{x:.0%}")
+        left.legend(frameon=False)
+
+
+def _draw_class_accuracy(run: Run, training: Training) -> None:
+    by_class = [
+        (label, row[i] / sum(row)) for i, (label, row) in enumerate(zip(training.data.labels, training.confusion)) if sum(row)
+    ]
+    by_class.reverse()  # the first class on top
+    with _figure(run, CLASS_ACCURACY, (4.4, 0.9 + 0.26 * len(by_class))) as axes:
+        shares = [share for _, share in by_class]
+        bars = axes.barh([label for label, _ in by_class], shares, color=FIRST, height=0.72)
+        axes.bar_label(bars, labels=[f"{share:.1%}" for share in shares], padding=3)
+        axes.axvline(training.accuracy.share, color=SECOND, linewidth=1.2)
+        axes.set_title(f"Test accuracy by class (all: {training.accuracy.share:.1%})")
+        axes.set_xlim(0, 1.12)
+        axes.xaxis.set_visible(False)
+        axes.spines[["bottom", "left"]].set_visible(False)
+        axes.tick_params(left=False)
+
+
+def _draw_confusion(run: Run, training: Training) -> None:
+    import numpy as np
+
+    counts = np.asarray(training.confusion, float)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    labels = training.data.labels
+    side = 1.8 + 0.34 * len(labels)
+    with _figure(run, CONFUSION, (side, side)) as axes:
+        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        for i in range(len(labels)):
+            for j in range(len(labels)):
+                colour = "white" if shares[i, j] > 0.5 else INK if counts[i, j] else GRID
+                axes.text(j, i, f"{int(counts[i, j])}", ha="center", va="center", fontsize=7, color=colour)
+        axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right", rotation_mode="anchor")
+        axes.set_yticks(range(len(labels)), labels)
+        axes.set_xlabel("answer")
+        axes.set_ylabel("label")
+        axes.set_title("Test images by label and answer")
+        axes.spines[:].set_visible(False)
+        axes.tick_params(left=False, bottom=False)

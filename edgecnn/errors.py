@@ -1,0 +1,101 @@
+"""What can go wrong, and the exit code each kind ends with.
+
+    EdgecnnError
+    ├── GateFailed      1   a parity gate failed
+    ├── UsageError      2   an unknown format, runtime, architecture ... or options that exclude each other
+    ├── MachineError    3   this machine cannot: package missing, lock held, disk full, not writable
+    │   └── DataUnavailable     the data set cannot be had here (no copy, no network)
+    └── InputError      4   bad input: no such file, broken image, data set, model or run
+        ├── NoSuchData          no data set at the path given
+        └── NewerSchema         a file of a run was written by a newer edgecnn
+
+130 is left for an interrupted command. Every message is one sentence a person can act on.
+"""
+
+from __future__ import annotations
+
+import difflib
+import errno
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+EXIT_INTERRUPTED = 130
+
+# Import name -> the extra of this package that installs it.
+EXTRA_OF_PACKAGE = {
+    name: "export"
+    for name in (
+        "tensorflow", "keras", "tf2onnx", "onnx", "onnxslim", "ai_edge_litert", "scipy", "matplotlib", "jinja2",
+    )
+}  # fmt: skip
+
+
+class EdgecnnError(Exception):
+    """Root of every error whose message is meant for the user."""
+
+    exit_code = 1
+
+
+class GateFailed(EdgecnnError):
+    """A result is not good enough to ship."""
+
+
+class UsageError(EdgecnnError):
+    """The command line asks for something that does not exist."""
+
+    exit_code = 2
+
+
+class MachineError(EdgecnnError):
+    """The request is fine, this machine cannot do it now."""
+
+    exit_code = 3
+
+
+class DataUnavailable(MachineError):
+    """A data set cannot be had on this machine."""
+
+
+class InputError(EdgecnnError):
+    """A file, image, data set, model or run that cannot be used."""
+
+    exit_code = 4
+
+
+class NoSuchData(InputError):
+    """There is no data set at the path given."""
+
+
+class NewerSchema(InputError):
+    """A file of a run that only a newer edgecnn can read."""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
+    """A :class:`UsageError` for a name that no plug-in has, with the nearest names first."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names)}."
+    return UsageError(f"No {kind} is called '{name}'; {hint}")
+
+
+def missing_package(error: ModuleNotFoundError) -> MachineError | None:
+    """The sentence for a package of an extra that is not installed; None if the module is not one of those."""
+    package = (error.name or "").split(".")[0]
+    if package not in EXTRA_OF_PACKAGE:
+        return None
+    extra = EXTRA_OF_PACKAGE[package]
+    return MachineError(f"This needs the package {package}: pip install 'edgecnn[{extra}]'.")
+
+
+def from_os_error(error: OSError) -> EdgecnnError | None:
+    """The sentence for a disk that is full or a place that is not writable; None for any other OSError."""
+    place = error.filename or "the output directory"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return MachineError(f"The disk is full at {place}; free some space and run the same command again.")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return MachineError(f"{place} is not writable or not readable; choose another directory or mend its rights.")
+    if error.errno in (errno.EEXIST, errno.ENOTDIR, errno.EISDIR):
+        return MachineError(f"{place} cannot be used: a file stands where a directory is needed, or the reverse.")
+    return None

@@ -1,0 +1,156 @@
+"""Which images a stage works on: the data set asked for, a run's samples, or drawn ones in their stead."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgecnn.console import say
+from edgecnn.contract import resize
+from edgecnn.errors import DataUnavailable, InputError, NoSuchData
+from edgecnn.plugins import Dataset, discover
+from edgecnn.run import SAMPLES
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from edgecnn.plugins import LabelledImages, Pixels
+    from edgecnn.records import Contract, DataSource
+    from edgecnn.run import Run
+
+AUTO = "auto"
+PREFERRED, BUILT_IN = "cifar10", "synthetic"
+DRAWN_SEED = 20_260_101  # drawn images that stand in are the same everywhere
+DRAWN_COUNT = 1_000
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A few images of a run: for calibration (training split) and for timing and pictures (test split)."""
+
+    calibration: Pixels
+    images: Pixels
+    drawn: bool  # whether synthetic images stand in for the data set's own
+
+    def words(self) -> str:
+        """Which images these are, for a reader."""
+        return "drawn images of the synthetic set" if self.drawn else "test images kept with the run"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The images parity is judged on; `labels` is None where none are known for this model's classes."""
+
+    images: Pixels
+    labels: npt.NDArray[np.int64] | None
+    words: str
+
+
+def load_data(spec: str) -> LabelledImages:
+    """The data set `auto`, a name, or a path stands for.
+
+    `auto` is CIFAR-10 where it can be had, otherwise the built-in synthetic set with a notice that says so.
+    """
+    datasets = discover(Dataset)
+    if spec == AUTO:
+        try:
+            return datasets[PREFERRED].load(None)
+        except DataUnavailable as error:
+            notice = f"Synthetic data: {error}, so the built-in drawn images stand in for CIFAR-10."
+            say(notice)
+            data = datasets[BUILT_IN].load(None)
+            return replace(data, source=replace(data.source, notice=notice))
+    if spec in datasets and datasets[spec].by_name:
+        return _say_whole_sentence(datasets[spec])
+    path = Path(spec).resolve()
+    if not path.exists():
+        near = difflib.get_close_matches(spec, [AUTO, *(d.name for d in datasets.values() if d.by_name)], n=1)
+        hint = f"did you mean {near[0]}?" if near else "give auto, cifar10, synthetic or a path."
+        raise NoSuchData(f"There is no data set at {spec}; {hint}")
+    for dataset in datasets.values():
+        if dataset.accepts is not None and dataset.accepts(path):
+            return dataset.load(path)
+    if path.is_dir() and (path / "test").is_dir():
+        raise InputError(f"{path} has no training split: put images into {path / 'train'}/<class>/ too.")
+    raise InputError(
+        f"{path} is no data set; there are a cifar-10-batches-py folder, its .tar.gz, an .npz, and train/<class>/* "
+        "with test/<class>/*."
+    )
+
+
+def _say_whole_sentence(dataset: Dataset) -> LabelledImages:
+    try:
+        return dataset.load(None)
+    except DataUnavailable as error:
+        text = str(error)
+        raise DataUnavailable(
+            f"{text[0].upper()}{text[1:]}; set EDGECNN_DATA to a copy, or use --data {BUILT_IN}."
+        ) from None
+
+
+def fit(images: Pixels, shape: tuple[int, ...]) -> Pixels:
+    """uint8 [N, H, W, C] images at the height and width of `shape` (height, width, channels), by our resize."""
+    import numpy as np
+
+    if images.shape[1:] == shape:
+        return images
+    height, width, channels = shape
+    if images.shape[-1] != channels:
+        raise InputError(f"The images have {images.shape[-1]} channels where the model takes {channels}.")
+    return np.stack([resize(image, height, width) for image in images])
+
+
+def image_shape(contract: Contract) -> tuple[int, int, int]:
+    """Height, width and channels of a contract's input."""
+    _, height, width, channels = contract.image.shape
+    if height is None or width is None or channels is None:
+        raise InputError("The model's input has no fixed size; only fixed sizes can be deployed.")
+    return height, width, channels
+
+
+def drawn(count: int, contract: Contract) -> Pixels:
+    """The same `count` synthetic images everywhere, at the model's size."""
+    from edgecnn.datasets.synthetic import draw
+
+    images, _ = draw(count, seed=DRAWN_SEED, split="test")
+    return fit(images, image_shape(contract))
+
+
+def samples_of(run: Run, contract: Contract) -> Samples:
+    """The images kept with the run, or drawn ones where it has none (a published run carries no data)."""
+    import numpy as np
+
+    path = run.path(SAMPLES)
+    if not path.is_file():
+        images = drawn(DRAWN_COUNT, contract)
+        return Samples(calibration=images, images=images[:64], drawn=True)
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+            return Samples(calibration=archive["calibration"], images=archive["images"], drawn=False)
+    except Exception as error:  # zip, zlib and numpy's parser each fail in their own ways
+        raise InputError(f"{path} is damaged ({error}); `edgecnn train {run.root}` writes it again.") from None
+
+
+def evaluation_of(contract: Contract, trained_on: DataSource, spec: str | None) -> Evaluation:
+    """The test split of `spec`, or of the data the model was trained on where that can be had, else drawn images."""
+    shape = image_shape(contract)
+    try:
+        data = load_data(spec or trained_on.spec)
+    except (DataUnavailable, NoSuchData):
+        if spec is not None:
+            raise
+        say(f"The images of {trained_on.spec} are not at hand: agreement is judged on drawn images, accuracy is not.")
+        return Evaluation(drawn(DRAWN_COUNT, contract), None, "drawn images, accuracy not measured")
+    if data.source.labels != contract.labels:
+        raise InputError(
+            f"The data set {data.source.spec} has the classes {', '.join(data.source.labels)}; "
+            f"the model answers {', '.join(contract.labels)}."
+        )
+    same = "" if data.source.sha256 == trained_on.sha256 else ", not the copy the model was trained on"
+    if same:
+        say(f"Note: {data.source.spec} is not the copy this model was trained on (its SHA-256 differs).")
+    words = f"all test images of {data.source.name}{same}"
+    return Evaluation(fit(data.test_images, shape), data.test_labels, words)

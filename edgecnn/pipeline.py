@@ -1,0 +1,55 @@
+"""`edgecnn run`: the stages in order, skipping what is up to date."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edgecnn.console import say
+from edgecnn.stages import bench, export, features, parity, report, train
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from edgecnn.run import Run
+    from edgecnn.stages.train import TrainOptions
+
+
+@dataclass(frozen=True)
+class Step:
+    """One stage of the pipeline."""
+
+    name: str
+    is_current: Callable[[], bool]
+    execute: Callable[[], object]
+
+
+def steps(run: Run, options: TrainOptions, show: Callable[[str], None]) -> tuple[Step, ...]:
+    """The stages of a whole run, in order."""
+    return (
+        Step("train", lambda: train.is_current(run, options), lambda: train.train(run, options, show)),
+        Step("export", lambda: export.is_current(run, ()), lambda: export.export(run)),
+        Step("parity", lambda: parity.is_current(run, None, ()), lambda: parity.parity(run)),
+        Step("bench", lambda: bench.is_current(run, ()), lambda: bench.bench(run)),
+        Step("features", lambda: features.is_current(run), lambda: features.draw_run(run)),
+        Step("report", lambda: report.is_current(run), lambda: report.report(run)),
+    )
+
+
+def run_all(run: Run, options: TrainOptions, show: Callable[[str], None] = say) -> Path:
+    """Bring a run directory up to date, stage by stage, and return the report's path.
+
+    A gate that fails is shown in the report and does not stop the run. Raises what the stages raise.
+    """
+    with run.lock():
+        for step in steps(run, options, show):
+            start = time.perf_counter()
+            if step.is_current():
+                say(f"[{step.name}] up to date")
+                continue
+            say(f"[{step.name}]")
+            step.execute()
+            say(f"[{step.name}] done in {time.perf_counter() - start:.1f} s")
+    return run.path(report.PAGE)

@@ -1,0 +1,199 @@
+"""What a Format, Runtime, Dataset and Architecture is, and how they are found.
+
+A plug-in is one module in its room's folder with one constant, `PLUGIN`; its name is the module's.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from edgecnn.errors import InputError, unknown_name
+from edgecnn.records import DataSource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from edgecnn.records import Calibration, Contract, LayerTensor, Placement
+
+    Pixels = npt.NDArray[np.uint8]  # [N, height, width, channels]
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """A data set in memory: uint8 [N, height, width, channels] images, int64 [N] labels, for both splits."""
+
+    source: DataSource
+    train_images: Pixels
+    train_labels: npt.NDArray[np.int64]
+    test_images: Pixels
+    test_labels: npt.NDArray[np.int64]
+
+
+def labelled_images(
+    *,
+    name: str,
+    spec: str,
+    labels: tuple[str, ...] | None,
+    train: tuple[Pixels, npt.NDArray[np.int64]],
+    test: tuple[Pixels, npt.NDArray[np.int64]],
+) -> LabelledImages:
+    """Check a data set and hash it. Without `labels` the classes are called by their numbers.
+
+    Raises InputError unless both splits have images, there are two classes at least, and labels are 0 to n-1
+    with training images for each.
+    """
+    import hashlib
+
+    import numpy as np
+
+    for split, (images, _) in (("training", train), ("test", test)):
+        if not len(images):
+            raise InputError(f"The data set {spec} has no {split} images; both a training and a test split are needed.")
+    present = np.unique(train[1])
+    names = labels or tuple(str(number) for number in range(len(present)))
+    if len(names) < 2 or len(present) < 2:
+        raise InputError(f"The data set {spec} has a single class; a classifier needs two at least.")
+    outside = [int(label) for label in np.union1d(present, test[1]) if not 0 <= label < len(names)]
+    if outside:
+        raise InputError(
+            f"The data set {spec} has the label {outside[0]}, out of range for its {len(names)} classes "
+            f"(0 to {len(names) - 1})."
+        )
+    if len(present) < len(names):
+        empty = next(name for number, name in enumerate(names) if number not in present)
+        raise InputError(f"The data set {spec} has no training image of the class '{empty}'.")
+    digest = hashlib.sha256()
+    for array in (*train, *test):
+        digest.update(f"{array.dtype}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array))
+    source = DataSource(
+        name=name,
+        spec=spec,
+        sha256=digest.hexdigest(),
+        labels=names,
+        train_count=len(train[0]),
+        test_count=len(test[0]),
+    )
+    return LabelledImages(source, *train, *test)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A source of labelled images.
+
+    `accepts` says whether a path is of this kind (None for the sets that are known by name only).
+    `load` takes that path, or None where the set is asked for by its name, and raises InputError for data
+    that cannot be used and DataUnavailable where the set cannot be had on this machine.
+    """
+
+    name: str
+    summary: str
+    accepts: Callable[[Path], bool] | None
+    load: Callable[[Path | None], LabelledImages]
+    by_name: bool = False  # whether `--data NAME` gets it without a path
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A Keras model to train: `build(shape, classes)` returns it uncompiled, float32 [0, 1] in, logits out."""
+
+    name: str
+    summary: str
+    image_shape: tuple[int, int, int]  # height, width, channels
+    build: Callable[[tuple[int, int, int], int], object]
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What an export must keep of the original to pass parity."""
+
+    max_drop_points: float  # accuracy may fall by this many percentage points
+    min_agreement: float  # share of equal top-1 answers, in [0, 1]
+
+
+@dataclass(frozen=True)
+class ExportSource:
+    """What a format exports from: the Keras model ([0, 1] floats in), its contract, calibration images."""
+
+    model: object
+    contract: Contract
+    calibration_images: Pixels
+    calibration: Calibration
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What a format reports of the file it wrote."""
+
+    layers: Mapping[str, LayerTensor]
+    calibration: Calibration | None = None
+
+
+@dataclass(frozen=True)
+class Format:
+    """A kind of exported file: uint8 pixels `image` in, float32 output out, scaling inside."""
+
+    name: str
+    summary: str
+    suffix: str  # of the file name; empty for a folder
+    file_kind: str  # what a runtime recognises: "saved_model", "tflite", "onnx"
+    batched: bool  # whether one call takes any number of images; otherwise exactly one
+    gate: Gate
+    export: Callable[[ExportSource, Path], Exported]
+
+
+class Session(Protocol):
+    """A loaded artifact, ready to run."""
+
+    placement: Placement
+
+    def run(self, pixels: Pixels) -> dict[str, npt.NDArray[np.float32]]:
+        """Output name -> float32 array with one row an image."""
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Something that executes artifacts of some file kinds.
+
+    `load(path, threads)` returns a ready session; importing its package is left to that call, and
+    `packages` names what has to be installed for it (import names).
+    """
+
+    name: str
+    summary: str
+    file_kinds: tuple[str, ...]
+    packages: tuple[str, ...]
+    load: Callable[[Path, int], Session]
+
+
+P = TypeVar("P", Dataset, Architecture, Format, Runtime)
+
+ROOMS: dict[type, str] = {
+    Dataset: "datasets", Architecture: "architectures", Format: "formats", Runtime: "runtimes",
+}  # fmt: skip
+
+
+def discover(kind: type[P]) -> dict[str, P]:
+    """All plug-ins of a kind, by name, in alphabetical order."""
+    room = importlib.import_module(f"edgecnn.{ROOMS[kind]}")
+    found: dict[str, P] = {}
+    for module in sorted(pkgutil.iter_modules(room.__path__), key=lambda module: module.name):
+        plugin = getattr(importlib.import_module(f"{room.__name__}.{module.name}"), "PLUGIN", None)
+        if isinstance(plugin, kind):
+            found[plugin.name] = plugin
+    return found
+
+
+def pick(kind: type[P], name: str) -> P:
+    """The plug-in of that name; raises UsageError with the nearest names."""
+    plugins = discover(kind)
+    if name not in plugins:
+        raise unknown_name(kind.__name__.lower(), name, plugins)
+    return plugins[name]

@@ -1,0 +1,36 @@
+"""The trained runs that come with edgecnn, by name."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from edgecnn.errors import InputError
+
+PLACES = (
+    Path(__file__).parent / "published",  # an installed package
+    Path(__file__).parent.parent / "artifacts",  # a source checkout
+)
+
+
+def published_runs() -> dict[str, Path]:
+    """Name -> run directory, in alphabetical order; the package's own win over the checkout's."""
+    found: dict[str, Path] = {}
+    for place in reversed(PLACES):
+        if place.is_dir():
+            found |= {run.name: run for run in place.iterdir() if run.is_dir() and not run.name.startswith(".")}
+    return dict(sorted(found.items()))
+
+
+def find_run(name: str) -> Path:
+    """What a user means by `name`: a path that exists, else the published run of that name.
+
+    Raises :class:`InputError`, naming the published runs, when it is neither.
+    """
+    if os.path.exists(name):
+        return Path(name)
+    runs = published_runs()
+    if name not in runs:
+        offer = f"one of the published runs ({', '.join(runs)})" if runs else "(none are published in this copy)"
+        raise InputError(f"There is no model '{name}'; give a run directory, an .onnx file or {offer}.")
+    return runs[name]

@@ -1,0 +1,319 @@
+"""What the JSON files of a run hold: frozen records, and the codec between them and bytes.
+
+The records themselves need the standard library only, so a worker on a small device can import them.
+Every record names the data it stems from, the machine and the versions, and the SHA-256 of each file or
+option it was made from (`Origin.inputs`) and of each file written with it (`Origin.outputs`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from edgecnn.errors import InputError, NewerSchema
+
+SCHEMA = 1  # raised when a record changes so that an older edgecnn would misread it
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSource:
+    """Where images come from."""
+
+    name: str  # "cifar10", "synthetic", or the kind of a path: "folder", "npz"
+    spec: str  # what to give to --data to get it again
+    sha256: str  # over all pixels and labels of both splits
+    labels: tuple[str, ...]
+    train_count: int
+    test_count: int
+    notice: str = ""  # what a reader of any figure has to know, e.g. that drawn images stand in
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """Where a figure was measured."""
+
+    cpu: str
+    cores: int  # usable by this process
+    memory_bytes: int
+    system: str
+    python: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """How a file of a run came to be; the basis of "is it up to date?"."""
+
+    command: str
+    created: str  # UTC, ISO 8601
+    machine: Machine
+    versions: dict[str, str]
+    inputs: dict[str, str]  # file name -> SHA-256, option -> value
+    outputs: dict[str, str]  # file name -> SHA-256 of what was written with this record
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorSpec:
+    """One input or output of a model; None in `shape` is the batch."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | None, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contract:
+    """Everything an app must know to use the model: pixels in, labels out. See edgecnn.contract for the rules."""
+
+    schema: int
+    model: str  # architecture and data, e.g. "cnn-cifar10"
+    model_sha256: str  # of model.keras
+    image: TensorSpec
+    layout: str  # "NHWC"
+    colour: str  # "RGB" or "grey"
+    value_range: tuple[int, int]  # of the pixels the input takes
+    resize: str  # name of the rule
+    output: TensorSpec
+    output_meaning: str  # "logits" or "probabilities"
+    labels: tuple[str, ...]
+    data: DataSource
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accuracy:
+    """Correct answers of `total` images of a split, with the 95 % Wilson interval of the share."""
+
+    correct: int
+    total: int
+    split: str
+    low: float
+    high: float
+
+    @property
+    def share(self) -> float:
+        """Correct answers as a share in [0, 1]."""
+        return self.correct / self.total
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """What one pass over the training images gave; shares in [0, 1], losses in nats."""
+
+    loss: float
+    accuracy: float
+    val_loss: float
+    val_accuracy: float
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """checkpoint/state.json: how far training got; beside it lies the model after the last epoch it names."""
+
+    schema: int
+    inputs: dict[str, str]
+    data: DataSource
+    history: tuple[Epoch, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """training.json"""
+
+    schema: int
+    origin: Origin
+    data: DataSource
+    architecture: str
+    recipe: str
+    seed: int
+    batch_size: int
+    parameters: int
+    history: tuple[Epoch, ...]
+    accuracy: Accuracy
+    class_accuracy: tuple[Accuracy, ...]  # one a label
+    confusion: tuple[tuple[int, ...], ...]  # rows are the true labels, columns the answers
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerTensor:
+    """Which tensor of an artifact holds a Keras layer's output, and how it lies there."""
+
+    tensor: str
+    layout: str  # "NHWC", "NCHW", or "N" for anything without height and width
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """From which images the quantization ranges were taken."""
+
+    images: int
+    sha256: str  # over the pixels, in order
+    source: str  # "training images" or "drawn images"
+    method: str
+    tool: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artifact:
+    """One exported file or folder."""
+
+    format: str
+    path: str  # relative to the run
+    size_bytes: int
+    sha256: str  # of the file; of a folder: over names and contents in order
+    image: TensorSpec
+    output: TensorSpec
+    layers: dict[str, LayerTensor] = field(default_factory=dict)
+    calibration: Calibration | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artifacts:
+    """artifacts.json"""
+
+    schema: int
+    origin: Origin
+    data: DataSource
+    artifacts: tuple[Artifact, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """What really executes a session's compute nodes (convolution, dense, pooling)."""
+
+    device: str
+    compute_nodes: dict[str, int]  # execution provider or delegate -> nodes
+    other_nodes: dict[str, int]  # casts, transposes, quantize and dequantize steps
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flip:
+    """An image on which an artifact answers otherwise than the reference."""
+
+    image: int  # index in the evaluation split
+    label: int | None
+    reference: int
+    answer: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParityRow:
+    """One artifact on one runtime against Keras, over the same images."""
+
+    format: str
+    runtime: str
+    artifact_sha256: str
+    images: int
+    accuracy: Accuracy | None  # None where no labelled images were at hand
+    agreement: float  # share of equal top-1 answers
+    flips: tuple[Flip, ...]
+    max_logit_difference: float
+    placement: Placement
+    gate: str  # the rule in words
+    passed: bool
+    reason: str  # why not, in words; empty when passed
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parity:
+    """parity.json"""
+
+    schema: int
+    origin: Origin
+    data: DataSource
+    evaluated_on: str  # which images, in words
+    images: int
+    reference: str
+    reference_accuracy: Accuracy | None
+    rows: tuple[ParityRow, ...]
+    skipped: dict[str, str]  # runtime -> why it could not be asked
+    passed: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatencyRow:
+    """One target's latency; the timed region sets the uint8 input, invokes, and reads the output."""
+
+    format: str
+    runtime: str
+    artifact_sha256: str
+    threads: int
+    batch: int
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+    iterations: int
+    warmup_iterations: int
+    load_ms: float  # from the file to a ready session
+    peak_memory_bytes: int  # of the whole worker process
+    placement: Placement
+    samples_ns: tuple[int, ...]  # every timed call, in order
+
+
+@dataclass(frozen=True, kw_only=True)
+class Latency:
+    """latency.json"""
+
+    schema: int
+    origin: Origin
+    data: DataSource
+    measured_on: str  # which images, in words
+    rows: tuple[LatencyRow, ...]
+    skipped: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Features:
+    """features.json"""
+
+    schema: int
+    origin: Origin
+    data: DataSource
+    image: str  # which image, in words
+    input: str  # picture of the input
+    pictures: dict[str, str]  # layer -> picture
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """report.json: everything the page shows, in one file."""
+
+    schema: int
+    origin: Origin
+    data: DataSource
+    contract: Contract
+    training: Training
+    artifacts: Artifacts
+    parity: Parity | None
+    latency: Latency | None
+    features: Features | None
+
+
+T = TypeVar("T")
+
+
+def encode(record: object, *, indent: int = 1) -> bytes:
+    """A record as JSON."""
+    import msgspec
+
+    return msgspec.json.format(msgspec.json.encode(record), indent=indent) + b"\n"
+
+
+def decode(data: bytes, kind: type[T], source: str) -> T:
+    """The record of the given kind in `data`; `source` names the file in errors.
+
+    Raises :class:`InputError` when it is no such record or was written by a newer edgecnn.
+    """
+    import msgspec
+
+    try:
+        schema = msgspec.json.decode(data, type=dict[str, object]).get("schema")
+        if isinstance(schema, int) and schema > SCHEMA:
+            raise NewerSchema(
+                f"{source} was written by a newer edgecnn (schema {schema}, this one reads up to {SCHEMA}): "
+                "pip install --upgrade edgecnn."
+            )
+        return msgspec.json.decode(data, type=kind)
+    except msgspec.DecodeError as error:
+        raise InputError(f"{source} cannot be read ({error}); delete it and run the stage again.") from None

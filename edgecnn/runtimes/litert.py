@@ -1,0 +1,95 @@
+"""LiteRT, the runtime of TFLite files on phones and small computers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from edgecnn.plugins import Runtime
+from edgecnn.records import Placement
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from edgecnn.plugins import Pixels, Session
+
+COMPUTE_OPERATORS = frozenset(
+    {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "MAX_POOL_2D", "AVERAGE_POOL_2D", "MEAN", "ADD"}
+)
+
+
+class LiteRTSession:
+    """An interpreter with its default delegate (XNNPACK), a batch of one."""
+
+    def __init__(self, path: Path, threads: int) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        self._interpreter: Any = Interpreter(str(path), num_threads=threads)
+        self._interpreter.allocate_tensors()
+        self._input = self._interpreter.get_input_details()[0]["index"]
+        outputs = next(iter(self._interpreter.get_signature_list().values()))["outputs"]
+        self._outputs = list(zip(outputs, (d["index"] for d in self._interpreter.get_output_details()), strict=True))
+        self.placement = _placement(self._interpreter._get_ops_details())
+
+    def run(self, pixels: Pixels) -> dict[str, npt.NDArray[np.float32]]:
+        """uint8 [N, H, W, C], one image after the other, to {output name: float32 [N, classes]}."""
+        if len(pixels) == 1:
+            return self._run_one(pixels)
+        import numpy as np
+
+        rows = [self._run_one(pixels[i : i + 1]) for i in range(len(pixels))]
+        return {name: np.concatenate([row[name] for row in rows]) for name, _ in self._outputs}
+
+    def _run_one(self, pixels: Pixels) -> dict[str, npt.NDArray[np.float32]]:
+        interpreter = self._interpreter
+        interpreter.set_tensor(self._input, pixels)
+        interpreter.invoke()
+        return {name: interpreter.get_tensor(index) for name, index in self._outputs}
+
+
+def _placement(operators: list[dict[str, Any]]) -> Placement:
+    """Nodes a delegate took are those whose outputs it computes: they lie within the tensors it reads to writes.
+
+    The interpreter lists the plain nodes first and each delegate's node after them; a plain node is delegated
+    when the delegate was given its weights or makes its output.
+    """
+    delegates = [op for op in operators if op["op_name"] == "DELEGATE"]
+    plain = [op for op in operators if op["op_name"] != "DELEGATE"]
+    compute: Counter[str] = Counter()
+    other: Counter[str] = Counter()
+    for op in plain:
+        owned = any(_takes(delegate, op, plain) for delegate in delegates)
+        place = "XNNPACK" if owned else "LiteRT kernels"
+        (compute if op["op_name"] in COMPUTE_OPERATORS else other)[place] += 1
+    return Placement(device="cpu", compute_nodes=dict(compute), other_nodes=dict(other))
+
+
+def _takes(delegate: dict[str, Any], op: dict[str, Any], plain: list[dict[str, Any]]) -> bool:
+    """Whether the delegate computes this node: walk back from its outputs to its inputs."""
+    inputs = set(delegate["inputs"].tolist())
+    pending = set(delegate["outputs"].tolist())
+    seen: set[int] = set()
+    while pending:
+        tensor = pending.pop()
+        seen.add(tensor)
+        for node in plain:
+            if tensor in node["outputs"]:
+                pending |= {int(i) for i in node["inputs"]} - inputs - seen - {-1}
+    return bool(seen & set(op["outputs"].tolist()))
+
+
+def load(path: Path, threads: int) -> Session:
+    """A ready session on that many threads."""
+    return LiteRTSession(path, threads)
+
+
+PLUGIN = Runtime(
+    name="litert",
+    summary="LiteRT with XNNPACK",
+    file_kinds=("tflite",),
+    packages=("ai_edge_litert",),
+    load=load,
+)

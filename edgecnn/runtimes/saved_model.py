@@ -1,0 +1,62 @@
+"""A SavedModel's serving signature on TensorFlow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from edgecnn.conversion import configure_tensorflow
+from edgecnn.plugins import Runtime
+from edgecnn.records import Placement
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from edgecnn.plugins import Pixels, Session
+
+COMPUTE_OPERATORS = frozenset({"Conv2D", "DepthwiseConv2dNative", "MatMul", "MaxPool", "AvgPool", "Mean"})
+
+
+class SavedModelSession:
+    """The function behind `serving_default`."""
+
+    def __init__(self, path: Path, threads: int) -> None:
+        configure_tensorflow(threads)
+        import tensorflow as tf
+
+        self._model = tf.saved_model.load(str(path))  # holds the variables the function refers to
+        self._function: Any = self._model.signatures["serving_default"]
+        self._input = next(iter(self._function.structured_input_signature[1]))
+        self._constant = tf.constant
+        self.placement = Placement(
+            device="cpu",
+            compute_nodes={"TensorFlow": _compute_nodes(self._function.graph.as_graph_def())},
+            other_nodes={},
+        )
+
+    def run(self, pixels: Pixels) -> dict[str, npt.NDArray[np.float32]]:
+        """uint8 [N, H, W, C] to {output name: float32 [N, classes]}."""
+        outputs = self._function(**{self._input: self._constant(pixels)})
+        return {name: tensor.numpy() for name, tensor in outputs.items()}
+
+
+def _compute_nodes(graph: Any) -> int:
+    bodies = [graph.node, *(function.node_def for function in graph.library.function)]
+    counts = [sum(node.op in COMPUTE_OPERATORS for node in body) for body in bodies]
+    return max(counts)  # the same operators stand in the wrappers' bodies again
+
+
+def load(path: Path, threads: int) -> Session:
+    """A ready session; threads is TensorFlow's intra-op setting."""
+    return SavedModelSession(path, threads)
+
+
+PLUGIN = Runtime(
+    name="saved_model",
+    summary="SavedModel on TensorFlow",
+    file_kinds=("saved_model",),
+    packages=("tensorflow",),
+    load=load,
+)

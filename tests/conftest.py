@@ -1,0 +1,112 @@
+"""What several tests share."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from edgecnn import contract, records
+from edgecnn.run import Run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TINY_LABELS = ("cat", "dog", "frog")
+TINY_GRAPH = """
+<ir_version: 8, opset_import: ["" : 17]>
+tiny (uint8[N, 8, 8, 3] image) => (float[N, 3] logits) {
+    floats = Cast <to = 1> (image)
+    scaled = Mul (floats, scale)
+    nchw = Transpose <perm = [0, 3, 1, 2]> (scaled)
+    conv = Conv <kernel_shape = [3, 3]> (nchw, conv_w, conv_b)
+    relu = Relu (conv)
+    pool = MaxPool <kernel_shape = [2, 2], strides = [2, 2]> (relu)
+    nhwc = Transpose <perm = [0, 2, 3, 1]> (pool)
+    flat = Flatten (nhwc)
+    hidden = Gemm (flat, hidden_w, hidden_b)
+    hidden_relu = Relu (hidden)
+    logits = Gemm (hidden_relu, logits_w, logits_b)
+}
+"""
+TINY_LAYERS = {
+    "conv2d": records.LayerTensor(tensor="relu", layout="NCHW"),
+    "max_pooling2d": records.LayerTensor(tensor="pool", layout="NCHW"),
+    "channels_last": records.LayerTensor(tensor="nhwc", layout="NHWC"),
+    "flatten": records.LayerTensor(tensor="flat", layout="N"),
+    "dense": records.LayerTensor(tensor="hidden_relu", layout="N"),
+    "block/again": records.LayerTensor(tensor="relu", layout="NCHW"),
+    "dense_1": records.LayerTensor(tensor="logits", layout="N"),
+}
+
+
+@pytest.fixture
+def tiny_contract() -> records.Contract:
+    """The contract of the tiny model: 8 x 8 RGB, three labels."""
+    data = records.DataSource(
+        name="synthetic", spec="synthetic", sha256="0" * 64, labels=TINY_LABELS, train_count=1, test_count=1
+    )
+    return records.Contract(
+        schema=records.SCHEMA, model="tiny", model_sha256="0" * 64, layout="NHWC", colour="RGB", value_range=(0, 255),
+        image=records.TensorSpec(name="image", dtype="uint8", shape=(None, 8, 8, 3)), resize=contract.RESIZE_RULE,
+        output=records.TensorSpec(name="logits", dtype="float32", shape=(None, 3)), output_meaning="logits",
+        labels=TINY_LABELS, data=data,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def tiny_onnx(tmp_path: Path, tiny_contract: records.Contract) -> Path:
+    """An .onnx file as `edgecnn export` makes them: convolution, pooling, two dense layers, metadata."""
+    onnx = pytest.importorskip("onnx")
+    model = onnx.parser.parse_model(TINY_GRAPH)
+    random = np.random.default_rng(7)
+    shapes = {
+        "conv_w": (4, 3, 3, 3), "conv_b": (4,), "hidden_w": (36, 5), "hidden_b": (5,), "logits_w": (5, 3),
+        "logits_b": (3,),
+    }  # fmt: skip
+    weights = {name: random.normal(0, 0.5, shape) for name, shape in shapes.items()} | {"scale": np.array(1 / 255)}
+    model.graph.initializer.extend(
+        onnx.numpy_helper.from_array(values.astype(np.float32), name) for name, values in weights.items()
+    )
+    metadata = {"edgecnn.contract": tiny_contract, "edgecnn.layers": TINY_LAYERS}
+    onnx.helper.set_model_props(model, {key: records.encode(record).decode() for key, record in metadata.items()})
+    path = tmp_path / "tiny.onnx"
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+@pytest.fixture(scope="session")
+def small_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set that trains in seconds: drawn images of three classes in an .npz."""
+    from edgecnn.datasets.synthetic import LABELS, draw
+
+    arrays: dict[str, np.ndarray] = {"labels": np.array(LABELS[:3])}
+    for split, count in (("train", 1500), ("test", 700)):
+        images, labels = draw(count, seed=1, split=split)
+        arrays[f"x_{split}"], arrays[f"y_{split}"] = images[labels < 3], labels[labels < 3]
+    path = tmp_path_factory.mktemp("data") / "small.npz"
+    np.savez(path, **arrays)
+    return path
+
+
+@pytest.fixture(scope="session")
+def golden_run(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run trained for eight epochs and exported to every format; copy it before changing it."""
+    pytest.importorskip("tensorflow")
+    from edgecnn.run import Run
+    from edgecnn.stages.export import export
+    from edgecnn.stages.train import TrainOptions, train
+
+    run = Run(tmp_path_factory.mktemp("golden") / "run")
+    with run.lock():
+        train(run, TrainOptions(data=str(small_data), epochs=8))
+        export(run)
+    return run.root
+
+
+@pytest.fixture
+def run(golden_run: Path, tmp_path: Path) -> Run:
+    """A copy of the golden run, to be changed at will."""
+    return Run(shutil.copytree(golden_run, tmp_path / "run"))

@@ -1,0 +1,346 @@
+"""Decoding, orientation and resize, against references written another way."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import struct
+import warnings
+import zlib
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from edgecnn.contract import FORMATS, MAX_SIDE, decode_image, prepare, resize
+from edgecnn.errors import InputError
+
+if TYPE_CHECKING:
+    from edgecnn.records import Contract
+
+RANDOM = np.random.default_rng(11)
+
+
+def noise(*shape: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    return RANDOM.integers(0, 256, shape, dtype=np.uint8)
+
+
+def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
+    stream = BytesIO()
+    image.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def png_header(width: int, height: int, colour_type: int = 2) -> bytes:
+    """A PNG that claims a size and holds no pixels."""
+    chunks = b"\x89PNG\r\n\x1a\n"
+    for name, data in ((b"IHDR", struct.pack(">IIBBBBB", width, height, 8, colour_type, 0, 0, 0)), (b"IDAT", b"x")):
+        chunks += struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+    return chunks
+
+
+# Resize
+
+
+def slow_weights(n_in: int, n_out: int, i: int) -> list[int]:
+    """The rule as it is written down, in Python's own integers."""
+    weights = [max(0, 2 * max(n_in, n_out) - abs((2 * j + 1) * n_out - (2 * i + 1) * n_in)) for j in range(n_in)]
+    total, running, rounded = sum(weights), 0, [0]
+    for weight in weights:
+        running += weight
+        rounded.append((2 * running * 2**15 + total) // (2 * total))
+    return [after - before for before, after in zip(rounded, rounded[1:], strict=False)]
+
+
+def slow_pass(line: list[int], n_out: int) -> list[int]:
+    return [
+        (sum(p * q for p, q in zip(line, slow_weights(len(line), n_out, i), strict=True)) + 2**14) >> 15
+        for i in range(n_out)
+    ]
+
+
+def slow_resize(pixels: np.ndarray[Any, Any], height: int, width: int) -> np.ndarray[Any, Any]:
+    planes = []
+    for channel in range(pixels.shape[2]):
+        rows = [slow_pass(row, width) for row in pixels[:, :, channel].tolist()]
+        columns = [slow_pass(list(column), height) for column in zip(*rows, strict=True)]
+        planes.append(np.array(columns, np.uint8).T)
+    return np.stack(planes, axis=2)
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        ((1, 1), (5, 3)), ((1, 9), (4, 1)), ((2, 3), (3, 2)), ((7, 5), (7, 3)), ((3, 4), (31, 29)), ((17, 13), (1, 1)),
+        ((33, 31), (32, 32)), ((31, 33), (32, 32)), ((64, 64), (32, 32)), ((50, 41), (8, 9)), ((97, 6), (8, 8)),
+        ((6, 101), (13, 11)), ((23, 29), (24, 10)), ((12, 40), (5, 40)),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("channels", [1, 3])
+def test_resize_is_the_written_rule_to_the_bit(source: tuple[int, int], target: tuple[int, int], channels: int) -> None:
+    pixels = noise(*source, channels)
+    result = resize(pixels, *target)
+    assert result.dtype == np.uint8 and result.flags.c_contiguous
+    np.testing.assert_array_equal(result, slow_resize(pixels, *target))
+
+
+def test_resize_is_the_rule_on_random_sizes_and_extreme_values() -> None:
+    for _ in range(40):
+        (h, w), (height, width) = RANDOM.integers(1, 48, 2), RANDOM.integers(1, 40, 2)
+        pixels = np.where(noise(h, w, 3) < 128, np.uint8(0), np.uint8(255))
+        np.testing.assert_array_equal(resize(pixels, height, width), slow_resize(pixels, height, width))
+
+
+def test_resize_in_bands_is_the_rule() -> None:
+    pixels = noise(300, 1201, 3)  # more than one band of rows
+    expected = np.stack([slow_pass(row, 3) for row in pixels[:, :, 1].tolist()])
+    expected = np.stack([slow_pass(column, 4) for column in expected.T.tolist()], axis=1)
+    np.testing.assert_array_equal(resize(pixels, 4, 3)[:, :, 1], expected)
+
+
+@pytest.mark.parametrize(
+    ("source", "target"), [((480, 640), (32, 32)), ((20, 30), (32, 32)), ((333, 500), (224, 224)), ((41, 35), (32, 40))]
+)
+def test_resize_is_within_one_level_of_pillow(source: tuple[int, int], target: tuple[int, int]) -> None:
+    pixels = noise(*source, 3)
+    pillow = np.asarray(Image.fromarray(pixels).resize(target[::-1], Image.Resampling.BILINEAR))
+    assert np.abs(resize(pixels, *target).astype(int) - pillow).max() <= 1
+
+
+def test_resize_keeps_white_and_leaves_the_right_size_alone() -> None:
+    assert (resize(np.full((9, MAX_SIDE, 1), 255, np.uint8), 3, 7) == 255).all()
+    pixels = noise(8, 9, 3)
+    assert resize(pixels, 8, 9) is pixels
+
+
+# Decode
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "GIF", "TIFF", "WEBP", "JPEG", "MPO"])
+def test_decode_takes_each_format_as_path_bytes_and_image(tmp_path: Path, kind: str) -> None:
+    image = Image.fromarray(noise(6, 5, 3)).convert("P" if kind == "GIF" else "RGB")
+    data = encoded(image, kind, **({"lossless": True} if kind == "WEBP" else {}))
+    (tmp_path / "image").write_bytes(data)
+    with Image.open(BytesIO(data)) as opened:
+        pixels = decode_image(opened)
+        assert opened.format in FORMATS
+    assert pixels.shape == (6, 5, 3) and pixels.dtype == np.uint8
+    if kind not in ("JPEG", "MPO"):
+        np.testing.assert_array_equal(pixels, np.asarray(image.convert("RGB")))
+    for source in (data, tmp_path / "image", str(tmp_path / "image")):
+        np.testing.assert_array_equal(decode_image(source), pixels)
+
+
+def test_decode_takes_the_first_frame() -> None:
+    frames = [Image.new("RGB", (4, 3), colour) for colour in ("red", "blue")]
+    data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    assert (decode_image(data) == [255, 0, 0]).all()
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_decode_applies_the_exif_orientation(kind: str, orientation: int) -> None:
+    image = Image.fromarray(np.kron(noise(2, 3, 3), np.ones((8, 8, 1), np.uint8)))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(image, kind, exif=exif)
+    with Image.open(BytesIO(data)) as opened:
+        expected = np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
+    assert expected.shape == ((16, 24, 3) if orientation < 5 else (24, 16, 3))
+    np.testing.assert_array_equal(decode_image(data), expected)
+
+
+def test_orientation_6_turns_the_camera_upright() -> None:
+    # CIPA DC-008: the 0th row is the right-hand side of the scene, the 0th column its top.
+    stored = np.arange(18, dtype=np.uint8).reshape(2, 3, 3)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    upright = decode_image(encoded(Image.fromarray(stored), "PNG", exif=exif))
+    np.testing.assert_array_equal(upright[0, :], stored[::-1, 0])
+    np.testing.assert_array_equal(upright[:, -1], stored[0])
+
+
+@pytest.mark.parametrize("exif", [b"Exif\0\0garbage", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff"])
+def test_unreadable_or_senseless_exif_counts_as_absent(exif: bytes) -> None:
+    image = Image.new("RGB", (4, 2), "red")
+    assert decode_image(encoded(image, "JPEG", exif=exif)).shape == (2, 4, 3)
+    senseless = Image.Exif()
+    senseless[0x0112] = 99
+    assert decode_image(encoded(image, "JPEG", exif=senseless)).shape == (2, 4, 3)
+
+
+def test_alpha_is_composited_over_white_in_integers() -> None:
+    rgba = noise(40, 50, 4)
+    rgba[0, :3, 3] = 0, 255, 128
+    expected = [
+        [[(int(c) * int(a) + 255 * (255 - int(a)) + 127) // 255 for c in (r, g, b)] for r, g, b, a in row]
+        for row in rgba
+    ]
+    np.testing.assert_array_equal(decode_image(encoded(Image.fromarray(rgba), "PNG")), expected)
+
+
+def test_alpha_is_composited_in_every_mode() -> None:
+    la = Image.fromarray(noise(5, 7, 2))
+    assert la.mode == "LA"
+    for image in (la, Image.fromarray(noise(5, 7, 4)).convert("RGBa"), la.convert("PA")):
+        expected = decode_image(image.convert("RGBA"))
+        np.testing.assert_array_equal(decode_image(image), expected)
+        assert (expected != np.asarray(image.convert("RGBA"))[:, :, :3]).any()
+
+
+def test_palettes_with_and_without_transparency() -> None:
+    image = Image.new("P", (3, 1))
+    image.putpalette([10, 20, 30, 40, 50, 60, 70, 80, 90])
+    image.putdata([0, 1, 2])
+    plain = [[[10, 20, 30], [40, 50, 60], [70, 80, 90]]]
+    np.testing.assert_array_equal(decode_image(encoded(image, "PNG")), plain)
+    see_through = [[[10, 20, 30], [255, 255, 255], [70, 80, 90]]]
+    np.testing.assert_array_equal(decode_image(encoded(image, "PNG", transparency=1)), see_through)
+    np.testing.assert_array_equal(decode_image(encoded(image, "GIF", transparency=1)), see_through)
+    half = [[[10, 20, 30], [(40 * 128 + 255 * 127 + 127) // 255, 152, 157], [255, 255, 255]]]
+    np.testing.assert_array_equal(decode_image(encoded(image, "PNG", transparency=bytes([255, 128, 0]))), half)
+
+
+def test_a_transparent_colour_without_an_alpha_channel_is_white() -> None:
+    rgb = np.array([[[1, 2, 3], [4, 5, 6]]], np.uint8)
+    pixels = decode_image(encoded(Image.fromarray(rgb), "PNG", transparency=(4, 5, 6)))
+    np.testing.assert_array_equal(pixels, [[[1, 2, 3], [255, 255, 255]]])
+    grey16 = Image.fromarray(np.array([[0x1234, 0x12FF]], np.uint16))
+    pixels = decode_image(encoded(grey16, "PNG", transparency=0x12FF))
+    np.testing.assert_array_equal(pixels[0, :, 0], [0x12, 255])
+
+
+def test_grey_of_1_8_and_16_bits() -> None:
+    grey = noise(4, 5)
+    np.testing.assert_array_equal(decode_image(encoded(Image.fromarray(grey), "PNG")), np.stack([grey] * 3, axis=2))
+    bits = Image.fromarray(grey).convert("1")
+    np.testing.assert_array_equal(decode_image(encoded(bits, "PNG"))[:, :, 2], np.asarray(bits) * 255)
+    deep = RANDOM.integers(0, 65536, (4, 5), dtype=np.uint16)
+    for kind in ("PNG", "TIFF"):
+        pixels = decode_image(encoded(Image.fromarray(deep), kind))
+        np.testing.assert_array_equal(pixels, np.stack([deep >> 8] * 3, axis=2))
+    big_endian = Image.frombytes("I;16B", (5, 4), deep.astype(">u2").tobytes())
+    np.testing.assert_array_equal(decode_image(big_endian)[:, :, 0], deep >> 8)
+
+
+def test_cmyk_is_converted() -> None:
+    image = Image.fromarray(noise(16, 16, 4), mode="CMYK")
+    data = encoded(image, "TIFF")
+    np.testing.assert_array_equal(decode_image(data), np.asarray(image.convert("RGB")))
+    assert decode_image(encoded(image, "JPEG")).shape == (16, 16, 3)
+
+
+# Bad input: one sentence, naming the file
+
+
+def refused(source: Any) -> str:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(InputError) as caught:
+            decode_image(source)
+    message = str(caught.value)
+    assert message.endswith(".") and "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF"])
+def test_a_truncated_image_is_refused(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "cut.image"
+    data = encoded(Image.fromarray(noise(40, 40, 3)), kind)
+    path.write_bytes(data[: len(data) // 2])
+    assert "damaged" in (message := refused(path)) and str(path) in message
+
+
+def test_what_is_no_image_file_is_refused(tmp_path: Path) -> None:
+    text, empty = tmp_path / "text.png", tmp_path / "empty.png"
+    text.write_text("this is no picture\n" * 100)
+    empty.touch()
+    assert "no image" in (message := refused(tmp_path / "missing.png")) and "missing.png" in message
+    assert "no image" in refused("nul\0.png")
+    assert "no image" in refused("x" * 5000)
+    assert "directory" in refused(tmp_path)
+    assert "0 bytes" in (message := refused(empty)) and str(empty) in message
+    assert "0 bytes" in refused(b"")
+    assert "not an image" in (message := refused(text)) and str(text) in message
+    assert "not an image" in refused(encoded(Image.new("RGB", (2, 2)), "PPM"))  # a format that is not admitted
+    if os.path.exists("/dev/zero"):
+        assert "regular file" in refused("/dev/zero")
+
+
+@pytest.mark.parametrize(
+    ("width", "height"), [(20_000, 20_000), (10_001, 10_000), (MAX_SIDE + 1, 1), (1, 2**31 - 1), (2**31 - 1, 2**31 - 1)]
+)
+def test_a_too_large_image_is_refused_before_decoding(tmp_path: Path, width: int, height: int) -> None:
+    path = tmp_path / "bomb.png"
+    path.write_bytes(png_header(width, height))  # decoding would say "damaged"
+    assert "100 million" in (message := refused(path)) and str(path) in message
+
+
+def test_just_below_the_limit_pillow_does_not_warn() -> None:
+    assert "damaged" in refused(png_header(10_000, 10_000))
+
+
+def test_an_image_without_pixels_or_of_deep_values_is_refused() -> None:
+    assert "no pixels" in refused(Image.new("RGB", (0, 4)))
+    assert "floating-point" in refused(Image.new("F", (4, 4)))
+    assert "32-bit" in refused(Image.new("I", (4, 4)))
+    assert "floating-point" in refused(encoded(Image.new("F", (4, 4)), "TIFF"))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF"])
+def test_bytes_changed_at_random_give_pixels_or_one_sentence(kind: str) -> None:
+    data = bytearray(encoded(Image.fromarray(noise(24, 24, 3)), kind))
+    random = np.random.default_rng(5)
+    for _ in range(150):
+        broken = bytearray(data)
+        for _ in range(4):
+            broken[random.integers(0, min(len(data), 200))] = random.integers(0, 256)
+        try:
+            assert decode_image(bytes(broken)).dtype == np.uint8
+        except InputError:
+            continue
+
+
+# Prepare
+
+
+def test_prepare_is_decode_then_resize(tiny_contract: Contract) -> None:
+    pixels = noise(20, 30, 3)
+    expected = slow_resize(pixels, 8, 8)
+    np.testing.assert_array_equal(prepare(pixels, tiny_contract), expected)
+    np.testing.assert_array_equal(prepare(encoded(Image.fromarray(pixels), "PNG"), tiny_contract), expected)
+    grey = noise(9, 10)
+    np.testing.assert_array_equal(prepare(grey, tiny_contract), slow_resize(np.stack([grey] * 3, axis=2), 8, 8))
+
+
+def test_one_channel_is_the_luma_of_the_resized_pixels(tiny_contract: Contract) -> None:
+    image = dataclasses.replace(tiny_contract.image, shape=(None, 8, 8, 1))
+    contract = dataclasses.replace(tiny_contract, image=image, colour="grey")
+    pixels = noise(8, 8, 3)
+    luma = np.asarray(Image.fromarray(pixels).convert("L"))
+    np.testing.assert_array_equal(prepare(pixels, contract), luma[:, :, None])
+    grey = noise(21, 13)
+    np.testing.assert_array_equal(prepare(grey, contract), slow_resize(grey[:, :, None], 8, 8))
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        np.zeros((4, 4, 3), np.float32), np.zeros((4, 4, 4), np.uint8), np.zeros((1, 4, 4, 3), np.uint8),
+        np.zeros(4, np.uint8), np.zeros((0, 4, 3), np.uint8), np.zeros((4, MAX_SIDE + 1), np.uint8),
+    ],
+)  # fmt: skip
+def test_prepare_refuses_other_arrays(tiny_contract: Contract, pixels: np.ndarray[Any, Any]) -> None:
+    with pytest.raises(InputError):
+        prepare(pixels, tiny_contract)
+
+
+def test_prepare_refuses_a_contract_of_other_rules(tiny_contract: Contract) -> None:
+    with pytest.raises(InputError, match="nearest"):
+        prepare(noise(8, 8, 3), dataclasses.replace(tiny_contract, resize="nearest"))
+    image = dataclasses.replace(tiny_contract.image, shape=(None, 8, 8, 2))
+    with pytest.raises(InputError, match="upgrade"):
+        prepare(noise(8, 8, 3), dataclasses.replace(tiny_contract, image=image))

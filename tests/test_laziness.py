@@ -1,0 +1,64 @@
+"""What must not be loaded: each in a fresh process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HEAVY = ("tensorflow", "keras", "onnx", "onnxruntime", "numpy", "rich", "msgspec", "PIL")
+
+
+def _loaded_by(code: str) -> set[str]:
+    """The top-level modules in sys.modules after running `code`."""
+    script = f"{code}\nimport sys\nprint('LOADED', *sorted({{name.split('.')[0] for name in sys.modules}}))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(done.stdout.rsplit("LOADED", 1)[1].split())
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["export", "--help"], ["predict", "--help"]])
+def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
+    loaded = _loaded_by(f"from edgecnn.cli import _run\nassert _run({arguments}) == 0")
+    assert "click" in loaded
+    assert not loaded & set(HEAVY)
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    assert not _loaded_by("import edgecnn") & set(HEAVY)
+
+
+def test_discovery_loads_no_runtime() -> None:
+    code = (
+        "from edgecnn import plugins as p\n"
+        "for kind in (p.Format, p.Runtime, p.Dataset, p.Architecture): assert p.discover(kind)"
+    )
+    assert not _loaded_by(code) & set(HEAVY)
+
+
+@pytest.mark.parametrize("command", ["predict", "features"])
+def test_predict_and_features_need_onnxruntime_alone(command: str, tiny_onnx: Path, tmp_path: Path) -> None:
+    from PIL import Image
+
+    Image.new("RGB", (8, 8), "red").save(tmp_path / "red.png")
+    arguments = [command, str(tiny_onnx), str(tmp_path / "red.png")]
+    if command == "features":
+        arguments += ["--out", str(tmp_path / "maps")]
+    loaded = _loaded_by(f"from edgecnn.cli import _run\nassert _run({arguments!r}) == 0")
+    assert "onnxruntime" in loaded
+    assert not loaded & {"tensorflow", "keras", "onnx", "scipy", "matplotlib"}
+
+
+def test_a_worker_loads_the_standard_library_numpy_and_its_runtime(tiny_onnx: Path) -> None:
+    code = (
+        "from edgecnn.worker import _Server\n"
+        f"answer = _Server().answer(dict(command='load', runtime='onnxruntime', path={str(tiny_onnx)!r}, threads=1))\n"
+        "assert 'error' not in answer, answer"
+    )
+    loaded = _loaded_by(code)
+    assert "onnxruntime" in loaded
+    assert not loaded & {"tensorflow", "keras", "onnx", "click", "rich", "msgspec", "PIL", "filelock", "scipy"}

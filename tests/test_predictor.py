@@ -1,0 +1,248 @@
+"""The predictor against ONNX Runtime used directly, and against a model extended with the onnx package."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import subprocess
+import sys
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edgecnn import published, records
+from edgecnn.errors import InputError, UsageError
+from edgecnn.predictor import CONTRACT_KEY, LAYERS_KEY, Prediction, Predictor, with_outputs
+
+onnx = pytest.importorskip("onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
+
+PIXELS = np.random.default_rng(3).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+LAYER_SHAPES = {
+    "conv2d": (6, 6, 4), "max_pooling2d": (3, 3, 4), "channels_last": (3, 3, 4), "flatten": (36,), "dense": (5,),
+    "block/again": (6, 6, 4), "dense_1": (3,),
+}  # fmt: skip
+
+
+def run_directly(model: bytes, outputs: list[str]) -> list[np.ndarray[Any, Any]]:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return session.run(outputs, {"image": PIXELS[None]})  # type: ignore[no-any-return]
+
+
+def changed(path: Path, name: str, **metadata: str | None) -> Path:
+    """A copy of the model with metadata replaced, or removed for None."""
+    model = onnx.load(path)
+    kept = {p.key: p.value for p in model.metadata_props} | {f"edgecnn.{key}": v for key, v in metadata.items()}
+    del model.metadata_props[:]
+    onnx.helper.set_model_props(model, {key: value for key, value in kept.items() if value is not None})
+    copy = path.with_name(name)
+    copy.write_bytes(model.SerializeToString())
+    return copy
+
+
+def test_predict_is_the_softmax_of_the_logits(tiny_onnx: Path) -> None:
+    logits = run_directly(tiny_onnx.read_bytes(), ["logits"])[0][0].astype(np.float64)
+    expected = np.exp(logits) / np.exp(logits).sum()
+    prediction = Predictor(tiny_onnx).predict(PIXELS)
+    assert prediction.probabilities.dtype == np.float32
+    np.testing.assert_allclose(prediction.probabilities, expected, rtol=1e-6)
+    assert prediction.label == ("cat", "dog", "frog")[int(logits.argmax())]
+    assert prediction.probability == prediction.probabilities.max()
+
+
+def test_probabilities_are_taken_as_they_are(tiny_onnx: Path, tiny_contract: records.Contract) -> None:
+    contract = records.encode(dataclasses.replace(tiny_contract, output_meaning="probabilities")).decode()
+    prediction = Predictor(changed(tiny_onnx, "p.onnx", contract=contract)).predict(PIXELS)
+    np.testing.assert_array_equal(prediction.probabilities, run_directly(tiny_onnx.read_bytes(), ["logits"])[0][0])
+
+
+def test_softmax_does_not_overflow(tiny_onnx: Path) -> None:
+    model = onnx.load(tiny_onnx)
+    bias = next(tensor for tensor in model.graph.initializer if tensor.name == "logits_b")
+    bias.CopyFrom(onnx.numpy_helper.from_array(np.array([1e4, -1e4, 0], np.float32), "logits_b"))
+    tiny_onnx.write_bytes(model.SerializeToString())
+    np.testing.assert_array_equal(Predictor(tiny_onnx).predict(PIXELS).probabilities, [1, 0, 0])
+
+
+def test_top_is_best_first_and_the_earlier_label_among_equals() -> None:
+    prediction = Prediction(np.array([0.25, 0.5, 0.25], np.float32), ("a", "b", "c"))
+    assert prediction.top(2) == [("b", 0.5), ("a", 0.25)]
+    assert prediction.top(9) == [("b", 0.5), ("a", 0.25), ("c", 0.25)]
+    assert (prediction.label, prediction.probability) == ("b", 0.5)
+
+
+def test_every_kind_of_source_gives_the_same(tiny_onnx: Path, tmp_path: Path) -> None:
+    predictor = Predictor(str(tiny_onnx), threads=2)
+    image = Image.fromarray(PIXELS)
+    image.save(tmp_path / "a.png")
+    stream = BytesIO()
+    image.save(stream, "PNG")
+    expected = predictor.predict(PIXELS).probabilities
+    for source in (tmp_path / "a.png", str(tmp_path / "a.png"), stream.getvalue(), image):
+        np.testing.assert_array_equal(predictor.predict(source).probabilities, expected)
+
+
+def test_many_images_are_read_when_their_turn_comes(tiny_onnx: Path, tmp_path: Path) -> None:
+    predictor = Predictor(tiny_onnx)
+    expected = predictor.predict(PIXELS).probabilities
+    answers = predictor.predict([PIXELS, tmp_path / "missing.png"])
+    np.testing.assert_array_equal(next(answers).probabilities, expected)
+    with pytest.raises(InputError, match=r"missing\.png"):
+        next(answers)
+    assert len(list(predictor.predict(PIXELS for _ in range(3)))) == 3
+    assert list(predictor.predict(())) == []
+
+
+def test_features_are_the_tensors_of_the_layers(tiny_onnx: Path) -> None:
+    predictor = Predictor(tiny_onnx)
+    names = ["relu", "pool", "nhwc", "flat", "hidden_relu"]
+    model = onnx.load(tiny_onnx)
+    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+    tensors = dict(zip(names, run_directly(model.SerializeToString(), names), strict=True))
+    tensors["logits"] = run_directly(tiny_onnx.read_bytes(), ["logits"])[0]
+    found = predictor.features(PIXELS, list(LAYER_SHAPES))
+    assert {name: values.shape for name, values in found.items()} == LAYER_SHAPES
+    assert list(found) == list(LAYER_SHAPES)
+    for name, values in found.items():
+        expected = tensors[predictor.layers[name].tensor][0]
+        if predictor.layers[name].layout == "NCHW":
+            expected = np.moveaxis(expected, 0, 2)
+        assert values.dtype == np.float32
+        np.testing.assert_array_equal(values, expected)
+    np.testing.assert_array_equal(found["channels_last"], found["max_pooling2d"])
+
+
+def test_features_takes_names_in_any_order_and_the_first_six_by_default(tiny_onnx: Path) -> None:
+    predictor = Predictor(tiny_onnx)
+    assert list(predictor.features(PIXELS)) == list(LAYER_SHAPES)[:6]
+    assert list(predictor.features(PIXELS, ["dense_1", "conv2d", "dense_1"])) == ["dense_1", "conv2d"]
+    assert predictor.features(PIXELS, []) == {}
+    with pytest.raises(UsageError, match="did you mean conv2d"):
+        predictor.features(PIXELS, ["conv2"])
+
+
+def test_further_outputs_leave_the_prediction_as_it_is_to_the_bit(tiny_onnx: Path) -> None:
+    predictor = Predictor(tiny_onnx)
+    before = predictor.predict(PIXELS).probabilities.tobytes()
+    (logits,) = run_directly(tiny_onnx.read_bytes(), ["logits"])
+    assert predictor.features(PIXELS, ["dense_1", "conv2d"])["dense_1"].tobytes() == logits[0].tobytes()
+    assert predictor.predict(PIXELS).probabilities.tobytes() == before
+
+
+def test_with_outputs_appends_what_the_onnx_package_would(tiny_onnx: Path) -> None:
+    names = ["relu", "n" * 127, "ü" * 64, "long" * 5000]
+    extended = onnx.load(tiny_onnx)
+    extended.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+    merged = onnx.load_model_from_string(with_outputs(tiny_onnx.read_bytes(), names))
+    assert merged.SerializeToString(deterministic=True) == extended.SerializeToString(deterministic=True)
+
+
+def test_a_run_directory_stands_for_its_onnx_file(tiny_onnx: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    (run / "exports").mkdir(parents=True)
+    with pytest.raises(InputError, match="edgecnn export"):
+        Predictor(run)
+    shutil.copy(tiny_onnx, run / "exports" / "onnx_float32.onnx")
+    assert Predictor(run).predict(PIXELS).label == Predictor(tiny_onnx).predict(PIXELS).label
+
+
+def test_a_published_run_is_found_by_name(tiny_onnx: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    places = tmp_path / "package", tmp_path / "checkout"
+    monkeypatch.setattr(published, "PLACES", places)
+    with pytest.raises(InputError, match="none are published"):
+        Predictor("mine")
+    for run in (places[0] / "mine", places[1] / "mine", places[1] / "other", places[1] / ".hidden"):
+        (run / "exports").mkdir(parents=True)
+    shutil.copy(tiny_onnx, places[0] / "mine" / "exports" / "onnx_float32.onnx")
+    assert Predictor("mine").predict(PIXELS).label in ("cat", "dog", "frog")
+    assert published.find_run("mine") == places[0] / "mine"
+    assert published.find_run("other") == places[1] / "other"
+    with pytest.raises(InputError, match=r"\(mine, other\)"):
+        Predictor("nothing.onnx")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    assert published.find_run("mine") == Path("mine")
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(InputError) as caught:
+        Predictor(path)
+    message = str(caught.value)
+    assert str(path) in message and message.endswith(".") and "\n" not in message
+    return message
+
+
+def test_a_broken_file_is_refused(tiny_onnx: Path, tmp_path: Path) -> None:
+    data = tiny_onnx.read_bytes()
+    broken = tmp_path / "broken.onnx"
+    for content in (b"", b"garbage\n" * 99, data[: len(data) // 2], data[:-1]):
+        broken.write_bytes(content)
+        assert "damaged" in refused(broken)
+    for size in range(1, len(data), 61):
+        broken.write_bytes(data[:size])
+        refused(broken)
+
+
+def test_a_foreign_file_is_refused(tiny_onnx: Path) -> None:
+    for key in ("contract", "layers"):
+        assert "not exported by edgecnn" in refused(changed(tiny_onnx, "foreign.onnx", **{key: None}))
+    assert "cannot be read" in refused(changed(tiny_onnx, "odd.onnx", contract='{"schema": 1}'))
+    assert "cannot be read" in refused(changed(tiny_onnx, "odd.onnx", layers='["conv2d"]'))
+    assert "newer edgecnn" in refused(changed(tiny_onnx, "newer.onnx", contract='{"schema": 99}'))
+
+
+def test_a_contract_of_another_model_is_refused(tiny_onnx: Path, tiny_contract: records.Contract) -> None:
+    image = dataclasses.replace(tiny_contract.image, name="picture")
+    for other in (
+        dataclasses.replace(tiny_contract, labels=("cat", "dog")),
+        dataclasses.replace(tiny_contract, image=image),
+        dataclasses.replace(tiny_contract, output=dataclasses.replace(tiny_contract.output, name="scores")),
+    ):
+        assert "do not fit" in refused(changed(tiny_onnx, "other.onnx", contract=records.encode(other).decode()))
+
+
+def test_a_predictor_needs_a_thread(tiny_onnx: Path) -> None:
+    with pytest.raises(UsageError, match="1 thread"):
+        Predictor(tiny_onnx, threads=0)
+
+
+def test_the_metadata_keys_are_those_of_the_file_format(tiny_onnx: Path) -> None:
+    keys = {prop.key for prop in onnx.load(tiny_onnx).metadata_props}
+    assert keys == {CONTRACT_KEY, LAYERS_KEY}
+
+
+def loaded_by(code: str) -> set[str]:
+    """The modules a fresh Python has loaded after running the code."""
+    script = f"import sys\n{code}\nprint('\\n'.join(sys.modules))"
+    return set(
+        subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout.split()
+    )
+
+
+def test_a_prediction_loads_neither_tensorflow_nor_onnx(tiny_onnx: Path) -> None:
+    modules = loaded_by(
+        f"import numpy, edgecnn\np = edgecnn.Predictor({str(tiny_onnx)!r})\nx = numpy.zeros((9, 9, 3), 'uint8')\n"
+        "p.predict(x).label\np.features(x)"
+    )
+    assert "onnxruntime" in modules and not {"tensorflow", "keras", "onnx", "matplotlib"} & modules
+
+
+def test_imports_are_light() -> None:
+    heavy = {"numpy", "onnxruntime", "PIL", "msgspec", "tensorflow"}
+    assert not loaded_by("import edgecnn.predictor, edgecnn.contract, edgecnn.stages.features") & heavy
+    assert "edgecnn.predictor" not in loaded_by("import edgecnn; edgecnn.__version__")
+
+
+def test_the_public_surface() -> None:
+    import edgecnn
+
+    assert sorted(edgecnn.__all__) == ["Predictor", "__version__"]
+    assert edgecnn.Predictor is Predictor
+    with pytest.raises(AttributeError, match="Nothing"):
+        edgecnn.Nothing  # noqa: B018
