@@ -220,7 +220,8 @@ def features(model: str, image: str | None, layers: Sequence[str], channel: int 
     """
     from edgecnn.stages.features import features as stage
 
-    for picture in stage(model, image, out, layers=layers or None, channel=channel).values():
+    source = None if image is None else Path(image)
+    for picture in stage(model, source, out, layers=layers or None, channel=channel).values():
         click.echo(picture)
 
 

@@ -31,7 +31,7 @@ ImageFile: TypeAlias = "str | Path | bytes | PIL.Image.Image"  # bytes are a who
 Source: TypeAlias = "ImageFile | Pixels"
 
 RESIZE_RULE = "antialiased-bilinear-q15"
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "GIF", "TIFF")  # MPO: the JPEGs of some phones
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")  # to Pillow, JPEG includes the MPO files of some phones
 MAX_PIXELS = 100_000_000
 MAX_SIDE = 65_535  # JPEG's own limit; keeps the sums behind the resize weights far inside 64 bits
 

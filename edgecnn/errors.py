@@ -89,13 +89,15 @@ def missing_package(error: ModuleNotFoundError) -> MachineError | None:
     return MachineError(f"This needs the package {package}: pip install 'edgecnn[{extra}]'.")
 
 
-def from_os_error(error: OSError) -> EdgecnnError | None:
-    """The sentence for a disk that is full or a place that is not writable; None for any other OSError."""
+def from_os_error(error: OSError) -> MachineError | None:
+    """The sentence for what the system refuses: a full disk, a place not writable; None if it gives no reason."""
     place = error.filename or "the output directory"
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return MachineError(f"The disk is full at {place}; free some space and run the same command again.")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return MachineError(f"{place} is not writable or not readable; choose another directory or mend its rights.")
-    if error.errno in (errno.EEXIST, errno.ENOTDIR, errno.EISDIR):
-        return MachineError(f"{place} cannot be used: a file stands where a directory is needed, or the reverse.")
-    return None
+    if error.errno in (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOENT):
+        return MachineError(f"{place} cannot be used; a part of this path is no directory, or cannot be made one.")
+    if error.errno is None or error.errno == errno.EPIPE:
+        return None
+    return MachineError(f"The system refuses {place}: {error.strerror}.")

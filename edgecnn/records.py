@@ -315,5 +315,5 @@ def decode(data: bytes, kind: type[T], source: str) -> T:
                 "pip install --upgrade edgecnn."
             )
         return msgspec.json.decode(data, type=kind)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{source} cannot be read ({error}); delete it and run the stage again.") from None

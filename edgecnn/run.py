@@ -97,6 +97,8 @@ def staged(target: Path) -> Iterator[Path]:
     try:
         yield draft
         _sync(draft)
+        if target.is_dir() and draft.is_file():
+            raise MachineError(f"{target} cannot be written: a folder stands in its place; move it away.")
         if target.is_dir():  # a folder cannot be renamed over another: move the old one out of the way first
             old = target.with_name(f"{TEMPORARY}{os.getpid()}-old-{target.name}")
             target.rename(old)

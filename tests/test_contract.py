@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 import struct
 import warnings
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from edgecnn.contract import FORMATS, MAX_SIDE, decode_image, prepare, resize
+from edgecnn.contract import MAX_SIDE, decode_image, prepare, resize
 from edgecnn.errors import InputError
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def slow_weights(n_in: int, n_out: int, i: int) -> list[int]:
     for weight in weights:
         running += weight
         rounded.append((2 * running * 2**15 + total) // (2 * total))
-    return [after - before for before, after in zip(rounded, rounded[1:], strict=False)]
+    return [after - before for before, after in itertools.pairwise(rounded)]
 
 
 def slow_pass(line: list[int], n_out: int) -> list[int]:
@@ -119,25 +120,28 @@ def test_resize_keeps_white_and_leaves_the_right_size_alone() -> None:
 # Decode
 
 
-@pytest.mark.parametrize("kind", ["PNG", "BMP", "GIF", "TIFF", "WEBP", "JPEG", "MPO"])
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "GIF", "TIFF", "WEBP", "JPEG"])
 def test_decode_takes_each_format_as_path_bytes_and_image(tmp_path: Path, kind: str) -> None:
     image = Image.fromarray(noise(6, 5, 3)).convert("P" if kind == "GIF" else "RGB")
     data = encoded(image, kind, **({"lossless": True} if kind == "WEBP" else {}))
     (tmp_path / "image").write_bytes(data)
     with Image.open(BytesIO(data)) as opened:
+        assert opened.format == kind
         pixels = decode_image(opened)
-        assert opened.format in FORMATS
     assert pixels.shape == (6, 5, 3) and pixels.dtype == np.uint8
-    if kind not in ("JPEG", "MPO"):
+    if kind != "JPEG":
         np.testing.assert_array_equal(pixels, np.asarray(image.convert("RGB")))
     for source in (data, tmp_path / "image", str(tmp_path / "image")):
         np.testing.assert_array_equal(decode_image(source), pixels)
 
 
-def test_decode_takes_the_first_frame() -> None:
-    frames = [Image.new("RGB", (4, 3), colour) for colour in ("red", "blue")]
-    data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
-    assert (decode_image(data) == [255, 0, 0]).all()
+@pytest.mark.parametrize("kind", ["GIF", "MPO", "TIFF", "WEBP"])
+def test_decode_takes_the_first_frame(kind: str) -> None:
+    red, blue = Image.new("RGB", (4, 3), "red"), Image.new("RGB", (4, 3), "blue")
+    data = encoded(red, kind, save_all=True, append_images=[blue])
+    with Image.open(BytesIO(data)) as opened:
+        assert (opened.format, getattr(opened, "n_frames", 1)) == (kind, 2)
+    assert np.abs(decode_image(data).astype(int) - [255, 0, 0]).max() <= 2
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
@@ -185,7 +189,7 @@ def test_alpha_is_composited_over_white_in_integers() -> None:
 def test_alpha_is_composited_in_every_mode() -> None:
     la = Image.fromarray(noise(5, 7, 2))
     assert la.mode == "LA"
-    for image in (la, Image.fromarray(noise(5, 7, 4)).convert("RGBa"), la.convert("PA")):
+    for image in (la, Image.fromarray(noise(5, 7, 4)).convert("RGBa"), la.convert("RGBA").convert("PA")):
         expected = decode_image(image.convert("RGBA"))
         np.testing.assert_array_equal(decode_image(image), expected)
         assert (expected != np.asarray(image.convert("RGBA"))[:, :, :3]).any()

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from edgecnn import published, records
+from edgecnn.contract import Source
 from edgecnn.errors import InputError, UsageError
 from edgecnn.predictor import CONTRACT_KEY, LAYERS_KEY, Prediction, Predictor, with_outputs
 
@@ -84,14 +85,16 @@ def test_every_kind_of_source_gives_the_same(tiny_onnx: Path, tmp_path: Path) ->
     stream = BytesIO()
     image.save(stream, "PNG")
     expected = predictor.predict(PIXELS).probabilities
-    for source in (tmp_path / "a.png", str(tmp_path / "a.png"), stream.getvalue(), image):
+    sources: list[Source] = [tmp_path / "a.png", str(tmp_path / "a.png"), stream.getvalue(), image]
+    for source in sources:
         np.testing.assert_array_equal(predictor.predict(source).probabilities, expected)
 
 
 def test_many_images_are_read_when_their_turn_comes(tiny_onnx: Path, tmp_path: Path) -> None:
     predictor = Predictor(tiny_onnx)
     expected = predictor.predict(PIXELS).probabilities
-    answers = predictor.predict([PIXELS, tmp_path / "missing.png"])
+    images: list[Source] = [PIXELS, tmp_path / "missing.png"]
+    answers = predictor.predict(images)
     np.testing.assert_array_equal(next(answers).probabilities, expected)
     with pytest.raises(InputError, match=r"missing\.png"):
         next(answers)
@@ -133,6 +136,11 @@ def test_further_outputs_leave_the_prediction_as_it_is_to_the_bit(tiny_onnx: Pat
     (logits,) = run_directly(tiny_onnx.read_bytes(), ["logits"])
     assert predictor.features(PIXELS, ["dense_1", "conv2d"])["dense_1"].tobytes() == logits[0].tobytes()
     assert predictor.predict(PIXELS).probabilities.tobytes() == before
+
+
+def test_no_tensor_becomes_an_output_twice(tiny_onnx: Path) -> None:
+    outputs = [output.name for output in Predictor(tiny_onnx)._layer_session.get_outputs()]
+    assert outputs == ["logits", "relu", "pool", "nhwc", "flat", "hidden_relu"]
 
 
 def test_with_outputs_appends_what_the_onnx_package_would(tiny_onnx: Path) -> None:

@@ -39,6 +39,13 @@ def test_staged_replaces_a_folder(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["model"]
 
 
+def test_staged_does_not_put_a_file_in_the_place_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "input.png").mkdir()
+    with pytest.raises(MachineError, match="a folder stands in its place"), staged(tmp_path / "input.png") as draft:
+        draft.touch()
+    assert [p.is_dir() for p in tmp_path.iterdir()] == [True]
+
+
 def test_hash_of_a_folder_sees_names_and_contents(tmp_path: Path) -> None:
     hashes = set()
     for name, text in (("a", "x"), ("b", "x"), ("a", "y")):
@@ -80,7 +87,7 @@ def test_a_newer_schema_is_refused_even_by_the_up_to_date_check(tmp_path: Path) 
             read()
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b'{"schema": 1}', b"[]", b"\xff\x00"])
+@pytest.mark.parametrize("content", [b"", b"{", b'{"schema": 1}', b"[]", b"\xff\x00", b'{"a": "\xff"}'])
 def test_a_damaged_record_is_bad_input_to_a_reader_and_stale_to_the_check(tmp_path: Path, content: bytes) -> None:
     run = Run(tmp_path)
     (tmp_path / "state.json").write_bytes(content)

@@ -218,7 +218,8 @@ def _next(blocks: queue.Queue[bytes | Exception | int]) -> bytes | int:
     except queue.Empty:
         raise DataUnavailable(f"CIFAR-10 did not arrive: no byte for {SILENCE_SECONDS:.0f} s") from None
     if isinstance(item, Exception):
-        raise DataUnavailable(f"CIFAR-10 cannot be downloaded: {getattr(item, 'reason', item)}")
+        reason = getattr(item, "reason", item)  # urllib wraps the system's own error
+        raise DataUnavailable(f"CIFAR-10 cannot be downloaded ({getattr(reason, 'strerror', None) or reason})")
     return item
 
 

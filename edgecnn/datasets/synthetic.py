@@ -8,16 +8,24 @@ differ in the last bit from one CPU to the next, so rotations use the rational p
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from edgecnn.plugins import Dataset, labelled_images
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     import numpy.typing as npt
+
+    from edgecnn.plugins import LabelledImages
 
     Field = npt.NDArray[np.float64]
 
 TRAIN_COUNT = 12_000
 TEST_COUNT = 5_000
+SEED = 1  # of the set that `--data synthetic` stands for
 SIDE = 32  # pixels
 CHUNK = 50  # images drawn at once; part of what a seed means, so changing it changes every picture
 SPLITS = {"train": 0, "test": 1}
@@ -274,3 +282,24 @@ def _light(rng: np.random.Generator, canvas: Field) -> Field:
     noise *= _between(rng, *NOISE, CHUNK, 1, 1, 1)
     noise += canvas * light[:, np.newaxis]
     return noise
+
+
+@cache  # several stages of one process ask for it, and drawing takes seconds
+def load(path: Path | None) -> LabelledImages:
+    """The set of `SEED`, always the same; `path` is None, since it is known by name only."""
+    return labelled_images(
+        name="synthetic",
+        spec="synthetic",
+        labels=LABELS,
+        train=draw(TRAIN_COUNT, seed=SEED, split="train"),
+        test=draw(TEST_COUNT, seed=SEED, split="test"),
+    )
+
+
+PLUGIN = Dataset(
+    name="synthetic",
+    summary=f"built in: {TRAIN_COUNT + TEST_COUNT:,} drawn 32x32 scenes of ten kinds of thing",
+    accepts=None,
+    load=load,
+    by_name=True,
+)

@@ -8,9 +8,13 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+from edgecnn import run as files
+from edgecnn.console import say
 from edgecnn.contract import prepare
 from edgecnn.errors import InputError, UsageError
+from edgecnn.images import drawn, samples_of
 from edgecnn.predictor import Predictor
+from edgecnn.records import SCHEMA, Features
 from edgecnn.run import staged
 
 if TYPE_CHECKING:
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
     import PIL.ImageDraw
     import PIL.ImageFont
 
+    from edgecnn.run import Run
+
     Floats = npt.NDArray[np.float32]
     Colours = npt.NDArray[np.uint8]  # [..., 3]
 
@@ -32,6 +38,9 @@ VIRIDIS = {
     161: "29af7f", 174: "3bbb75", 188: "56c667", 203: "77d153", 227: "b5de2b", 237: "d0e11c", 243: "dfe318",
     249: "efe51c", 255: "fde725",
 }  # fmt: skip
+
+FOLDER = "features"  # of a run
+INPUT = "input"
 
 # Sizes in pixels of the picture.
 MARGIN = 28
@@ -79,7 +88,7 @@ def viridis() -> Colours:
 
 def features(
     model: str | Path,
-    image: Path | npt.NDArray[np.uint8],
+    image: Path | npt.NDArray[np.uint8] | None,
     out: Path,
     *,
     layers: Sequence[str] | None,
@@ -89,11 +98,13 @@ def features(
 
     Writes `<out>/input.png`, the image as the model sees it, and `<out>/<layer>.png`, or with `channel` that
     channel alone as `<out>/<layer>-channel<N>.png`. `model` and `layers` are as in :class:`Predictor` and its
-    `features`, `image` as in its `predict`; of the layers drawn by default, those without channels are left out
+    `features`, `image` as in its `predict`, None for a drawn one; of the layers drawn by default, those without channels are left out
     when a `channel` is asked for. Nothing is written unless everything could be drawn.
     """
     predictor = Predictor(model)
-    pictures = {"input": _picture_of_input(prepare(image, predictor.contract))}
+    if image is None:
+        image = drawn(1, predictor.contract)[0]
+    pictures = {INPUT: _picture_of_input(prepare(image, predictor.contract))}
     paths: dict[str, Path] = {}
     for layer, values in predictor.features(image, layers).items():
         if channel is not None and layers is None and values.ndim == 1:
@@ -105,6 +116,40 @@ def features(
         with staged(out / f"{name}.png") as draft:
             picture.save(draft)
     return paths
+
+
+def inputs(run: Run) -> dict[str, str]:
+    """What decides the pictures of a run: its ONNX file and its samples."""
+    hashes = {name: run.hash_of(name) for name in (files.CONTRACT, files.ARTIFACTS, files.SAMPLES)}
+    return {**hashes, "edgecnn": files.installed_versions().get("edgecnn", "missing")}
+
+
+def is_current(run: Run) -> bool:
+    """Whether the run already holds these pictures."""
+    return run.is_current(files.FEATURES, Features, inputs(run))
+
+
+def draw_run(run: Run) -> Features:
+    """Draw the first six layers for the first of the run's samples into `features/`, and write features.json.
+
+    A run without samples gets a drawn image.
+    """
+    contract = run.contract()
+    samples = samples_of(run, contract)
+    say(f"Feature maps of one of the {samples.words()}")
+    pictures = features(run.root, samples.images[0], run.path(FOLDER), layers=None, channel=None)
+    shown = {layer: f"{FOLDER}/{path.name}" for layer, path in pictures.items()}
+    picture_of_input = f"{FOLDER}/{INPUT}.png"
+    record = Features(
+        schema=SCHEMA,
+        origin=run.origin("features", inputs(run), [picture_of_input, *shown.values()]),
+        data=contract.data,
+        image=f"one of the {samples.words()}",
+        input=picture_of_input,
+        pictures=shown,
+    )
+    run.save(files.FEATURES, record)
+    return record
 
 
 def _file_name(layer: str, taken: dict[str, PIL.Image.Image]) -> str:

@@ -1,0 +1,334 @@
+"""One page that says what was trained and whether it arrived: report.html, report.md and report.json.
+
+Everything is read from the run's JSON files and the pictures beside them; nothing is measured here. Rows of
+parity and latency are joined to the exports by the SHA-256 of the artifact they are about, so a figure never
+stands beside a file it was not measured on. Strings from those files are untrusted: both pages escape them.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+import re
+import shlex
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import edgecnn
+from edgecnn import charts
+from edgecnn import run as files
+from edgecnn.console import say
+from edgecnn.errors import InputError
+from edgecnn.records import SCHEMA, Features, Latency, Parity, Report
+from edgecnn.run import Run, staged
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgecnn.records import Artifact, LatencyRow, Origin, ParityRow, Placement
+
+PAGE, MARKDOWN = "report.html", "report.md"
+SOURCES = (files.CONTRACT, files.TRAINING, files.ARTIFACTS, files.PARITY, files.LATENCY, files.FEATURES)
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+MOST_TICKS = 7  # of a scale labelled at 1, 2 and 5; a wider one is labelled at powers of ten
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A logarithmic axis of latencies; its ends are 1, 2 or 5 times a power of ten."""
+
+    ticks_ms: tuple[float, ...]
+    low_ms: float
+    high_ms: float
+    decimals: int  # that show the fastest median with two digits
+
+    def at(self, ms: float) -> float:
+        """Where a latency lies, in percent of the axis."""
+        return 100 * math.log(ms / self.low_ms) / math.log(self.high_ms / self.low_ms)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One export on one runtime, "" where none was asked; latencies by number of threads."""
+
+    artifact: Artifact
+    runtime: str
+    parity: ParityRow | None
+    latencies: tuple[LatencyRow, ...]
+
+    @property
+    def name(self) -> str:
+        """The export and its runtime in words."""
+        return f"{self.artifact.format} on {self.runtime}" if self.runtime else self.artifact.format
+
+    @property
+    def placements(self) -> tuple[Placement, ...]:
+        """What executed it, in parity and in each measurement; equal ones once."""
+        rows = (*((self.parity,) if self.parity else ()), *self.latencies)
+        return tuple(row.placement for i, row in enumerate(rows) if row.placement not in [r.placement for r in rows[:i]])
+
+    @property
+    def changes(self) -> tuple[int, int, int, float] | None:
+        """Of the flips: right before and wrong now, the reverse, wrong both times; and McNemar's exact p."""
+        if self.parity is None or self.parity.accuracy is None:
+            return None
+        flips = self.parity.flips
+        lost, gained = sum(f.reference == f.label for f in flips), sum(f.answer == f.label for f in flips)
+        return lost, gained, len(flips) - lost - gained, _mcnemar(lost, gained)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG of the run, ready to stand in a page; sides in pixels."""
+
+    path: str
+    uri: str
+    width: int
+    height: int
+
+
+def inputs(run: Run) -> dict[str, str]:
+    """What decides the report: the hashes of the JSON files, and the version that writes it."""
+    return {**{name: run.hash_of(name) for name in SOURCES}, "edgecnn": edgecnn.__version__}
+
+
+def is_current(run: Run) -> bool:
+    """Whether the report was made from what the run holds now."""
+    return run.is_current(files.REPORT, Report, inputs(run))
+
+
+def report(run: Run) -> Path:
+    """Write report.html, report.md and report.json, and return the page's path.
+
+    Raises InputError when contract, training or exports are missing, or a picture is no PNG file of the run.
+    """
+    contract = run.contract()
+    record = Report(
+        schema=SCHEMA,
+        origin=run.origin("report", inputs(run), []),
+        data=contract.data,
+        contract=contract,
+        training=run.training(),
+        artifacts=run.artifacts(),
+        parity=_optional(run, files.PARITY, Parity),
+        latency=_optional(run, files.LATENCY, Latency),
+        features=_optional(run, files.FEATURES, Features),
+    )
+    view = _view(run, record)
+    for name in (PAGE, MARKDOWN):
+        with staged(run.path(name)) as draft:
+            draft.write_text(_render(name, view), encoding="utf-8")
+    outputs = {name: run.hash_of(name) for name in (PAGE, MARKDOWN)}
+    run.save(files.REPORT, replace(record, origin=replace(record.origin, outputs=outputs)))
+    say(view["verdict"][1])
+    return run.path(PAGE)
+
+
+def _optional(run: Run, name: str, kind: type[R]) -> R | None:
+    return run.load(name, kind, "run") if run.path(name).is_file() else None
+
+
+def _view(run: Run, record: Report) -> dict[str, Any]:
+    """Everything the templates name."""
+    parts = {files.PARITY: record.parity, files.LATENCY: record.latency, files.FEATURES: record.features}
+    stale = [name for name, part in parts.items() if part and _is_stale(run, part.origin)]
+    drawn = None if files.FEATURES in stale else record.features
+    rows = lines(record)
+    timed = [row for line in rows for row in line.latencies]
+    sources = (record.contract, record.training, record.artifacts, *parts.values())
+    return {
+        "record": record,
+        "notices": list(dict.fromkeys(part.data.notice for part in sources if part and part.data.notice)),
+        "verdict": verdict(rows),
+        "lines": rows,
+        "scale": scale(timed),
+        "fastest": min(((line, row) for line in rows for row in line.latencies), default=None, key=lambda p: p[1].p50_ms),
+        "smallest": min(record.artifacts.artifacts, key=lambda artifact: artifact.size_bytes, default=None),
+        "largest_bytes": max((artifact.size_bytes for artifact in record.artifacts.artifacts), default=0) or 1,
+        "several_devices": len({row.placement.device for row in timed}) > 1,
+        "mistake": _commonest_mistake(record),
+        "charts": {name: _picture(run, name) for name in (charts.CURVES, charts.CLASS_ACCURACY, charts.CONFUSION)},
+        "chart_names": (charts.CURVES, charts.CLASS_ACCURACY, charts.CONFUSION),
+        "drawn": drawn,
+        "input_picture": _picture(run, drawn.input) if drawn else None,
+        "layers": {layer: _picture(run, path) for layer, path in drawn.pictures.items()} if drawn else {},
+        "origins": _origins(record),
+        "commands": commands(record),
+        "stale": stale,
+        "sources": {name: run.hash_of(name) for name in SOURCES if run.path(name).is_file()},
+    }
+
+
+def _is_stale(run: Run, origin: Origin) -> bool:
+    """Whether a record was made from another contract or other exports than the run holds now."""
+    return any(origin.inputs.get(name, now) != now for name in SOURCES if (now := run.hash_of(name)))
+
+
+def lines(record: Report) -> list[Line]:
+    """The rows of the tables: every export with every runtime it was asked or measured on."""
+    found = []
+    for artifact in record.artifacts.artifacts:
+        asked = [r for r in (record.parity.rows if record.parity else ()) if r.artifact_sha256 == artifact.sha256]
+        timed = [r for r in (record.latency.rows if record.latency else ()) if r.artifact_sha256 == artifact.sha256]
+        for runtime in dict.fromkeys(row.runtime for row in (*asked, *timed)) or [""]:
+            judged = next((row for row in asked if row.runtime == runtime), None)
+            here = sorted((row for row in timed if row.runtime == runtime), key=lambda row: (row.batch, row.threads))
+            found.append(Line(artifact, runtime, judged, tuple(here)))
+    return found
+
+
+def verdict(rows: Sequence[Line]) -> tuple[str, str, list[str]]:
+    """The state "passed", "failed" or "unproven", the sentence that says so, and what to know about it."""
+    formats = dict.fromkeys(line.artifact.format for line in rows)
+    judged = {line.name: line.parity for line in rows if line.parity}
+    failed = dict.fromkeys(line.artifact.format for line in rows if line.parity and not line.parity.passed)
+    unproven = [name for name in formats if name not in {line.artifact.format for line in rows if line.parity}]
+    total = f"{len(formats)} export{'' if len(formats) == 1 else 's'}"
+    details = [f"{name}: {row.reason}." for name, row in judged.items() if not row.passed]
+    if failed:
+        headline = f"{len(failed)} of {total} {'does' if len(failed) == 1 else 'do'} not answer as trained"
+        rest = [f"Not checked: {', '.join(unproven)}."] if unproven else []
+        return "failed", f"{headline}: {', '.join(failed)}", details + rest
+    if not judged:
+        return "unproven", "Not proven yet: no export has been checked against the trained model", []
+    name, least = min(judged.items(), key=lambda item: item[1].agreement)
+    details = [f"Every gate held over {least.images:,} images; the lowest agreement is {least.agreement:.2%}, {name}."]
+    if unproven:
+        proven = len(formats) - len(unproven)
+        return "unproven", f"{proven} of {total} answer as trained; not checked: {', '.join(unproven)}", details
+    return "passed", f"All {total} answer as trained" if len(formats) > 1 else "The export answers as trained", details
+
+
+def scale(rows: Sequence[LatencyRow]) -> Scale | None:
+    """A scale for all medians and 99th percentiles; None where nothing was measured."""
+    if not rows:
+        return None
+    fastest, slowest = min(row.p50_ms for row in rows), max(row.p99_ms for row in rows)
+    decade = math.floor(math.log10(fastest))
+    steps = [digit * 10.0**power for power in range(decade - 1, decade + 12) for digit in (1, 2, 5)]
+    low = max(step for step in steps if step < 0.8 * fastest)
+    high = min(step for step in steps if step >= slowest and step > low)
+    inside = [step for step in steps if low <= step <= high]
+    ticks = inside if len(inside) <= MOST_TICKS else [step for step in inside if math.log10(step).is_integer()]
+    return Scale(tuple(ticks), low, high, max(0, 1 - decade))
+
+
+def _mcnemar(lost: int, gained: int) -> float:
+    from scipy.stats import binomtest
+
+    return float(binomtest(lost, lost + gained).pvalue) if lost + gained else 1.0
+
+
+def _commonest_mistake(record: Report) -> tuple[str, str, int] | None:
+    """Label, answer and count of the confusion that occurs most often."""
+    labels, table = record.training.data.labels, record.training.confusion
+    wrong = [(n, i, j) for i, row in enumerate(table) for j, n in enumerate(row) if i != j and n]
+    if not wrong:
+        return None
+    count, label, answer = max(wrong)
+    return labels[label], labels[answer], count
+
+
+def _picture(run: Run, path: str) -> Picture | None:
+    """A picture of the run, None when it is missing; raises InputError when it lies elsewhere or is no PNG."""
+    place = run.path(path).resolve()
+    if not place.is_file():
+        return None
+    data = place.read_bytes() if place.is_relative_to(run.root.resolve()) else b""
+    if not data.startswith(PNG_SIGNATURE) or len(data) < 24:
+        raise InputError(f"{path} is no PNG picture inside {run.root}; delete it and run the stage that draws it again.")
+    uri = f"data:image/png;base64,{base64.b64encode(data).decode()}"
+    return Picture(path, uri, int.from_bytes(data[16:20]), int.from_bytes(data[20:24]))
+
+
+def _origins(record: Report) -> list[tuple[list[str], Origin]]:
+    """Where the stages ran: commands that share machine and versions together, each with such an origin."""
+    groups: list[tuple[list[str], Origin]] = []
+    for part in (record.training, record.artifacts, record.parity, record.latency, record.features):
+        if part is None:
+            continue
+        for names, origin in groups:
+            if (origin.machine, origin.versions) == (part.origin.machine, part.origin.versions):
+                names.append(part.origin.command)
+                break
+        else:
+            groups.append(([part.origin.command], part.origin))
+    return groups
+
+
+def commands(record: Report) -> tuple[str, list[str]]:
+    """What makes this run again: one command for all of it ("" for a model trained elsewhere), and one a stage."""
+    training = record.training
+    options = (
+        f"RUN --data {_portable(training.data.spec)} --architecture {shlex.quote(training.architecture)} "
+        f"--recipe {shlex.quote(training.recipe)} --epochs {len(training.history)} --seed {training.seed}"
+    )
+    trained = training.origin.command == "train"
+    stages = [f"edgecnn train {options}"] if trained else []
+    for name, part in (("export", record.artifacts), ("parity", record.parity), ("bench", record.latency)):
+        chosen = part.origin.inputs if part and name != "export" else {}
+        words = [f"--format {shlex.quote(format)}" for format in chosen.get("formats", "").split()]
+        words += [f"--data {_portable(chosen['data'])}"] if chosen.get("data") else []
+        stages.append(" ".join([f"edgecnn {name} RUN", *words]))
+    return f"edgecnn run {options}" if trained else "", [*stages, "edgecnn report RUN"]
+
+
+def _portable(spec: str) -> str:
+    """A data set as --data takes it, quoted; of a path on this machine only the last name."""
+    for kind in (PurePosixPath, PureWindowsPath):
+        if kind(spec).is_absolute():
+            return shlex.quote(f"PATH/{kind(spec).name}")
+    return shlex.quote(spec)
+
+
+def _render(name: str, view: dict[str, Any]) -> str:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    html = name == PAGE
+    environment = Environment(
+        loader=PackageLoader("edgecnn.stages"),
+        autoescape=html,
+        finalize=None if html else escape_markdown,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["percent"] = lambda share: f"{share:.2%}"
+    environment.filters["kib"] = lambda size: f"{size / 1024:,.1f}" if size < 10240 else f"{size / 1024:,.0f}"
+    environment.filters["count"] = lambda number: f"{number:,}"
+    environment.filters["signed"] = lambda points: f"{points:+.2f}".replace("-", "−")
+    environment.filters["duration"] = duration
+    environment.filters["aligned"] = aligned
+    return environment.get_template(f"{name}.j2").render(view)
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words, with two units at most."""
+    whole = round(seconds)
+    hours, minutes = divmod(whole // 60, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {whole % 60} s" if minutes else f"{whole} s" if seconds >= 10 else f"{seconds:.1f} s"
+
+
+def escape_markdown(value: object) -> str:
+    """A value as text of one line in which nothing is Markdown or HTML; what is marked safe stays as it is."""
+    if hasattr(value, "__html__"):
+        return str(value)
+    return re.sub(r"([\\`*\[\]<>|&])", r"\\\1", " ".join(str(value).split()))
+
+
+def aligned(table: str) -> str:
+    """A Markdown table, one row a line, with its columns padded so that it reads in a terminal."""
+    rows = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in table.split("\n") if line.strip()]
+    widths = [max(3, *(len(row[i]) for row in rows if row is not rows[1])) for i in range(len(rows[0]))]
+    right = [rule.endswith(":") for rule in rows[1]]
+    rows[1] = ["-" * (width - 1) + ":" if flush else "-" * width for width, flush in zip(widths, right, strict=True)]
+    padded = [
+        [cell.rjust(width) if flush else cell.ljust(width) for cell, width, flush in zip(row, widths, right, strict=True)]
+        for row in rows
+    ]
+    return "\n".join(f"| {' | '.join(row)} |" for row in padded) + "\n"

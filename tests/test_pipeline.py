@@ -1,0 +1,128 @@
+"""`edgecnn run`: a whole run, what is skipped the second time, and that no kill can spoil it."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from edgecnn import run as files
+from edgecnn.records import Artifacts, Contract, Features, Latency, Parity, Report, Training
+from edgecnn.run import TEMPORARY, Run, sha256_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytest.importorskip("tensorflow")
+
+STAGES = ("train", "export", "parity", "bench", "features", "report")
+KILLS = 20
+RECORDS = {
+    files.CONTRACT: Contract, files.TRAINING: Training, files.ARTIFACTS: Artifacts, files.PARITY: Parity,
+    files.LATENCY: Latency, files.FEATURES: Features, files.REPORT: Report,
+}  # fmt: skip
+
+
+def _command(run: Path, data: Path) -> list[str]:
+    return [sys.executable, "-m", "edgecnn", "run", str(run), "--data", str(data), "--epochs", "2"]
+
+
+def _finish(run: Path, data: Path) -> str:
+    """Run to the end; what was narrated."""
+    done = subprocess.run(_command(run, data), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.rstrip().endswith(str(run / "report.html"))
+    return done.stderr
+
+
+def _check_whole(run: Run) -> None:
+    """Every record reads, every recorded file is what the record says, nothing is left over."""
+    for name, kind in RECORDS.items():
+        record = run.load(name, kind, "run")
+        for file, sha256 in getattr(record, "origin", None).outputs.items() if kind is not Contract else ():
+            assert sha256_of(run.path(file)) == sha256, file
+    for artifact in run.artifacts().artifacts:
+        run.artifact_path(artifact)
+    assert not list(run.root.rglob(f"{TEMPORARY}*"))
+
+
+def test_a_run_then_nothing_to_do_then_only_what_is_missing(small_data: Path, tmp_path: Path) -> None:
+    run = Run(tmp_path / "run")
+    first = _finish(run.root, small_data)
+    assert all(f"[{stage}] done" in first for stage in STAGES)
+    _check_whole(run)
+    second = _finish(run.root, small_data)
+    assert all(f"[{stage}] up to date" in second for stage in STAGES)
+    run.path("exports/onnx_float32.onnx").write_bytes(b"spoilt")
+    third = _finish(run.root, small_data)
+    assert "[train] up to date" in third
+    assert "[export] done" in third
+    _check_whole(run)
+
+
+def test_two_runs_in_one_directory_refuse_each_other(small_data: Path, tmp_path: Path) -> None:
+    run = Run(tmp_path / "run")
+    with run.lock():
+        done = subprocess.run(_command(run.root, small_data), capture_output=True, text=True)
+    assert done.returncode == 3
+    assert "Another edgecnn is working" in done.stderr
+
+
+def _wait_for_a_write(process: subprocess.Popen[bytes], run: Path) -> None:
+    """Until a file is being written beside its place, or the process ends."""
+    while process.poll() is None:
+        for folder, _, names in os.walk(run):
+            if any(name.startswith(TEMPORARY) for name in names) or TEMPORARY in folder:
+                return
+        time.sleep(0.0005)
+
+
+@pytest.mark.parametrize("half", ["random moments", "in the middle of writes"])
+def test_kills_leave_a_directory_from_which_the_same_command_finishes(
+    half: str, small_data: Path, tmp_path: Path
+) -> None:
+    run = Run(tmp_path / "run")
+    generator = random.Random(half)
+    killed = 0
+    while killed < KILLS // 2:
+        process = subprocess.Popen(
+            _command(run.root, small_data), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        if half == "random moments":
+            time.sleep(generator.uniform(0.2, 9.0))
+        else:
+            time.sleep(generator.uniform(0.0, 6.0))
+            _wait_for_a_write(process, run.root)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            killed += 1
+        process.wait()
+        if process.returncode == 0:  # it finished first: take away a late file, so that there is something to kill
+            run.path(generator.choice([files.PARITY, files.LATENCY, files.ARTIFACTS, files.TRAINING])).unlink()
+        assert process.returncode in (0, -signal.SIGKILL)
+    _finish(run.root, small_data)
+    _check_whole(run)
+
+
+def test_the_data_notice_is_in_every_file(tmp_path: Path, small_data: Path, golden_run: Path) -> None:
+    """A notice given at training travels: into the contract, and from there into every later record."""
+    import shutil
+    from dataclasses import replace
+
+    run = Run(shutil.copytree(golden_run, tmp_path / "run"))
+    training = run.training()
+    data = replace(training.data, notice="Synthetic data: told so.", spec=str(small_data))
+    run.save(files.CONTRACT, replace(run.contract(), data=data))
+    run.save(files.TRAINING, replace(training, data=data))
+    for stage in ("export", "parity", "bench", "report"):
+        subprocess.run([sys.executable, "-m", "edgecnn", stage, str(run.root)], check=True, capture_output=True)
+    for name in (files.ARTIFACTS, files.PARITY, files.LATENCY, files.REPORT, files.TRAINING, files.CONTRACT):
+        assert json.loads(run.path(name).read_bytes())["data"]["notice"] == "Synthetic data: told so.", name
+    assert "Synthetic data: told so." in run.path("report.html").read_text()
