@@ -61,7 +61,9 @@ def _draw_curves(run: Run, training: Training) -> None:
 
 def _draw_class_accuracy(run: Run, training: Training) -> None:
     by_class = [
-        (label, row[i] / sum(row)) for i, (label, row) in enumerate(zip(training.data.labels, training.confusion)) if sum(row)
+        (label, row[i] / sum(row))
+        for i, (label, row) in enumerate(zip(training.data.labels, training.confusion, strict=True))
+        if sum(row)
     ]
     by_class.reverse()  # the first class on top
     with _figure(run, CLASS_ACCURACY, (4.4, 0.9 + 0.26 * len(by_class))) as axes:

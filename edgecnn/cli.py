@@ -248,7 +248,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         say("Interrupted; the same command goes on where this one stopped.")
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # the reader of our output has gone, `| head` for instance
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         return 0
     except EdgecnnError as error:
         return _fail(error)

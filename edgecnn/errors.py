@@ -25,11 +25,16 @@ EXIT_INTERRUPTED = 130
 
 # Import name -> the extra of this package that installs it.
 EXTRA_OF_PACKAGE = {
-    name: "export"
-    for name in (
-        "tensorflow", "keras", "tf2onnx", "onnx", "onnxslim", "ai_edge_litert", "scipy", "matplotlib", "jinja2",
-    )
-}  # fmt: skip
+    "ai_edge_litert": "export",
+    "jinja2": "export",
+    "keras": "export",
+    "matplotlib": "export",
+    "onnx": "export",
+    "onnxslim": "export",
+    "scipy": "export",
+    "tensorflow": "export",
+    "tf2onnx": "export",
+}
 
 
 class EdgecnnError(Exception):

@@ -72,7 +72,7 @@ def labelled_images(
     digest = hashlib.sha256()
     for array in (*train, *test):
         digest.update(f"{array.dtype}{array.shape}".encode())
-        digest.update(np.ascontiguousarray(array))
+        digest.update(np.ascontiguousarray(array).data)
     source = DataSource(
         name=name,
         spec=spec,

@@ -48,7 +48,7 @@ class Worker:
     """
 
     def __init__(self, runtime: str, path: Path, threads: int) -> None:
-        self._stderr = tempfile.TemporaryFile()
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "edgecnn.worker"],
             stdin=subprocess.PIPE,

@@ -72,7 +72,8 @@ def _labels(array: Any, count: int, what: str) -> npt.NDArray[np.int64]:
 
     if array.dtype.kind not in "iu" or array.size != count:
         raise InputError(f"{what} must hold one whole number for each of the {count} images.")
-    return array.reshape(-1).astype(np.int64)
+    labels: npt.NDArray[np.int64] = array.reshape(-1).astype(np.int64)
+    return labels
 
 
 PLUGIN = Dataset(

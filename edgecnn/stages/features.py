@@ -98,8 +98,8 @@ def features(
 
     Writes `<out>/input.png`, the image as the model sees it, and `<out>/<layer>.png`, or with `channel` that
     channel alone as `<out>/<layer>-channel<N>.png`. `model` and `layers` are as in :class:`Predictor` and its
-    `features`, `image` as in its `predict`, None for a drawn one; of the layers drawn by default, those without channels are left out
-    when a `channel` is asked for. Nothing is written unless everything could be drawn.
+    `features`, `image` as in its `predict`, None for a drawn one; of the layers drawn by default, those without
+    channels are left out when a `channel` is asked for. Nothing is written unless everything could be drawn.
     """
     predictor = Predictor(model)
     if image is None:
@@ -201,10 +201,10 @@ def _grid(activations: Floats, scale: Scale) -> PIL.Image.Image:
     across, down = maps[0].width + GAP, maps[0].height + CAPTION + GAP
     picture = _canvas(columns * across - GAP, math.ceil(channels / columns) * down - GAP)
     draw = ImageDraw.Draw(picture)
-    for number, drawn in enumerate(maps):
+    for number, channel_map in enumerate(maps):
         left, top = number % columns * across, number // columns * down
         draw.text((left, top + CAPTION - 4), str(number), FAINT_INK, _font(12), anchor="ls")
-        picture.paste(drawn, (left, top + CAPTION))
+        picture.paste(channel_map, (left, top + CAPTION))
     return picture
 
 

@@ -29,7 +29,14 @@ if TYPE_CHECKING:
     from edgecnn.records import Artifact, LatencyRow, Origin, ParityRow, Placement
 
 PAGE, MARKDOWN = "report.html", "report.md"
-SOURCES = (files.CONTRACT, files.TRAINING, files.ARTIFACTS, files.PARITY, files.LATENCY, files.FEATURES)
+SOURCES = {
+    files.CONTRACT: "model, input, output, labels",
+    files.TRAINING: "data, recipe, epochs, test accuracy, classes, confusion",
+    files.ARTIFACTS: "formats, sizes, calibration",
+    files.PARITY: "accuracy of the exports, agreement, flips, gates, placement",
+    files.LATENCY: "latencies, placement",
+    files.FEATURES: "feature maps",
+}
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MOST_TICKS = 7  # of a scale labelled at 1, 2 and 5; a wider one is labelled at powers of ten
 
@@ -68,7 +75,9 @@ class Line:
     def placements(self) -> tuple[Placement, ...]:
         """What executed it, in parity and in each measurement; equal ones once."""
         rows = (*((self.parity,) if self.parity else ()), *self.latencies)
-        return tuple(row.placement for i, row in enumerate(rows) if row.placement not in [r.placement for r in rows[:i]])
+        return tuple(
+            row.placement for i, row in enumerate(rows) if row.placement not in [r.placement for r in rows[:i]]
+        )
 
     @property
     def changes(self) -> tuple[int, int, int, float] | None:
@@ -145,7 +154,9 @@ def _view(run: Run, record: Report) -> dict[str, Any]:
         "verdict": verdict(rows),
         "lines": rows,
         "scale": scale(timed),
-        "fastest": min(((line, row) for line in rows for row in line.latencies), default=None, key=lambda p: p[1].p50_ms),
+        "fastest": min(
+            ((line, row) for line in rows for row in line.latencies), default=None, key=lambda p: p[1].p50_ms
+        ),
         "smallest": min(record.artifacts.artifacts, key=lambda artifact: artifact.size_bytes, default=None),
         "largest_bytes": max((artifact.size_bytes for artifact in record.artifacts.artifacts), default=0) or 1,
         "several_devices": len({row.placement.device for row in timed}) > 1,
@@ -158,7 +169,15 @@ def _view(run: Run, record: Report) -> dict[str, Any]:
         "origins": _origins(record),
         "commands": commands(record),
         "stale": stale,
-        "sources": {name: run.hash_of(name) for name in SOURCES if run.path(name).is_file()},
+        "skipped": {
+            **(record.parity.skipped if record.parity else {}),
+            **(record.latency.skipped if record.latency else {}),
+        },
+        "sources": {
+            name: (figures, run.hash_of(name)) for name, figures in SOURCES.items() if run.path(name).is_file()
+        },
+        "files": files,
+        "version": edgecnn.__version__,
     }
 
 
@@ -239,7 +258,9 @@ def _picture(run: Run, path: str) -> Picture | None:
         return None
     data = place.read_bytes() if place.is_relative_to(run.root.resolve()) else b""
     if not data.startswith(PNG_SIGNATURE) or len(data) < 24:
-        raise InputError(f"{path} is no PNG picture inside {run.root}; delete it and run the stage that draws it again.")
+        raise InputError(
+            f"{path} is no PNG picture inside {run.root}; delete it and run the stage that draws it again."
+        )
     uri = f"data:image/png;base64,{base64.b64encode(data).decode()}"
     return Picture(path, uri, int.from_bytes(data[16:20]), int.from_bytes(data[20:24]))
 
@@ -286,6 +307,7 @@ def _portable(spec: str) -> str:
 
 def _render(name: str, view: dict[str, Any]) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
 
     html = name == PAGE
     environment = Environment(
@@ -299,10 +321,22 @@ def _render(name: str, view: dict[str, Any]) -> str:
     environment.filters["percent"] = lambda share: f"{share:.2%}"
     environment.filters["kib"] = lambda size: f"{size / 1024:,.1f}" if size < 10240 else f"{size / 1024:,.0f}"
     environment.filters["count"] = lambda number: f"{number:,}"
-    environment.filters["signed"] = lambda points: f"{points:+.2f}".replace("-", "−")
+    environment.filters["signed"] = lambda points: f"{points:+.2f}".replace("-", "\N{MINUS SIGN}")
     environment.filters["duration"] = duration
+    environment.filters["nodes"] = lambda counts: ", ".join(f"{name} {n}" for name, n in counts.items()) or "none"
+    environment.filters["target"] = target
     environment.filters["aligned"] = aligned
+    environment.filters["code"] = lambda text: Markup(
+        " ".join(text.split())
+    )  # in an indented block nothing is Markdown
     return environment.get_template(f"{name}.j2").render(view)
+
+
+def target(row: LatencyRow, with_device: bool) -> str:
+    """How a row was measured, in words."""
+    words = [f"{row.threads} thread{'' if row.threads == 1 else 's'}"]
+    words += [f"batch {row.batch}"] if row.batch != 1 else []
+    return ", ".join([*words, row.placement.device] if with_device else words)
 
 
 def duration(seconds: float) -> str:
@@ -328,7 +362,10 @@ def aligned(table: str) -> str:
     right = [rule.endswith(":") for rule in rows[1]]
     rows[1] = ["-" * (width - 1) + ":" if flush else "-" * width for width, flush in zip(widths, right, strict=True)]
     padded = [
-        [cell.rjust(width) if flush else cell.ljust(width) for cell, width, flush in zip(row, widths, right, strict=True)]
+        [
+            cell.rjust(width) if flush else cell.ljust(width)
+            for cell, width, flush in zip(row, widths, right, strict=True)
+        ]
         for row in rows
     ]
     return "\n".join(f"| {' | '.join(row)} |" for row in padded) + "\n"

@@ -13,15 +13,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from edgecnn import run as files
+from edgecnn.charts import draw_training
 from edgecnn.console import progress, say
 from edgecnn.contract import RESIZE_RULE
-from edgecnn.errors import InputError, unknown_name
-from edgecnn.images import AUTO, fit, load_data
+from edgecnn.errors import InputError, NewerSchema, unknown_name
+from edgecnn.images import AUTO, BUILT_IN, PREFERRED, fit, load_data
 from edgecnn.plugins import Architecture, pick
 from edgecnn.records import SCHEMA, Contract, Epoch, Progress, TensorSpec, Training
 from edgecnn.run import Run, staged
 from edgecnn.statistics import accuracy
-from edgecnn.charts import draw_training
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,14 +87,15 @@ def plan(run: Run, options: TrainOptions) -> tuple[LabelledImages, dict[str, str
 
 
 def _begun_with(run: Run) -> DataSource | None:
-    for name, kind in ((files.TRAINING, Training), (STATE, Progress)):
-        if run.path(name).is_file():
-            try:
-                record: Training | Progress = run.load(name, kind, "train")
-            except InputError:
-                continue
-            if record.data.name in ("cifar10", "synthetic"):  # what `auto` can stand for
-                return record.data
+    for read in (run.training, lambda: run.load(STATE, Progress, "train")):
+        try:
+            data = read().data
+        except NewerSchema:
+            raise
+        except InputError:  # missing or unreadable
+            continue
+        if data.name in (PREFERRED, BUILT_IN):
+            return data
     return None
 
 
@@ -242,7 +243,9 @@ def _train_epoch(model: Any, training: _Feed, test: _Feed, order: npt.NDArray[np
     )
 
 
-def _finish(run: Run, model: Any, data: LabelledImages, state: Progress, options: TrainOptions, test: _Feed) -> Training:
+def _finish(
+    run: Run, model: Any, data: LabelledImages, state: Progress, options: TrainOptions, test: _Feed
+) -> Training:
     """Evaluate and write the run's files, training.json last: whoever finds it finds the rest."""
     import numpy as np
 
@@ -251,7 +254,9 @@ def _finish(run: Run, model: Any, data: LabelledImages, state: Progress, options
     confusion = np.zeros((len(labels), len(labels)), np.int64)
     np.add.at(confusion, (data.test_labels, answers), 1)
     class_accuracy = tuple(
-        accuracy(int(confusion[i, i]), int(confusion[i].sum()), "test") for i in range(len(labels)) if confusion[i].sum()
+        accuracy(int(confusion[i, i]), int(confusion[i].sum()), "test")
+        for i in range(len(labels))
+        if confusion[i].sum()
     )
     _save_model(run, model)
     run.save(files.CONTRACT, _contract(run, data, options))

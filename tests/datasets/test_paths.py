@@ -85,7 +85,9 @@ def folders(tmp_path: Path) -> Path:
             folder = tmp_path / split / label
             folder.mkdir(parents=True)
             for i in range(count):
-                Image.new("RGB", (20 + 7 * i, 40), colour).save(folder / f"{i}.{('png', 'bmp', 'webp')[i]}", lossless=True)
+                Image.new("RGB", (20 + 7 * i, 40), colour).save(
+                    folder / f"{i}.{('png', 'bmp', 'webp')[i]}", lossless=True
+                )
             (folder / ".DS_Store").write_bytes(b"not an image")
     return tmp_path
 

@@ -62,9 +62,7 @@ def _sabotage_onnx(run: Run) -> None:
             tensor.CopyFrom(numpy_helper.from_array(np.array([9, 0, 0], np.float32), tensor.name))
     onnx.save(model, path)
     record = run.artifacts()
-    artifacts = tuple(
-        replace(a, sha256=sha256_of(path)) if a.format == "onnx_float32" else a for a in record.artifacts
-    )
+    artifacts = tuple(replace(a, sha256=sha256_of(path)) if a.format == "onnx_float32" else a for a in record.artifacts)
     run.save(files.ARTIFACTS, replace(record, artifacts=artifacts))
 
 

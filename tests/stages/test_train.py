@@ -78,7 +78,9 @@ def test_unknown_names_are_usage_errors(small_data: Path, tmp_path: Path) -> Non
             plan(Run(tmp_path), wrong)
 
 
-def test_killed_and_resumed_gives_the_same_weights_to_the_bit(golden_run: Path, small_data: Path, tmp_path: Path) -> None:
+def test_killed_and_resumed_gives_the_same_weights_to_the_bit(
+    golden_run: Path, small_data: Path, tmp_path: Path
+) -> None:
     run = Run(tmp_path / "killed")
     command = [
         sys.executable, "-m", "edgecnn", "train", str(run.root), "--data", str(small_data), "--epochs", str(EPOCHS),
@@ -97,7 +99,9 @@ def test_killed_and_resumed_gives_the_same_weights_to_the_bit(golden_run: Path, 
         np.testing.assert_array_equal(ours, golden)
 
 
-def test_another_seed_starts_anew_and_more_epochs_go_on(run: Run, small_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_another_seed_starts_anew_and_more_epochs_go_on(
+    run: Run, small_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     options = TrainOptions(data=str(small_data), epochs=EPOCHS + 1)
     with run.lock():
         longer = train(run, options)
