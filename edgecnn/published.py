@@ -17,8 +17,7 @@ def published_runs() -> dict[str, Path]:
     """Name -> run directory, in alphabetical order; the package's own win over the checkout's."""
     found: dict[str, Path] = {}
     for place in reversed(PLACES):
-        if place.is_dir():
-            found |= {run.name: run for run in place.iterdir() if run.is_dir() and not run.name.startswith(".")}
+        found |= {contract.parent.name: contract.parent for contract in place.glob("[!.]*/contract.json")}
     return dict(sorted(found.items()))
 
 

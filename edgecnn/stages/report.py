@@ -26,7 +26,7 @@ from edgecnn.run import Run, staged
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgecnn.records import Artifact, LatencyRow, Origin, ParityRow, Placement
+    from edgecnn.records import Accuracy, Artifact, LatencyRow, Origin, ParityRow, Placement, Training
 
 PAGE, MARKDOWN = "report.html", "report.md"
 SOURCES = {
@@ -82,11 +82,14 @@ class Line:
     @property
     def changes(self) -> tuple[int, int, int, float] | None:
         """Of the flips: right before and wrong now, the reverse, wrong both times; and McNemar's exact p."""
+        from scipy.stats import binomtest
+
         if self.parity is None or self.parity.accuracy is None:
             return None
         flips = self.parity.flips
         lost, gained = sum(f.reference == f.label for f in flips), sum(f.answer == f.label for f in flips)
-        return lost, gained, len(flips) - lost - gained, _mcnemar(lost, gained)
+        p = float(binomtest(lost, lost + gained).pvalue) if lost + gained else 1.0
+        return lost, gained, len(flips) - lost - gained, p
 
 
 @dataclass(frozen=True)
@@ -146,20 +149,19 @@ def _view(run: Run, record: Report) -> dict[str, Any]:
     stale = [name for name, part in parts.items() if part and _is_stale(run, part.origin)]
     drawn = None if files.FEATURES in stale else record.features
     rows = lines(record)
-    timed = [row for line in rows for row in line.latencies]
+    timed = [(line, row) for line in rows for row in line.latencies]
     sources = (record.contract, record.training, record.artifacts, *parts.values())
     return {
         "record": record,
         "notices": list(dict.fromkeys(part.data.notice for part in sources if part and part.data.notice)),
         "verdict": verdict(rows),
         "lines": rows,
-        "scale": scale(timed),
-        "fastest": min(
-            ((line, row) for line in rows for row in line.latencies), default=None, key=lambda p: p[1].p50_ms
-        ),
+        "scale": scale([row for _, row in timed]),
+        "fastest": min(timed, key=lambda pair: pair[1].p50_ms, default=None),
         "smallest": min(record.artifacts.artifacts, key=lambda artifact: artifact.size_bytes, default=None),
         "largest_bytes": max((artifact.size_bytes for artifact in record.artifacts.artifacts), default=0) or 1,
-        "several_devices": len({row.placement.device for row in timed}) > 1,
+        "several_devices": len({row.placement.device for _, row in timed}) > 1,
+        "classes": classes(record.training),
         "mistake": _commonest_mistake(record),
         "charts": {name: _picture(run, name) for name in (charts.CURVES, charts.CLASS_ACCURACY, charts.CONFUSION)},
         "chart_names": (charts.CURVES, charts.CLASS_ACCURACY, charts.CONFUSION),
@@ -192,7 +194,7 @@ def lines(record: Report) -> list[Line]:
     for artifact in record.artifacts.artifacts:
         asked = [r for r in (record.parity.rows if record.parity else ()) if r.artifact_sha256 == artifact.sha256]
         timed = [r for r in (record.latency.rows if record.latency else ()) if r.artifact_sha256 == artifact.sha256]
-        for runtime in dict.fromkeys(row.runtime for row in (*asked, *timed)) or [""]:
+        for runtime in dict.fromkeys([row.runtime for row in asked] + [row.runtime for row in timed]) or [""]:
             judged = next((row for row in asked if row.runtime == runtime), None)
             here = sorted((row for row in timed if row.runtime == runtime), key=lambda row: (row.batch, row.threads))
             found.append(Line(artifact, runtime, judged, tuple(here)))
@@ -235,10 +237,13 @@ def scale(rows: Sequence[LatencyRow]) -> Scale | None:
     return Scale(tuple(ticks), low, high, max(0, 1 - decade))
 
 
-def _mcnemar(lost: int, gained: int) -> float:
-    from scipy.stats import binomtest
-
-    return float(binomtest(lost, lost + gained).pvalue) if lost + gained else 1.0
+def classes(training: Training) -> list[tuple[str, Accuracy | None]]:
+    """Labels and their accuracies, None for a label without test images: training.json holds none for it."""
+    measured = iter(training.class_accuracy)
+    return [
+        (label, next(measured, None) if sum(row) else None)
+        for label, row in zip(training.data.labels, training.confusion, strict=True)
+    ]
 
 
 def _commonest_mistake(record: Report) -> tuple[str, str, int] | None:

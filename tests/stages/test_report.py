@@ -1,0 +1,392 @@
+"""The report: every figure is there, strings from data stay text, and nothing stands beside a file it is not about."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING
+
+import pytest
+from PIL import Image
+
+from edgecnn import charts, records
+from edgecnn import run as files
+from edgecnn.errors import InputError
+from edgecnn.records import Accuracy, DataSource, LatencyRow, ParityRow, Placement, Report, TensorSpec
+from edgecnn.run import Run
+from edgecnn.stages.report import (
+    MARKDOWN,
+    PAGE,
+    aligned,
+    classes,
+    commands,
+    duration,
+    escape_markdown,
+    inputs,
+    is_current,
+    report,
+    scale,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytest.importorskip("jinja2")
+
+EVIL = "<script>alert('|`*')</script>"
+LABELS = ("cat", EVIL, "frog")
+FORMATS = {"onnx_float32": ("onnxruntime", 497_000), "tflite_int8": ("litert", 134_272)}
+DATA = DataSource(
+    name="small", spec="/home/someone/small.npz", sha256="d" * 64, labels=LABELS, train_count=1500, test_count=700
+)
+NOTICE = "Synthetic data: no network, so drawn images stand in."
+IMAGE = TensorSpec(name="image", dtype="uint8", shape=(None, 32, 32, 3))
+LOGITS = TensorSpec(name="logits", dtype="float32", shape=(None, 3))
+PLACEMENT = Placement(device="cpu", compute_nodes={"XNNPACK": 7}, other_nodes={"LiteRT kernels": 2})
+
+
+def share(correct: int, total: int = 700) -> Accuracy:
+    return Accuracy(correct=correct, total=total, split="test", low=correct / total - 0.03, high=correct / total + 0.03)
+
+
+def sha_of(format: str) -> str:
+    return f"{sorted(FORMATS).index(format) + 1:064x}"
+
+
+def parity_row(format: str, passed: bool = True) -> ParityRow:
+    flips = tuple(
+        records.Flip(image=i, label=0, reference=0 if i < 3 else 1, answer=1 if i < 3 else 0 if i < 10 else 2)
+        for i in range(12)
+    )
+    return ParityRow(
+        format=format, runtime=FORMATS[format][0], artifact_sha256=sha_of(format), images=700, accuracy=share(602),
+        agreement=0.9829, flips=flips, max_logit_difference=0.0312, placement=PLACEMENT,
+        gate="agreement at least 98.0%", passed=passed, seconds=1.0,
+        reason="" if passed else "accuracy fell by 9.00 points, 1.0 are allowed",
+    )  # fmt: skip
+
+
+def latency_row(format: str, threads: int, p50_ms: float) -> LatencyRow:
+    return LatencyRow(
+        format=format, runtime=FORMATS[format][0], artifact_sha256=sha_of(format), threads=threads, batch=1,
+        p50_ms=p50_ms, p90_ms=1.5 * p50_ms, p99_ms=3 * p50_ms, iterations=3, warmup_iterations=60, load_ms=74.5,
+        peak_memory_bytes=1 << 27, placement=PLACEMENT, samples_ns=(1, 2, 3),
+    )  # fmt: skip
+
+
+def draw(run: Run, path: str, size: tuple[int, int] = (6, 4)) -> None:
+    run.path(path).parent.mkdir(exist_ok=True)
+    Image.new("RGB", size, "teal").save(run.path(path))
+
+
+def latency_of(run: Run, data: DataSource) -> records.Latency:
+    rows = (
+        latency_row("onnx_float32", 2, 0.5), latency_row("onnx_float32", 1, 0.0461),
+        latency_row("tflite_int8", 1, 0.0188),
+    )  # fmt: skip
+    return records.Latency(
+        schema=records.SCHEMA, origin=origin_of(run, "bench", files.ARTIFACTS), data=data, measured_on="test images",
+        rows=rows, skipped={},
+    )  # fmt: skip
+
+
+def parity_of(run: Run, data: DataSource, failing: str = "") -> records.Parity:
+    rows = tuple(parity_row(format, passed=format != failing) for format in FORMATS)
+    return records.Parity(
+        schema=records.SCHEMA, origin=origin_of(run, "parity", files.CONTRACT, files.ARTIFACTS), data=data,
+        evaluated_on="all test images of small", images=700, reference="keras", reference_accuracy=share(595),
+        rows=rows, skipped={"quantum": "qubits is not installed: pip install qubits"}, passed=not failing,
+    )  # fmt: skip
+
+
+def origin_of(run: Run, command: str, *names: str) -> records.Origin:
+    return run.origin(command, {name: run.hash_of(name) for name in names}, [])
+
+
+def build(root: Path, data: DataSource = DATA) -> Run:
+    """A run of records alone: trained, exported twice, judged, measured, with feature maps."""
+    root.mkdir()
+    run, schema = Run(root), records.SCHEMA
+    run.save(files.CONTRACT, records.Contract(
+        schema=schema, model="cnn-small", model_sha256="0" * 64, image=IMAGE, layout="NHWC", colour="RGB",
+        value_range=(0, 255), resize="rule", output=LOGITS, output_meaning="logits", labels=LABELS, data=data,
+    ))  # fmt: skip
+    epoch = records.Epoch(loss=1.0, accuracy=0.5, val_loss=0.9, val_accuracy=0.6125, seconds=62.0)
+    run.save(files.TRAINING, records.Training(
+        schema=schema, origin=origin_of(run, "train"), data=data, architecture="cnn", recipe="tutorial", seed=7,
+        batch_size=32, parameters=122_570, history=(epoch, epoch), accuracy=share(595),
+        class_accuracy=(share(200, 300), share(211, 400)), confusion=((200, 60, 40), (0, 0, 0), (89, 100, 211)),
+    ))  # fmt: skip
+    calibration = records.Calibration(
+        images=500, sha256="c" * 64, source="training images", method="min-max", tool="tool 1"
+    )
+    run.save(files.ARTIFACTS, records.Artifacts(
+        schema=schema, origin=origin_of(run, "export", files.CONTRACT), data=data, artifacts=tuple(
+            records.Artifact(format=format, path=f"exports/{format}", size_bytes=size, sha256=sha_of(format),
+                             image=IMAGE, output=LOGITS, calibration=calibration if "int8" in format else None)
+            for format, (_, size) in FORMATS.items()
+        ),
+    ))  # fmt: skip
+    run.save(files.PARITY, parity_of(run, data))
+    run.save(files.LATENCY, latency_of(run, data))
+    for name in (charts.CURVES, charts.CLASS_ACCURACY, charts.CONFUSION, "features/input.png", "features/conv2d.png"):
+        draw(run, name)
+    run.save(files.FEATURES, records.Features(
+        schema=schema, origin=origin_of(run, "features", files.ARTIFACTS), data=data, image="a drawn frog",
+        input="features/input.png", pictures={"conv2d": "features/conv2d.png"},
+    ))  # fmt: skip
+    return run
+
+
+class Page(HTMLParser):
+    """What a browser makes of the page: its tags with their attributes, and its text."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.text = ""
+        self._skip = False
+        self.feed(source)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+        self._skip = tag == "style"
+
+    def handle_data(self, data: str) -> None:
+        if not self._skip:
+            self.text = re.sub(r"\s+", " ", f"{self.text} {data}")
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Run:
+    return build(tmp_path / "run")
+
+
+def page_of(run: Run) -> Page:
+    return Page(report(run).read_text(encoding="utf-8"))
+
+
+def test_the_page_holds_every_figure(small: Run) -> None:
+    text = page_of(small).text
+    for figure in (
+        "cnn-small", "All 2 exports answer as trained", "85.00%", "82.00% to 88.00%", "700 images", "122,570", "131",
+        "485", "0.019", "0.046", "0.500", "0.138", "1.500", "×1.0", "×2.5", "×26.6", "86.00%", "+1.00", "98.29%",
+        "12 flips", "0.0312", "agreement at least 98.0%", "XNNPACK 7", "LiteRT kernels 2", "500", "min-max", "tool 1",
+        "2 epochs in 2 min 4 s", "a drawn frog", "Layer conv2d", "60 warm-up calls", "qubits is not installed",
+        "1 thread", "2 threads", "66.67%",
+        *FORMATS, *(f"on {runtime}" for runtime, _ in FORMATS.values()),
+    ):  # fmt: skip
+        assert figure in text, f"{figure} is not on the page"
+    row = text[text.rindex("tflite_int8 on litert ✓ pass") :]
+    assert re.match(r"\S+ on litert ✓ pass agreement at least 98.0% 700 12 3 7 2 0\.34 ", row)
+
+
+def test_the_markdown_holds_the_same_tables(small: Run) -> None:
+    report(small)
+    text = small.path(MARKDOWN).read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
+    assert ["tflite_int8", "litert", "131", "86.00%", "+1.00", "98.29%", "12", "0.0312", "pass"] in rows
+    assert ["onnx_float32", "onnxruntime", "2 threads", "0.500", "0.750", "1.500", "x26.6"] in rows
+    assert ["tflite_int8", "litert", "3", "7", "2", "0.34", "agreement at least 98.0%"] in rows
+    assert ["onnx_float32", "onnxruntime", "cpu", "XNNPACK 7", "LiteRT kernels 2"] in rows
+    assert f"[{charts.CURVES}]({charts.CURVES})" in text
+    blocks = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
+    assert len(blocks) == 8
+    for block in blocks:
+        assert len({len(line) for line in block.splitlines()}) == 1, "a table is not padded"
+
+
+def test_the_page_needs_nothing_else(small: Run) -> None:
+    page = page_of(small)
+    source = small.path(PAGE).read_text(encoding="utf-8")
+    without_pictures = re.sub(r"base64,[A-Za-z0-9+/=]+", "", source)
+    assert not re.search(r"https?:|//|@import|url\(|\.(?:css|js)\b", without_pictures)
+    assert not {tag for tag, _ in page.tags} & {"script", "iframe", "object", "embed"}
+    for _, attributes in page.tags:
+        assert all(attributes.get(name, "data:").startswith("data:") for name in ("src", "href"))
+        assert not [name for name in attributes if name.startswith("on")]
+    pictures = [attributes for tag, attributes in page.tags if tag == "img"]
+    assert len(pictures) == 5
+    assert all(picture["alt"] and int(picture["width"]) > 0 for picture in pictures)
+    assert str(small.root) not in source and "/home/someone" not in source
+
+
+def test_the_notice_comes_first_and_only_where_there_is_one(small: Run, tmp_path: Path) -> None:
+    assert NOTICE not in page_of(small).text
+    source = report(build(tmp_path / "synthetic", replace(DATA, notice=NOTICE))).read_text(encoding="utf-8")
+    assert source.count(NOTICE) == 1
+    assert source.index(NOTICE) < source.index("<h1>")
+    markdown = (tmp_path / "synthetic" / MARKDOWN).read_text(encoding="utf-8")
+    assert markdown.strip().startswith(f"**{NOTICE}**")
+
+
+def test_strings_from_data_stay_text(small: Run) -> None:
+    page = page_of(small)
+    assert EVIL in page.text
+    assert "script" not in {tag for tag, _ in page.tags}
+    markdown = small.path(MARKDOWN).read_text(encoding="utf-8")
+    assert r"\<script\>alert('\|\`\*')\</script\>" in markdown
+    assert "<script" not in markdown.replace(r"\<script", "")
+
+
+def test_escaped_markdown_stays_on_its_line_and_in_its_cell() -> None:
+    assert escape_markdown("a\n# b | <i> [x](y) & `c`") == r"a # b \| \<i\> \[x\](y) \& \`c\`"
+    table = aligned(f"| name | n |\n|--|--:|\n| {escape_markdown('a|b')} | 1 |\n| longer | 1,000 |\n")
+    assert table.splitlines() == [
+        "| name   |     n |", "| ------ | ----: |", r"| a\|b   |     1 |", "| longer | 1,000 |",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("missing", "hint"),
+    [
+        (files.PARITY, "edgecnn parity RUN"),
+        (files.LATENCY, "edgecnn bench RUN"),
+        (files.FEATURES, "edgecnn run RUN --data PATH/small.npz --architecture cnn"),
+    ],
+)
+def test_what_is_missing_is_said_with_its_command(small: Run, missing: str, hint: str) -> None:
+    small.path(missing).unlink()
+    page = page_of(small)
+    for text in (page.text.split("Reproduce")[0], small.path(MARKDOWN).read_text().split("## Reproduce")[0]):
+        assert hint in text and all(format in text for format in FORMATS)
+        assert ("All 2 exports answer as trained" in text) == (missing != files.PARITY)
+    assert getattr(small.load(files.REPORT, Report, "report"), missing.removesuffix(".json")) is None
+
+
+@pytest.mark.parametrize("required", [files.CONTRACT, files.TRAINING, files.ARTIFACTS])
+def test_what_is_required_is_asked_for_and_nothing_written(small: Run, required: str) -> None:
+    small.path(required).unlink()
+    with pytest.raises(InputError, match=f"{required} is missing"):
+        report(small)
+    assert not small.path(PAGE).exists() and not small.path(files.REPORT).exists()
+
+
+def test_a_failed_gate_is_the_verdict(small: Run) -> None:
+    small.save(files.PARITY, parity_of(small, DATA, failing="tflite_int8"))
+    text = page_of(small).text
+    assert "1 of 2 exports does not answer as trained: tflite_int8" in text
+    assert "tflite_int8 on litert: accuracy fell by 9.00 points, 1.0 are allowed." in text
+    assert "✗ fail" in text and "All 2" not in text
+    assert "1 of 2 exports does not answer as trained" in small.path(MARKDOWN).read_text()
+
+
+def test_an_export_nobody_asked_is_not_called_proven(small: Run) -> None:
+    parity = parity_of(small, DATA)
+    small.save(files.PARITY, replace(parity, rows=parity.rows[:1]))
+    text = page_of(small).text
+    assert "1 of 2 exports answer as trained; not checked: tflite_int8" in text
+    assert "not checked" in text and "All 2" not in text
+
+
+def test_figures_of_replaced_exports_are_left_out(small: Run) -> None:
+    artifacts = small.artifacts()
+    first, second = artifacts.artifacts
+    small.save(files.ARTIFACTS, replace(artifacts, artifacts=(replace(first, sha256="e" * 64), second)))
+    text = page_of(small).text
+    assert "1 of 2 exports answer as trained; not checked: onnx_float32" in text
+    assert "×26.6" not in text and "×1.0" in text
+    for name in (files.PARITY, files.LATENCY):
+        assert f"{name} was made before the last export" in text
+    assert "drawn from earlier exports" in text and "Layer conv2d" not in text
+    assert small.load(files.REPORT, Report, "report").features is not None
+
+
+def test_the_record_holds_everything_and_names_what_was_written(small: Run) -> None:
+    report(small)
+    record = small.load(files.REPORT, Report, "report")
+    kept = {
+        files.CONTRACT: record.contract, files.TRAINING: record.training, files.ARTIFACTS: record.artifacts,
+        files.PARITY: record.parity, files.LATENCY: record.latency, files.FEATURES: record.features,
+    }  # fmt: skip
+    for name, part in kept.items():
+        assert records.encode(part) == small.path(name).read_bytes()
+    assert record.origin.inputs == inputs(small)
+    assert record.origin.outputs == {name: small.hash_of(name) for name in (PAGE, MARKDOWN)}
+
+
+def test_sources_are_named_with_their_hashes(small: Run) -> None:
+    page = page_of(small)
+    titles = {attributes.get("title") for _, attributes in page.tags}
+    markdown = small.path(MARKDOWN).read_text()
+    for name in (files.CONTRACT, files.TRAINING, files.ARTIFACTS, files.PARITY, files.LATENCY, files.FEATURES):
+        assert small.hash_of(name) in titles and small.hash_of(name) in markdown
+        assert f"{small.hash_of(name)[:12]}" in page.text
+
+
+@pytest.mark.parametrize("changed", [files.TRAINING, files.PARITY, files.LATENCY, files.FEATURES, PAGE, MARKDOWN])
+def test_a_change_makes_the_report_out_of_date(small: Run, changed: str) -> None:
+    assert not is_current(small)
+    report(small)
+    assert is_current(small)
+    small.path(changed).write_bytes(small.path(changed).read_bytes() + b"\n")
+    assert not is_current(small)
+
+
+@pytest.mark.parametrize("path", ["../secret.png", "features/notes.png"])
+def test_only_pictures_of_the_run_are_shown(small: Run, path: str) -> None:
+    draw(small, "../secret.png")
+    small.path("features/notes.png").write_text("private notes, and no picture")
+    features = small.load(files.FEATURES, records.Features, "features")
+    small.save(files.FEATURES, replace(features, pictures={"conv2d": path}))
+    with pytest.raises(InputError, match=re.escape(path)):
+        report(small)
+    assert not small.path(PAGE).exists()
+
+
+def test_a_missing_picture_is_said(small: Run) -> None:
+    small.path(charts.CONFUSION).unlink()
+    page = page_of(small)
+    assert f"{charts.CONFUSION} is missing" in page.text
+    assert len([tag for tag, _ in page.tags if tag == "img"]) == 4
+
+
+def test_a_class_without_test_images_keeps_the_others_in_place(small: Run) -> None:
+    assert classes(small.training()) == [("cat", share(200, 300)), (EVIL, None), ("frog", share(211, 400))]
+
+
+def test_commands_reproduce_the_run_without_naming_places_of_this_machine(small: Run) -> None:
+    parity = parity_of(small, DATA)
+    chosen = {"data": "/data/other set.npz", "formats": "onnx_float32 tflite_int8"}
+    small.save(files.PARITY, replace(parity, origin=replace(parity.origin, inputs={**parity.origin.inputs, **chosen})))
+    report(small)
+    whole, stages = commands(small.load(files.REPORT, Report, "report"))
+    options = "RUN --data PATH/small.npz --architecture cnn --recipe tutorial --epochs 2 --seed 7"
+    assert whole == f"edgecnn run {options}"
+    assert stages == [
+        f"edgecnn train {options}", "edgecnn export RUN",
+        "edgecnn parity RUN --format onnx_float32 --format tflite_int8 --data 'PATH/other set.npz'",
+        "edgecnn bench RUN", "edgecnn report RUN",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("fastest_ms", "slowest_ms", "ends", "ticks", "decimals"),
+    [
+        (0.0188, 2.8, (0.01, 5), (0.01, 0.1, 1), 3),
+        (0.7, 0.9, (0.5, 1), (0.5, 1), 2),
+        (12.0, 80.0, (5, 100), (5, 10, 20, 50, 100), 0),
+    ],
+)
+def test_the_scale_spans_what_was_measured(
+    fastest_ms: float, slowest_ms: float, ends: tuple[float, float], ticks: tuple[float, ...], decimals: int
+) -> None:
+    rows = [replace(latency_row("tflite_int8", 1, fastest_ms), p99_ms=ms) for ms in (fastest_ms, slowest_ms)]
+    axis = scale(rows)
+    assert axis is not None
+    assert (axis.low_ms, axis.high_ms) == pytest.approx(ends)
+    assert axis.ticks_ms == pytest.approx(ticks)
+    assert axis.decimals == decimals
+    assert axis.at(axis.low_ms) == 0 and axis.at(axis.high_ms) == pytest.approx(100)
+    assert axis.at(2 * fastest_ms) - axis.at(fastest_ms) == pytest.approx(axis.at(4) - axis.at(2))
+
+
+def test_durations_in_words() -> None:
+    assert [duration(s) for s in (4.25, 42.4, 95.2, 119.7, 7322)] == [
+        "4.2 s",
+        "42 s",
+        "1 min 35 s",
+        "2 min 0 s",
+        "2 h 2 min",
+    ]

@@ -1,0 +1,52 @@
+"""A plain install of the wheel, without TensorFlow, in an environment of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+CONSTRAINTS = ROOT / "tools" / "constraints.txt"
+
+
+def _call(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([str(argument) for argument in arguments], cwd=cwd, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an environment's programs, with the wheel and nothing but its own requirements."""
+    place = tmp_path_factory.mktemp("install")
+    built = _call(sys.executable, "-m", "build", "--outdir", place, ROOT, cwd=place)
+    if "No matching distribution found for hatchling" in built.stdout + built.stderr:
+        pytest.skip("no package registry can be reached")
+    assert built.returncode == 0, built.stdout + built.stderr
+    (wheel,) = place.glob("*.whl")
+    assert _call(sys.executable, "-m", "venv", place / "venv", cwd=place).returncode == 0
+    bin = place / "venv" / "bin"
+    installed = _call(bin / "python", "-m", "pip", "install", "-q", "-c", CONSTRAINTS, wheel, cwd=place)
+    assert installed.returncode == 0, installed.stderr
+    return bin
+
+
+def test_predict_and_features_work_anywhere(base: Path, tmp_path: Path) -> None:
+    from PIL import Image
+
+    Image.new("RGB", (640, 480), "skyblue").save(tmp_path / "sky.jpg")
+    predicted = _call(base / "edgecnn", "predict", "cifar10-cnn", "sky.jpg", cwd=tmp_path)
+    assert predicted.returncode == 0, predicted.stderr
+    assert predicted.stdout.startswith("sky.jpg: ")
+    drawn = _call(base / "edgecnn", "features", "cifar10-cnn", "--layer", "conv2d", "--channel", "4", cwd=tmp_path)
+    assert drawn.returncode == 0, drawn.stderr
+    with Image.open(tmp_path / drawn.stdout.strip()) as picture:
+        assert picture.width > 400
+
+
+def test_what_needs_tensorflow_says_how_to_get_it(base: Path, tmp_path: Path) -> None:
+    asked = _call(base / "edgecnn", "train", "run", "--data", "synthetic", cwd=tmp_path)
+    assert asked.returncode == 3
+    assert "pip install 'edgecnn[export]'" in asked.stderr
+    assert "Traceback" not in asked.stderr

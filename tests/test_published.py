@@ -1,0 +1,97 @@
+"""The published runs: whole, free of the data set's images, and as good as they say."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from edgecnn.images import load_data
+from edgecnn.predictor import Predictor
+from edgecnn.published import PLACES
+from edgecnn.records import Features, Latency, Parity, Report
+from edgecnn.run import CONTRACT, FEATURES, LATENCY, MODEL, PARITY, REPORT, SAMPLES, Run
+from edgecnn.stages.parity import parity
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PUBLISHED = [Run(PLACES[1] / "cifar10-cnn")]
+TEXT_FILES = ("*.json", "*.md", "*.html")
+needs_cifar10 = pytest.mark.skipif(
+    not os.environ.get("EDGECNN_DATA"), reason="needs the real CIFAR-10: set EDGECNN_DATA to a copy"
+)
+
+
+@pytest.fixture(params=PUBLISHED, ids=lambda run: run.root.name)
+def published(request: pytest.FixtureRequest) -> Run:
+    run: Run = request.param
+    return run
+
+
+def test_every_record_and_file_is_there(published: Run) -> None:
+    assert published.contract().model_sha256 == published.hash_of(MODEL)
+    for artifact in published.artifacts().artifacts:
+        published.artifact_path(artifact)
+    report = published.load(REPORT, Report, "report")
+    assert report.parity == published.load(PARITY, Parity, "parity")
+    assert report.latency == published.load(LATENCY, Latency, "bench")
+    for name, sha256 in report.origin.outputs.items():
+        assert published.hash_of(name) == sha256
+    assert report.origin.inputs[CONTRACT] == published.hash_of(CONTRACT)
+
+
+def test_no_image_of_the_data_set_and_no_path_is_in_it(published: Run) -> None:
+    assert not published.path(SAMPLES).exists()
+    assert "drawn" in published.load(FEATURES, Features, "features").image
+    assert published.contract().data.spec == "cifar10"
+    for pattern in TEXT_FILES:
+        for file in published.root.rglob(pattern):
+            assert not re.search(r"(?<![\w.])/(work|tmp|home|root|Users)/", file.read_text()), file
+
+
+def test_it_passed_its_own_gates(published: Run) -> None:
+    assert published.load(PARITY, Parity, "parity").passed
+    assert published.training().accuracy.share >= 0.66
+
+
+def test_it_answers_drawn_images_as_its_model_does(published: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the data set: agreement is judged on drawn images."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.delenv("EDGECNN_DATA", raising=False)
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody listens there
+    copy = Run(shutil.copytree(published.root, tmp_path / "run"))
+    verdict = parity(copy)
+    assert verdict.passed
+    assert verdict.reference_accuracy is None
+
+
+@needs_cifar10
+def test_its_accuracy_is_what_it_says(published: Run) -> None:
+    data = load_data("cifar10")
+    if data.source.sha256 != published.contract().data.sha256:
+        pytest.skip("EDGECNN_DATA holds another copy of CIFAR-10 than the one it was trained and judged on")
+    predictor = Predictor(published.root)
+    answers = np.array([predictor.predict(image).label for image in data.test_images])
+    correct = int((answers == np.array(data.source.labels)[data.test_labels]).sum())
+    row = next(row for row in published.load(PARITY, Parity, "parity").rows if row.format == "onnx_float32")
+    assert row.accuracy is not None
+    assert abs(correct - row.accuracy.correct) <= 2, "float rounding may turn a tie, no more"
+
+
+@needs_cifar10
+def test_parity_on_real_data(published: Run, tmp_path: Path) -> None:
+    verdict = parity(Run(shutil.copytree(published.root, tmp_path / "run")))
+    assert verdict.passed
+    assert verdict.images == 10_000
+    for row in verdict.rows:
+        assert row.accuracy is not None
+        assert verdict.reference_accuracy is not None
+        if "int8" in row.format:
+            assert abs(row.accuracy.share - verdict.reference_accuracy.share) <= 0.01
+        else:
+            assert len(row.flips) <= 2
