@@ -129,7 +129,7 @@ class Training:
     parameters: int
     history: tuple[Epoch, ...]
     accuracy: Accuracy
-    class_accuracy: tuple[Accuracy, ...]  # one a label
+    class_accuracy: tuple[Accuracy | None, ...]  # one a label, None for a label without test images
     confusion: tuple[tuple[int, ...], ...]  # rows are the true labels, columns the answers
 
 

@@ -185,7 +185,14 @@ class _Server:
         return {"samples_ns": samples[skip:]}
 
     def memory(self) -> dict[str, Any]:
-        """Peak resident memory of this process, in bytes."""
+        """Peak resident memory of this process, in bytes.
+
+        Linux hands ru_maxrss down from the parent across fork and exec, so there the kernel's own VmHWM is read.
+        """
+        status = Path("/proc/self/status")
+        if status.is_file():
+            fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
+            return {"peak_bytes": int(fields["VmHWM"].split()[0]) * 1024}
         import resource
 
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -59,7 +59,9 @@ def test_it_passed_its_own_gates(published: Run) -> None:
     assert published.training().accuracy.share >= 0.66
 
 
-def test_it_answers_drawn_images_as_its_model_does(published: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_answers_drawn_images_as_its_model_does(
+    published: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Without the data set: agreement is judged on drawn images."""
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.delenv("EDGECNN_DATA", raising=False)

@@ -57,7 +57,7 @@ def parity(run: Run, data: str | None = None, formats: Sequence[str] = ()) -> Pa
     import numpy as np
 
     contract = run.contract()
-    evaluation = evaluation_of(contract, contract.data, data)
+    evaluation = evaluation_of(contract, run.training().data, data)
     found, skipped = pairs(run, formats)
     say(f"Parity over {len(evaluation.images):,} images: {evaluation.words}")
     with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:

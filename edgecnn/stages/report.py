@@ -26,7 +26,7 @@ from edgecnn.run import Run, staged
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgecnn.records import Accuracy, Artifact, LatencyRow, Origin, ParityRow, Placement, Training
+    from edgecnn.records import Artifact, LatencyRow, Origin, ParityRow, Placement
 
 PAGE, MARKDOWN = "report.html", "report.md"
 SOURCES = {
@@ -161,7 +161,7 @@ def _view(run: Run, record: Report) -> dict[str, Any]:
         "smallest": min(record.artifacts.artifacts, key=lambda artifact: artifact.size_bytes, default=None),
         "largest_bytes": max((artifact.size_bytes for artifact in record.artifacts.artifacts), default=0) or 1,
         "several_devices": len({row.placement.device for _, row in timed}) > 1,
-        "classes": classes(record.training),
+        "classes": list(zip(record.training.data.labels, record.training.class_accuracy, strict=True)),
         "mistake": _commonest_mistake(record),
         "charts": {name: _picture(run, name) for name in (charts.CURVES, charts.CLASS_ACCURACY, charts.CONFUSION)},
         "chart_names": (charts.CURVES, charts.CLASS_ACCURACY, charts.CONFUSION),
@@ -237,15 +237,6 @@ def scale(rows: Sequence[LatencyRow]) -> Scale | None:
     return Scale(tuple(ticks), low, high, max(0, 1 - decade))
 
 
-def classes(training: Training) -> list[tuple[str, Accuracy | None]]:
-    """Labels and their accuracies, None for a label without test images: training.json holds none for it."""
-    measured = iter(training.class_accuracy)
-    return [
-        (label, next(measured, None) if sum(row) else None)
-        for label, row in zip(training.data.labels, training.confusion, strict=True)
-    ]
-
-
 def _commonest_mistake(record: Report) -> tuple[str, str, int] | None:
     """Label, answer and count of the confusion that occurs most often."""
     labels, table = record.training.data.labels, record.training.confusion
@@ -299,7 +290,7 @@ def commands(record: Report) -> tuple[str, list[str]]:
         words = [f"--format {shlex.quote(format)}" for format in chosen.get("formats", "").split()]
         words += [f"--data {_portable(chosen['data'])}"] if chosen.get("data") else []
         stages.append(" ".join([f"edgecnn {name} RUN", *words]))
-    return f"edgecnn run {options}" if trained else "", [*stages, "edgecnn report RUN"]
+    return f"edgecnn run {options}" if trained else "", [*stages, "edgecnn features RUN", "edgecnn report RUN"]
 
 
 def _portable(spec: str) -> str:

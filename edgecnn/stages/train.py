@@ -254,9 +254,7 @@ def _finish(
     confusion = np.zeros((len(labels), len(labels)), np.int64)
     np.add.at(confusion, (data.test_labels, answers), 1)
     class_accuracy = tuple(
-        accuracy(int(confusion[i, i]), int(confusion[i].sum()), "test")
-        for i in range(len(labels))
-        if confusion[i].sum()
+        accuracy(int(row[i]), int(row.sum()), "test") if row.sum() else None for i, row in enumerate(confusion)
     )
     _save_model(run, model)
     run.save(files.CONTRACT, _contract(run, data, options))
@@ -292,6 +290,7 @@ def _save_model(run: Run, model: Any) -> None:
 
 
 def _contract(run: Run, data: LabelledImages, options: TrainOptions) -> Contract:
+    """The contract travels inside the exports, so it names no path of this machine; training.json does."""
     shape = pick(Architecture, options.architecture).image_shape
     return Contract(
         schema=SCHEMA,
@@ -305,7 +304,7 @@ def _contract(run: Run, data: LabelledImages, options: TrainOptions) -> Contract
         output=TensorSpec(name="logits", dtype="float32", shape=(None, len(data.source.labels))),
         output_meaning="logits",
         labels=data.source.labels,
-        data=data.source,
+        data=data.source if data.source.spec in (PREFERRED, BUILT_IN) else replace(data.source, spec=data.source.name),
     )
 
 
