@@ -167,6 +167,8 @@ def test_a_published_run_is_found_by_name(tiny_onnx: Path, tmp_path: Path, monke
         Predictor("mine")
     for run in (places[0] / "mine", places[1] / "mine", places[1] / "other", places[1] / ".hidden"):
         (run / "exports").mkdir(parents=True)
+        (run / "contract.json").touch()
+    (places[1] / "unfinished").mkdir()
     shutil.copy(tiny_onnx, places[0] / "mine" / "exports" / "onnx_float32.onnx")
     assert Predictor("mine").predict(PIXELS).label in ("cat", "dog", "frog")
     assert published.find_run("mine") == places[0] / "mine"
