@@ -16,6 +16,8 @@ CURVES, CLASS_ACCURACY, CONFUSION = "curves.png", "class_accuracy.png", "confusi
 INK, MUTED, GRID = "#1f2933", "#7b8794", "#e4e7eb"
 FIRST, SECOND = "#2f6f9f", "#d9822b"
 DPI = 144
+MOST_INCHES = 60
+MOST_LABELS = 30  # with more classes single numbers and names could not be read
 
 
 def draw_training(run: Run, training: Training) -> tuple[str, ...]:
@@ -36,6 +38,7 @@ def _figure(run: Run, name: str, size: tuple[float, float], columns: int = 1) ->
         "font.size": 9, "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": MUTED, "xtick.color": INK,
         "ytick.color": INK, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": False,
         "grid.color": GRID, "axes.axisbelow": True, "axes.titlesize": 10, "axes.titlelocation": "left",
+        "text.parse_math": False,
     }  # fmt: skip
     with rc_context(style):
         figure = Figure(figsize=size, dpi=DPI, layout="constrained")
@@ -66,7 +69,7 @@ def _draw_class_accuracy(run: Run, training: Training) -> None:
         if sum(row)
     ]
     by_class.reverse()  # the first class on top
-    with _figure(run, CLASS_ACCURACY, (4.4, 0.9 + 0.26 * len(by_class))) as axes:
+    with _figure(run, CLASS_ACCURACY, (4.4, min(0.9 + 0.26 * len(by_class), MOST_INCHES))) as axes:
         shares = [share for _, share in by_class]
         bars = axes.barh([label for label, _ in by_class], shares, color=FIRST, height=0.72)
         for bar, share in zip(bars, shares, strict=True):  # in a column, where the line does not run through them
@@ -85,15 +88,17 @@ def _draw_confusion(run: Run, training: Training) -> None:
     counts = np.asarray(training.confusion, float)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     labels = training.data.labels
-    side = 1.8 + 0.34 * len(labels)
+    few = len(labels) <= MOST_LABELS
+    side = 1.8 + 0.34 * min(len(labels), MOST_LABELS)
     with _figure(run, CONFUSION, (side, side)) as axes:
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-        for i in range(len(labels)):
+        for i in range(len(labels)) if few else ():
             for j in range(len(labels)):
                 colour = "white" if shares[i, j] > 0.5 else INK if counts[i, j] else GRID
                 axes.text(j, i, f"{int(counts[i, j])}", ha="center", va="center", fontsize=7, color=colour)
-        axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right", rotation_mode="anchor")
-        axes.set_yticks(range(len(labels)), labels)
+        if few:
+            axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right", rotation_mode="anchor")
+            axes.set_yticks(range(len(labels)), labels)
         axes.set_xlabel("answer")
         axes.set_ylabel("label")
         axes.set_title("Test images by label and answer")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ import click
 
 from edgecnn import __version__
 from edgecnn.console import say
-from edgecnn.errors import EXIT_INTERRUPTED, EdgecnnError, GateFailed, from_os_error, missing_package
+from edgecnn.errors import EXIT_INTERRUPTED, EXIT_PIPE_CLOSED, EdgecnnError, GateFailed, from_os_error, missing_package
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
 DEFAULT_RUN = "edgecnn-run"
 EPILOG = (
     "Exit codes: 0 done; 1 a gate failed; 2 wrong usage; 3 this machine cannot (missing package, lock held, disk "
-    "full, not writable, no network); 4 bad input (no such file, broken image, model, data or run); 130 interrupted."
+    "full, not writable, no network); 4 bad input (no such file, broken image, model, data or run); 130 interrupted; "
+    "141 the reader of the output went away."
 )
+SEEDS = click.IntRange(0, 2**32 - 1)  # what NumPy, Keras and TensorFlow all take
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=EPILOG)
@@ -46,7 +49,13 @@ def _json_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _training_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
-        click.option("--seed", default=1, show_default=True, help="Decides the weights and the order of the images."),
+        click.option(
+            "--seed",
+            type=SEEDS,
+            default=1,
+            show_default=True,
+            help="Decides the weights and the order of the images.",
+        ),
         click.option("--epochs", type=click.IntRange(min=1), help="Default: the recipe's own number."),
         click.option("--recipe", default="tutorial", show_default=True, help="How to train."),
         click.option("--architecture", default="cnn", show_default=True, help="What to train."),
@@ -80,8 +89,10 @@ def run_command(run: Path, **options: Any) -> None:
     from edgecnn.pipeline import run_all
     from edgecnn.run import Run
 
-    page = run_all(Run(run), _options(**options), click.echo)
+    page, passed = run_all(Run(run), _options(**options), click.echo)
     click.echo(f"Report: {page.resolve()}")
+    if not passed:
+        raise GateFailed("Parity failed: the report says which exports do not answer as trained.")
 
 
 @cli.command()
@@ -249,9 +260,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(arguments: Sequence[str] | None) -> int:
     try:
-        result = cli.main(arguments, prog_name="edgecnn", standalone_mode=False)
+        words = list(sys.argv[1:] if arguments is None else arguments)
+        with cli.make_context("edgecnn", words) as context:  # cli.main would end a closed pipe with exit code 1
+            cli.invoke(context)
         sys.stdout.flush()
-        return result if isinstance(result, int) else 0
+        return 0
+    except click.exceptions.Exit as done:
+        return done.exit_code
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -259,8 +274,10 @@ def _run(arguments: Sequence[str] | None) -> int:
         say("Interrupted; the same command goes on where this one stopped.")
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # the reader of our output has gone, `| head` for instance
-        sys.stdout = None
-        return 0
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (1, 2):
+            os.dup2(nowhere, stream)
+        return EXIT_PIPE_CLOSED
     except EdgecnnError as error:
         return _fail(error)
     except ModuleNotFoundError as error:

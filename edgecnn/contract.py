@@ -35,6 +35,9 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")  # to Pillow, JPEG inclu
 MAX_PIXELS = 100_000_000
 MAX_SIDE = 65_535  # JPEG's own limit; keeps the sums behind the resize weights far inside 64 bits
 
+CONTRACT_KEY = "edgecnn.contract"  # under which a file carries its contract,
+LAYERS_KEY = "edgecnn.layers"  # and its map from Keras layers to tensors
+
 _ORIENTATION_TAG = 0x0112
 _BAND = 1 << 18  # values worked on at a time: as float32 they fit a core's cache, and memory stays bounded
 _BLOCK = 4  # output pixels computed by one matrix product
@@ -241,6 +244,18 @@ def _weights(i: int, low: int, high: int, n_in: int, n_out: int) -> npt.NDArray[
     rounded = (2 * running * 2**15 + running[-1]) // (2 * running[-1])
     q: npt.NDArray[np.float32] = np.diff(rounded, prepend=0).astype(np.float32)
     return q
+
+
+def image_shape(contract: Contract) -> tuple[int, int, int]:
+    """Height, width and channels of the input; raises InputError for a contract that no image can meet."""
+    match contract.image.shape:
+        case (_, int(height), int(width), (1 | 3) as channels) if contract.output.shape[1:] == (len(contract.labels),):
+            if 0 < min(height, width) <= max(height, width) <= MAX_SIDE:
+                return height, width, channels
+    raise InputError(
+        f"The contract of {contract.model} asks for images of the shape {list(contract.image.shape)} and "
+        f"{len(contract.labels)} labels for outputs of the shape {list(contract.output.shape)}; it is damaged."
+    )
 
 
 def prepare(source: Source, contract: Contract) -> Pixels:

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgecnn.contract import CONTRACT_KEY, LAYERS_KEY
 from edgecnn.errors import EdgecnnError
 from edgecnn.records import encode
 
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
 
     from edgecnn.plugins import ExportSource
     from edgecnn.records import Contract, LayerTensor
-
-CONTRACT_KEY = "edgecnn.contract"
-LAYERS_KEY = "edgecnn.layers"
 
 
 def configure_tensorflow(threads: int | None = None) -> None:

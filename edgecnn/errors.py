@@ -9,7 +9,8 @@
         ├── NoSuchData          no data set at the path given
         └── NewerSchema         a file of a run was written by a newer edgecnn
 
-130 is left for an interrupted command. Every message is one sentence a person can act on.
+130 is left for an interrupted command, 141 for one whose reader went away. Every message is one sentence a person
+can act on.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 EXIT_INTERRUPTED = 130
+EXIT_PIPE_CLOSED = 141  # what a shell reports of a program ended by SIGPIPE
 
 # Import name -> the extra of this package that installs it.
 EXTRA_OF_PACKAGE = {

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgecnn.console import say
-from edgecnn.contract import resize
+from edgecnn.contract import image_shape, resize
 from edgecnn.errors import DataUnavailable, InputError, NoSuchData
 from edgecnn.plugins import Dataset, discover
 from edgecnn.run import SAMPLES
@@ -47,6 +47,7 @@ class Evaluation:
     images: Pixels
     labels: npt.NDArray[np.int64] | None
     words: str
+    source: str  # SHA-256 of the data set they are of, or "drawn images"
 
 
 def load_data(spec: str) -> LabelledImages:
@@ -103,14 +104,6 @@ def fit(images: Pixels, shape: tuple[int, ...]) -> Pixels:
     return np.stack([resize(image, height, width) for image in images])
 
 
-def image_shape(contract: Contract) -> tuple[int, int, int]:
-    """Height, width and channels of a contract's input."""
-    _, height, width, channels = contract.image.shape
-    if height is None or width is None or channels is None:
-        raise InputError("The model's input has no fixed size; only fixed sizes can be deployed.")
-    return height, width, channels
-
-
 def drawn(count: int, contract: Contract) -> Pixels:
     """The same `count` synthetic images everywhere, at the model's size."""
     from edgecnn.datasets.synthetic import draw
@@ -129,7 +122,11 @@ def samples_of(run: Run, contract: Contract) -> Samples:
         return Samples(calibration=images, images=images[:64], drawn=True)
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            return Samples(calibration=archive["calibration"], images=archive["images"], drawn=False)
+            samples = Samples(calibration=archive["calibration"], images=archive["images"], drawn=False)
+        for array in (samples.calibration, samples.images):
+            if array.dtype != np.uint8 or array.shape[1:] != image_shape(contract) or not len(array):
+                raise ValueError(f"{array.dtype} {list(array.shape)} is no uint8 array of images the model takes")
+        return samples
     except Exception as error:  # zip, zlib and numpy's parser each fail in their own ways
         raise InputError(f"{path} is damaged ({error}); `edgecnn train {run.root}` writes it again.") from None
 
@@ -142,15 +139,13 @@ def evaluation_of(contract: Contract, trained_on: DataSource, spec: str | None) 
     except (DataUnavailable, NoSuchData):
         if spec is not None:
             raise
-        say(f"The images of {trained_on.spec} are not at hand: agreement is judged on drawn images, accuracy is not.")
-        return Evaluation(drawn(DRAWN_COUNT, contract), None, "drawn images, accuracy not measured")
+        words = f"drawn images, since those of {trained_on.name} are not at hand; accuracy is not measured"
+        return Evaluation(drawn(DRAWN_COUNT, contract), None, words, "drawn images")
     if data.source.labels != contract.labels:
         raise InputError(
             f"The data set {data.source.spec} has the classes {', '.join(data.source.labels)}; "
             f"the model answers {', '.join(contract.labels)}."
         )
     same = "" if data.source.sha256 == trained_on.sha256 else ", not the copy the model was trained on"
-    if same:
-        say(f"Note: {data.source.spec} is not the copy this model was trained on (its SHA-256 differs).")
     words = f"all test images of {data.source.name}{same}"
-    return Evaluation(fit(data.test_images, shape), data.test_labels, words)
+    return Evaluation(fit(data.test_images, shape), data.test_labels, words, data.source.sha256)

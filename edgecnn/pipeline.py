@@ -6,7 +6,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edgecnn import run as files
 from edgecnn.console import say
+from edgecnn.records import Parity
 from edgecnn.stages import bench, export, features, parity, report, train
 
 if TYPE_CHECKING:
@@ -38,10 +40,10 @@ def steps(run: Run, options: TrainOptions, show: Callable[[str], None]) -> tuple
     )
 
 
-def run_all(run: Run, options: TrainOptions, show: Callable[[str], None] = say) -> Path:
-    """Bring a run directory up to date, stage by stage, and return the report's path.
+def run_all(run: Run, options: TrainOptions, show: Callable[[str], None] = say) -> tuple[Path, bool]:
+    """Bring a run directory up to date, stage by stage; the report's path, and whether parity passed.
 
-    A gate that fails is shown in the report and does not stop the run. Raises what the stages raise.
+    A gate that fails does not stop the run: the report shows it. Raises what the stages raise.
     """
     with run.lock():
         for step in steps(run, options, show):
@@ -52,4 +54,5 @@ def run_all(run: Run, options: TrainOptions, show: Callable[[str], None] = say) 
             say(f"[{step.name}]")
             step.execute()
             say(f"[{step.name}] done in {time.perf_counter() - start:.1f} s")
-    return run.path(report.PAGE)
+        passed = run.load(files.PARITY, Parity, "parity").passed
+    return run.path(report.PAGE), passed

@@ -60,6 +60,9 @@ def labelled_images(
     names = labels or tuple(str(number) for number in range(len(present)))
     if len(names) < 2 or len(present) < 2:
         raise InputError(f"The data set {spec} has a single class; a classifier needs two at least.")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"The data set {spec} has two classes called '{twice}'; give each a name of its own.")
     outside = [int(label) for label in np.union1d(present, test[1]) if not 0 <= label < len(names)]
     if outside:
         raise InputError(
@@ -69,7 +72,7 @@ def labelled_images(
     if len(present) < len(names):
         empty = next(name for number, name in enumerate(names) if number not in present)
         raise InputError(f"The data set {spec} has no training image of the class '{empty}'.")
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(repr(names).encode())
     for array in (*train, *test):
         digest.update(f"{array.dtype}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).data)

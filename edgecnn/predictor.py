@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, overload
 
-from edgecnn.contract import Source, prepare
+from edgecnn.contract import CONTRACT_KEY, LAYERS_KEY, Source, image_shape, prepare
 from edgecnn.errors import InputError, UsageError, unknown_name
 from edgecnn.published import find_run
 from edgecnn.records import Contract, LayerTensor, decode
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float32]
 
 MODEL_FILE = f"{EXPORTS}/onnx_float32.onnx"
-CONTRACT_KEY = "edgecnn.contract"
-LAYERS_KEY = "edgecnn.layers"
 DEFAULT_LAYERS = 6
 
 S = TypeVar("S", bound=Source)
@@ -161,7 +159,8 @@ def _metadata(session: onnxruntime.InferenceSession, path: Path) -> tuple[Contra
             f"{path} was not exported by edgecnn (no {CONTRACT_KEY} in its metadata); use an .onnx file of a run."
         ) from None
     outputs = {output.name: output.shape for output in session.get_outputs()}
-    fits = contract.image.name in {i.name for i in session.get_inputs()}
+    inputs = {i.name: (i.type, i.shape[1:]) for i in session.get_inputs()}
+    fits = inputs.get(contract.image.name) == ("tensor(uint8)", list(image_shape(contract)))
     if not fits or outputs.get(contract.output.name, [])[-1:] != [len(contract.labels)]:
         raise InputError(f"{path} and the contract in it do not fit together; export it again.")
     return contract, layers

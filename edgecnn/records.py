@@ -113,6 +113,7 @@ class Progress:
     inputs: dict[str, str]
     data: DataSource
     history: tuple[Epoch, ...] = ()
+    checkpoint_sha256: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from edgecnn.contract import image_shape
 from edgecnn.errors import InputError, MachineError, NewerSchema
 from edgecnn.records import Artifact, Artifacts, Contract, Machine, Origin, Training, decode, encode
 
@@ -68,9 +69,9 @@ def size_of(path: Path) -> int:
     return path.stat().st_size
 
 
-def _sync(path: Path) -> None:
-    """Flush a file, or a folder's files and entries, to the disk."""
-    for place in [*path.rglob("*"), path] if path.is_dir() else [path]:
+def _sync(path: Path, *, deep: bool = True) -> None:
+    """Flush a file, or a folder's entries and all that is in it, to the disk."""
+    for place in [*path.rglob("*"), path] if deep and path.is_dir() else [path]:
         handle = os.open(place, os.O_RDONLY)
         try:
             os.fsync(handle)
@@ -78,7 +79,8 @@ def _sync(path: Path) -> None:
             os.close(handle)
 
 
-def _delete(path: Path) -> None:
+def delete(path: Path) -> None:
+    """Remove a file or a folder, if it is there."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -93,7 +95,7 @@ def staged(target: Path) -> Iterator[Path]:
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = target.with_name(f"{TEMPORARY}{os.getpid()}-{target.name}")
-    _delete(draft)
+    delete(draft)
     try:
         yield draft
         _sync(draft)
@@ -102,22 +104,17 @@ def staged(target: Path) -> Iterator[Path]:
         if target.is_dir():  # a folder cannot be renamed over another: move the old one out of the way first
             old = target.with_name(f"{TEMPORARY}{os.getpid()}-old-{target.name}")
             target.rename(old)
-            draft.rename(target)
-            _delete(old)
+            try:
+                draft.rename(target)
+            except OSError:
+                old.rename(target)
+                raise
+            delete(old)
         else:
             draft.replace(target)
-        if os.name == "posix":
-            _sync_directory(target.parent)
+        _sync(target.parent, deep=False)
     finally:
-        _delete(draft)
-
-
-def _sync_directory(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        delete(draft)
 
 
 @cache
@@ -181,6 +178,7 @@ class Run:
             files = {p.name for p in self.root.iterdir()}
             if files and not files & {LOCK, CONTRACT, MODEL, ARTIFACTS}:
                 raise InputError(f"{self.root} holds other files and is no run; choose a new or an empty directory.")
+        new = not self.root.is_dir()
         self.root.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(self.path(LOCK))
         try:
@@ -189,9 +187,11 @@ class Run:
             raise MachineError(f"Another edgecnn is working in {self.root}; wait for it or stop it.") from None
         try:
             for leftover in self.root.rglob(f"{TEMPORARY}*"):
-                _delete(leftover)
+                delete(leftover)
             yield
         finally:
+            if new and os.listdir(self.root) == [LOCK]:  # nothing came of it
+                delete(self.root)
             lock.release()
 
     def save(self, name: str, record: object) -> None:
@@ -208,7 +208,18 @@ class Run:
 
     def contract(self) -> Contract:
         """The run's contract."""
-        return self.load(CONTRACT, Contract, "train")
+        contract = self.load(CONTRACT, Contract, "train")
+        image_shape(contract)
+        return contract
+
+    def model_path(self, contract: Contract) -> Path:
+        """Where the Keras model lies; raises InputError unless it is the very file the contract was made for."""
+        path = self.path(MODEL)
+        if not path.is_file():
+            raise InputError(f"{path} is missing; `edgecnn train {self.root}` writes it.")
+        if sha256_of(path) != contract.model_sha256:
+            raise InputError(f"{path} is not the model of {CONTRACT}, or is damaged; run `edgecnn train {self.root}`.")
+        return path
 
     def training(self) -> Training:
         """The run's training record."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgecnn.errors import EXTRA_OF_PACKAGE, InputError
 from edgecnn.plugins import Format, Runtime, discover, pick
+from edgecnn.run import ARTIFACTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +36,11 @@ def pairs(run: Run, formats: Sequence[str]) -> tuple[list[Pair], dict[str, str]]
     """
     artifacts = {artifact.format: artifact for artifact in run.artifacts().artifacts}
     wanted = [pick(Format, name).name for name in formats] or list(artifacts)
+    if not wanted:
+        raise InputError(f"Nothing is exported yet; run `edgecnn export {run.root}`.")
+    foreign = [name for name in artifacts if name not in discover(Format)]
+    if foreign:
+        raise InputError(f"{run.path(ARTIFACTS)} names a format '{foreign[0]}' that this edgecnn does not know.")
     missing = [name for name in wanted if name not in artifacts]
     if missing:
         raise InputError(f"{missing[0]} is not exported yet; run `edgecnn export {run.root} --format {missing[0]}`.")

@@ -50,7 +50,7 @@ class Worker:
     def __init__(self, runtime: str, path: Path, threads: int) -> None:
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "edgecnn.worker"],
+            [sys.executable, "-P", "-m", "edgecnn.worker"],  # -P: no module of the current directory is imported
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
@@ -138,6 +138,9 @@ class _Server:
             return {"error": str(missing), "exit_code": missing.exit_code}
         except MemoryError:
             return {"error": "This machine's memory is too small for it.", "exit_code": MachineError.exit_code}
+        except Exception as error:  # a runtime's own errors are of no common kind
+            text = str(error).strip().splitlines() or [type(error).__name__]
+            return {"error": f"{command} failed: {text[0]}", "exit_code": InputError.exit_code}
 
     def load(self, runtime: str, path: str, threads: int) -> dict[str, Any]:
         from dataclasses import asdict

@@ -18,7 +18,8 @@ LAYERS = (
     ("predictor", "worker", "targets", "images", "charts"),
     ("formats", "runtimes", "datasets", "architectures", "published"),
     ("conversion", "plugins"),
-    ("contract", "run", "statistics"),
+    ("run", "statistics"),
+    ("contract",),
     ("records", "console"),
     ("errors",),
 )
@@ -28,7 +29,15 @@ HEAVY = frozenset(
      "jinja2", "PIL", "rich", "msgspec", "filelock", "numpy", "flatbuffers"}
 )  # fmt: skip
 TENSORFLOW = frozenset({"tensorflow", "keras"})
-MAY_USE_TENSORFLOW = ("architectures", "stages.train", "stages.export", "formats", "conversion", "runtimes")
+MAY_USE_TENSORFLOW = (
+    "architectures",
+    "stages.train",
+    "stages.export",
+    "formats",
+    "conversion",
+    "runtimes.keras",
+    "runtimes.saved_model",
+)
 MODULES = sorted(p for p in PACKAGE.rglob("*.py"))
 
 

@@ -67,6 +67,17 @@ def test_a_run_then_nothing_to_do_then_only_what_is_missing(small_data: Path, tm
     _check_whole(run)
 
 
+def test_auto_goes_on_with_the_data_of_a_run_begun(golden_run: Path, tmp_path: Path, small_data: Path) -> None:
+    import shutil
+
+    run = Run(shutil.copytree(golden_run, tmp_path / "run"))
+    done = subprocess.run(
+        [sys.executable, "-m", "edgecnn", "run", str(run.root), "--epochs", "8"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "[train] up to date" in done.stderr
+
+
 def test_two_runs_in_one_directory_refuse_each_other(small_data: Path, tmp_path: Path) -> None:
     run = Run(tmp_path / "run")
     with run.lock():
@@ -75,12 +86,15 @@ def test_two_runs_in_one_directory_refuse_each_other(small_data: Path, tmp_path:
     assert "Another edgecnn is working" in done.stderr
 
 
+def _drafts(run: Path) -> set[str]:
+    """What is being written beside its place, or was when a process was killed."""
+    return {name for _, folders, names in os.walk(run) for name in (*folders, *names) if name.startswith(TEMPORARY)}
+
+
 def _wait_for_a_write(process: subprocess.Popen[bytes], run: Path) -> None:
-    """Until a file is being written beside its place, or the process ends."""
-    while process.poll() is None:
-        for folder, _, names in os.walk(run):
-            if any(name.startswith(TEMPORARY) for name in names) or TEMPORARY in folder:
-                return
+    """Until a new draft appears, or the process ends."""
+    before = _drafts(run)
+    while process.poll() is None and not _drafts(run) - before:
         time.sleep(0.0005)
 
 
@@ -121,8 +135,16 @@ def test_the_data_notice_is_in_every_file(tmp_path: Path, small_data: Path, gold
     data = replace(training.data, notice="Synthetic data: told so.", spec=str(small_data))
     run.save(files.CONTRACT, replace(run.contract(), data=data))
     run.save(files.TRAINING, replace(training, data=data))
-    for stage in ("export", "parity", "bench", "report"):
+    for stage in ("export", "parity", "bench", "features", "report"):
         subprocess.run([sys.executable, "-m", "edgecnn", stage, str(run.root)], check=True, capture_output=True)
-    for name in (files.ARTIFACTS, files.PARITY, files.LATENCY, files.REPORT, files.TRAINING, files.CONTRACT):
+    for name in (
+        files.ARTIFACTS,
+        files.PARITY,
+        files.LATENCY,
+        files.FEATURES,
+        files.REPORT,
+        files.TRAINING,
+        files.CONTRACT,
+    ):
         assert json.loads(run.path(name).read_bytes())["data"]["notice"] == "Synthetic data: told so.", name
     assert "Synthetic data: told so." in run.path("report.html").read_text()

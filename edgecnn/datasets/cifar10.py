@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import os
@@ -9,13 +10,14 @@ import pickle
 import queue
 import tarfile
 import threading
+import zlib
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from edgecnn.console import progress, say
 from edgecnn.errors import DataUnavailable, InputError
 from edgecnn.plugins import Dataset, labelled_images
-from edgecnn.run import staged
+from edgecnn.run import TEMPORARY, staged
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +35,7 @@ URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
 SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"  # as Keras checks it
 SILENCE_SECONDS = 10.0  # a download that brings no byte for this long is given up
 BLOCK = 1 << 16
+LARGEST = 1 << 63  # of an int64
 ENVIRONMENT = "EDGECNN_DATA"
 KERAS_ARCHIVE = "cifar-10-batches-py-target_archive"  # the name Keras gives its own download
 IN_KERAS_CACHE = (f"cifar-10-batches-py-target/{FOLDER}", FOLDER, KERAS_ARCHIVE, f"{FOLDER}.tar.gz")
@@ -74,7 +77,10 @@ def _from_environment() -> Path | None:
 
 
 def _keras_datasets() -> Path:
-    return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "datasets"
+    try:
+        return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "datasets"
+    except RuntimeError:  # this user has no home
+        raise DataUnavailable("there is no home directory to keep CIFAR-10 in") from None
 
 
 def _from_keras_cache() -> Path | None:
@@ -91,17 +97,19 @@ def _read_file(path: Path) -> bytes:
 def _read_archive(path: Path, spec: str) -> LabelledImages:
     """Read the batches inside the archive without unpacking it to disk."""
     try:
-        with tarfile.open(path, "r:gz") as archive:
+        with gzip.open(path) as stream, tarfile.open(fileobj=stream, mode="r:") as archive:
             members = {Path(member.name).name: member for member in archive if member.isfile()}
             files = {}
             for name in (*TRAIN_FILES, TEST_FILE, META_FILE):
-                stream = archive.extractfile(members[name])
-                if stream is None:
+                member = archive.extractfile(members[name])
+                if member is None:
                     raise KeyError(name)
-                files[name] = stream.read()
+                files[name] = member.read()
+            while stream.read(BLOCK):  # to the end, where the checksum is
+                pass
     except KeyError as error:
         raise InputError(f"{path} has no {error.args[0]} inside; it is not the CIFAR-10 archive.") from None
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
         raise InputError(f"{path} is damaged or no .tar.gz ({error}); fetch it again.") from None
     return _read(files.__getitem__, spec)
 
@@ -118,7 +126,7 @@ def _read(read: Callable[[str], bytes], spec: str) -> LabelledImages:
     return labelled_images(
         name="cifar10",
         spec=spec,
-        labels=tuple(name.decode() for name in names),
+        labels=tuple(name.decode(errors="replace") for name in names),
         train=(np.concatenate([images for images, _ in train]), np.concatenate([labels for _, labels in train])),
         test=(test_images, test_labels),
     )
@@ -132,7 +140,11 @@ def _batch(data: bytes, name: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[n
     pixels, labels = record.get(b"data"), record.get(b"labels")
     if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.ndim != 2 or pixels.shape[1] != 3072:
         raise InputError(f"{name} holds no uint8 array of 3,072 columns under 'data'; it is no CIFAR-10 batch.")
-    if not isinstance(labels, list) or len(labels) != len(pixels) or not all(isinstance(n, int) for n in labels):
+    if (
+        not isinstance(labels, list)
+        or len(labels) != len(pixels)
+        or not all(isinstance(n, int) and abs(n) < 1 << 63 for n in labels)
+    ):
         raise InputError(f"{name} does not hold one whole number for each image under 'labels'.")
     images = pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
     return np.ascontiguousarray(images), np.asarray(labels, np.int64)
@@ -169,13 +181,22 @@ def _download() -> Path:
     """Fetch the archive into Keras' cache, with progress and checksum."""
     target = _keras_datasets() / KERAS_ARCHIVE
     say(f"CIFAR-10 is not on this machine: downloading it from {URL}")
+    try:
+        _download_to(target)
+    except OSError as error:
+        raise DataUnavailable(f"CIFAR-10 cannot be kept in {target.parent} ({error.strerror})") from None
+    return target
+
+
+def _download_to(target: Path) -> None:
+    for leftover in target.parent.glob(f"{TEMPORARY}*"):  # of a download that was killed
+        leftover.unlink()
     with staged(target) as draft:
         digest = hashlib.sha256()
         with draft.open("wb") as stream:
             _fetch(URL, stream, digest.update)
         if digest.hexdigest() != SHA256:
             raise DataUnavailable("the CIFAR-10 download has another checksum than it should")
-    return target
 
 
 def _fetch(url: str, stream: IO[bytes], seen: Callable[[bytes], None]) -> None:

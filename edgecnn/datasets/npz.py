@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from edgecnn.contract import MAX_SIDE
 from edgecnn.errors import InputError
 from edgecnn.plugins import Dataset, labelled_images
 
@@ -27,6 +28,8 @@ def load(path: Path | None) -> LabelledImages:
         raise InputError("An .npz data set needs its path.")
     arrays = _read(path)
     names = arrays.get("labels")
+    if names is not None and names.dtype.kind != "U":
+        raise InputError(f"{path}: labels is {names.dtype}; class names must be an array of strings.")
     splits = {}
     for split in ("train", "test"):
         images = _images(arrays[f"x_{split}"], f"{path}: x_{split}")
@@ -64,6 +67,8 @@ def _images(array: Any, what: str) -> npt.NDArray[np.uint8]:
         array = array[..., np.newaxis]
     if array.ndim != 4 or array.shape[-1] not in (1, 3):
         raise InputError(f"{what} has the shape {list(array.shape)}; images must be [N, height, width, 1 or 3].")
+    if not 0 < min(array.shape[1:3]) <= max(array.shape[1:3]) <= MAX_SIDE:
+        raise InputError(f"{what} has the shape {list(array.shape)}; sides must be 1 to {MAX_SIDE:,} pixels.")
     return np.repeat(array, 3, axis=-1) if array.shape[-1] == 1 else array
 
 

@@ -118,6 +118,6 @@ PLUGIN = Format(
     suffix=".onnx",
     file_kind="onnx",
     batched=True,
-    gate=Gate(max_drop_points=0.05, min_agreement=0.999),
+    gate=Gate(max_drop_points=0.05, min_agreement=0.9998),
     export=export,
 )

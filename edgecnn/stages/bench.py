@@ -18,7 +18,7 @@ from edgecnn import run as files
 from edgecnn.console import progress, say
 from edgecnn.images import samples_of
 from edgecnn.records import SCHEMA, Latency, LatencyRow, Placement
-from edgecnn.run import Run, this_machine, usable_cores
+from edgecnn.run import TEMPORARY, Run, this_machine, usable_cores
 from edgecnn.targets import pairs
 from edgecnn.worker import Worker
 
@@ -52,9 +52,9 @@ def inputs(run: Run, formats: Sequence[str]) -> dict[str, str]:
     """What decides the figures: the exports' hashes, the machine, and the runtimes' versions."""
     machine, versions = this_machine(), files.installed_versions()
     return {
-        files.ARTIFACTS: run.hash_of(files.ARTIFACTS),
+        **{name: run.hash_of(name) for name in (files.ARTIFACTS, files.SAMPLES)},
         "formats": " ".join(sorted(formats)),
-        "machine": f"{machine.cpu}, {machine.cores} cores, {machine.system}",
+        "machine": f"{machine.cpu}, {machine.cores} cores, {machine.system}, Python {machine.python}",
         **{name: versions.get(name, "missing") for name in RUNTIME_PACKAGES},
     }
 
@@ -77,7 +77,7 @@ def bench(run: Run, formats: Sequence[str] = ()) -> Latency:
     found, skipped = pairs(run, formats)
     thread_counts = sorted({1, usable_cores()})
     say(f"Latency of one image, {' and '.join(str(n) for n in thread_counts)} threads")
-    with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder, ExitStack() as stack:
+    with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=run.root) as folder, ExitStack() as stack:
         images = Path(folder) / "images.npy"
         np.save(images, samples.images)
         targets = []

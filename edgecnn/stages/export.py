@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from edgecnn import run as files
 from edgecnn.console import say
-from edgecnn.errors import InputError, NewerSchema
+from edgecnn.errors import EdgecnnError, InputError, NewerSchema
 from edgecnn.images import samples_of
 from edgecnn.plugins import ExportSource, Format, discover, pick
 from edgecnn.records import SCHEMA, Artifact, Artifacts, Calibration, TensorSpec
-from edgecnn.run import Run, sha256_of, size_of, staged
+from edgecnn.run import Run, delete, sha256_of, size_of, staged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from edgecnn.images import Samples
     from edgecnn.records import Contract
 
-CONVERTERS = ("tensorflow", "keras", "tf2onnx", "onnx", "onnxslim", "edgecnn")
+CONVERTERS = (
+    "tensorflow", "keras", "tf2onnx", "onnx", "onnxslim", "onnxruntime", "ai-edge-litert", "numpy", "edgecnn",
+)  # fmt: skip
 
 
 def inputs(run: Run, formats: Sequence[str]) -> dict[str, str]:
@@ -89,9 +91,14 @@ def _kept(run: Run, wanted: Sequence[str]) -> list[Artifact]:
         raise
     except InputError:
         return []
-    if not is_current(run, [a.format for a in old.artifacts]):
+    known = [artifact for artifact in old.artifacts if artifact.format in discover(Format)]
+    if not is_current(run, [artifact.format for artifact in known]):
+        for artifact in known:  # of another model: what is not made anew now must not stay beside what is
+            if artifact.format not in wanted:
+                say(f"Deleting {artifact.path}: it was made from another model")
+                delete(run.path(artifact.path))
         return []
-    return [artifact for artifact in old.artifacts if artifact.format not in wanted]
+    return [artifact for artifact in known if artifact.format not in wanted]
 
 
 def load_model(run: Run, contract: Contract) -> Any:
@@ -101,11 +108,7 @@ def load_model(run: Run, contract: Contract) -> Any:
     configure_tensorflow()
     import keras
 
-    path = run.path(files.MODEL)
-    if not path.is_file():
-        raise InputError(f"{path} is missing; `edgecnn train {run.root}` writes it.")
-    if sha256_of(path) != contract.model_sha256:
-        raise InputError(f"{path} is not the model of {files.CONTRACT}, or is damaged; run `edgecnn train {run.root}`.")
+    path = run.model_path(contract)
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises whatever its parts raise
@@ -127,7 +130,13 @@ def _export_one(run: Run, format: Format, source: ExportSource) -> Artifact:
     path = f"{files.EXPORTS}/{format.name}{format.suffix}"
     start = time.perf_counter()
     with staged(run.path(path)) as draft:
-        exported = format.export(source, draft)
+        try:
+            exported = format.export(source, draft)
+        except (EdgecnnError, OSError, ModuleNotFoundError):
+            raise
+        except Exception as error:  # converters raise errors of no common kind
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise InputError(f"The model cannot be exported as {format.name}: {reason}") from error
     image, output = source.contract.image, source.contract.output
     return Artifact(
         format=format.name,

@@ -135,6 +135,8 @@ def draw_run(run: Run) -> Features:
     A run without samples gets a drawn image.
     """
     contract = run.contract()
+    for artifact in run.artifacts().artifacts:
+        run.artifact_path(artifact)
     samples = samples_of(run, contract)
     say(f"Feature maps of one of the {samples.words()}")
     pictures = features(run.root, samples.images[0], run.path(FOLDER), layers=None, channel=None)

@@ -7,8 +7,11 @@ not, on the same machine with the same versions.
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import time
+import zipfile
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -94,8 +97,7 @@ def _begun_with(run: Run) -> DataSource | None:
             raise
         except InputError:  # missing or unreadable
             continue
-        if data.name in (PREFERRED, BUILT_IN):
-            return data
+        return data
     return None
 
 
@@ -151,8 +153,7 @@ def train(run: Run, options: TrainOptions, show: Callable[[str], None] = say) ->
         number = len(state.history)
         order = np.random.default_rng([options.seed, number]).permutation(len(data.train_images))
         epoch = _train_epoch(model, training, test, order, number)
-        state = replace(state, history=(*state.history, epoch))
-        _save_checkpoint(run, model, state)
+        state = _save_checkpoint(run, model, replace(state, history=(*state.history, epoch)))
         say(
             f"Epoch {number + 1}/{epochs}: loss {epoch.loss:.4f}, accuracy {epoch.accuracy:.2%}, validation loss "
             f"{epoch.val_loss:.4f}, validation accuracy {epoch.val_accuracy:.2%} ({epoch.seconds:.1f} s)"
@@ -181,22 +182,33 @@ def _resumable(run: Run, inputs: dict[str, str], epochs: int) -> Progress | None
     """The state of an earlier training with the same inputs that has not gone past `epochs`."""
     if not run.path(STATE).is_file():
         return None
-    state = run.load(STATE, Progress, "train")
-    if state.inputs != inputs or len(state.history) > epochs or not run.path(_checkpoint(len(state.history))).is_file():
-        say("The checkpoint is of another training; starting anew")
+    try:
+        state = run.load(STATE, Progress, "train")
+    except NewerSchema:
+        raise
+    except InputError:
+        say("The checkpoint is damaged; starting anew")
+        return None
+    if state.inputs != inputs or len(state.history) > epochs:
+        say("The checkpoint is of another training or goes further; starting anew")
+        return None
+    if run.hash_of(_checkpoint(len(state.history))) != state.checkpoint_sha256:
+        say("The checkpoint is damaged or of another training; starting anew")
         return None
     return state
 
 
-def _save_checkpoint(run: Run, model: Any, state: Progress) -> None:
+def _save_checkpoint(run: Run, model: Any, state: Progress) -> Progress:
     """The model first, then the state that names it, then away with the older one."""
     number = len(state.history)
     with staged(run.path(_checkpoint(number))) as draft:
         model.save(draft)
+    state = replace(state, checkpoint_sha256=run.hash_of(_checkpoint(number)))
     run.save(STATE, state)
     for old in run.path(files.CHECKPOINT).glob("epoch_*.keras"):
         if old.name != os.path.basename(_checkpoint(number)):
             old.unlink()
+    return state
 
 
 class _Feed:
@@ -234,6 +246,8 @@ def _train_epoch(model: Any, training: _Feed, test: _Feed, order: npt.NDArray[np
             training.in_order(order), validation_data=test.in_order(), shuffle=False, verbose=0, callbacks=[tick]
         )
     figures = {name: float(values[0]) for name, values in history.history.items()}
+    if not all(math.isfinite(figure) for figure in figures.values()):
+        raise InputError(f"Training diverged in epoch {number + 1}: the loss is not finite; try another seed or data.")
     return Epoch(
         loss=figures["loss"],
         accuracy=figures["accuracy"],
@@ -280,13 +294,22 @@ def _finish(
 
 
 def _save_model(run: Run, model: Any) -> None:
-    """The model without its optimizer, which is twice its size and of use to training only."""
+    """The model without its optimizer, which is twice its size and of use to training only.
+
+    The same weights give the same bytes: Keras writes the time of day into the archive, which is taken out here.
+    """
     import keras
 
     bare = keras.models.clone_model(model)
     bare.set_weights(model.get_weights())
     with staged(run.path(files.MODEL)) as draft:
         bare.save(draft)
+        with zipfile.ZipFile(draft) as archive:
+            parts = {name: archive.read(name) for name in sorted(archive.namelist())}
+        parts["metadata.json"] = json.dumps({**json.loads(parts["metadata.json"]), "date_saved": ""}).encode()
+        with zipfile.ZipFile(draft, "w") as archive:
+            for name, content in parts.items():
+                archive.writestr(zipfile.ZipInfo(name), content)
 
 
 def _contract(run: Run, data: LabelledImages, options: TrainOptions) -> Contract:

@@ -59,6 +59,9 @@ def test_npz_with_names_and_grey_images(tmp_path: Path) -> None:
         ({"x_train": np.zeros((12, 32, 32, 3), np.float32)}, "must be uint8"),
         ({"x_train": np.zeros((12, 32, 32, 4), np.uint8)}, "shape"),
         ({"y_train": np.arange(11) % 3}, "one whole number for each"),
+        ({"x_train": np.zeros((12, 0, 32, 3), np.uint8)}, "sides must be"),
+        ({"labels": np.array(["a", "a", "b"])}, "two classes called 'a'"),
+        ({"labels": np.array([b"a", b"b", b"c"])}, "array of strings"),
         ({"y_train": np.linspace(0, 2, 12)}, "one whole number for each"),
         ({"y_train": np.array([{}] * 12, dtype=object)}, "damaged"),
     ],
@@ -66,6 +69,15 @@ def test_npz_with_names_and_grey_images(tmp_path: Path) -> None:
 def test_npz_that_cannot_be_used(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
     with pytest.raises(InputError, match=words):
         load_data(_npz(tmp_path, **changes))
+
+
+def test_class_names_are_part_of_what_a_data_set_is(tmp_path: Path) -> None:
+    hashes = {
+        load_data(_npz(tmp_path, labels=np.array(names))).source.sha256
+        for names in ("abc", "abd")
+        for names in [list(names)]
+    }
+    assert len(hashes) == 2
 
 
 @pytest.mark.parametrize("size", [0, 10, 3000])

@@ -101,6 +101,25 @@ def test_killed_and_resumed_gives_the_same_weights_to_the_bit(
         np.testing.assert_array_equal(ours, golden)
 
 
+@pytest.mark.parametrize("what", ["state", "model"])
+def test_a_damaged_checkpoint_is_not_resumed_from(
+    what: str, run: Run, small_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = run.path(STATE) if what == "state" else next(run.path(files.CHECKPOINT).glob("*.keras"))
+    path.write_bytes(path.read_bytes()[:-10])
+    with run.lock():
+        train(run, TrainOptions(data=str(small_data), epochs=EPOCHS))
+    assert "damaged" in capsys.readouterr().err
+
+
+def test_training_again_gives_the_same_file(run: Run, small_data: Path) -> None:
+    before = run.hash_of(files.MODEL)
+    run.path("curves.png").unlink()
+    with run.lock():
+        train(run, TrainOptions(data=str(small_data), epochs=EPOCHS))
+    assert run.hash_of(files.MODEL) == before
+
+
 def test_another_seed_starts_anew_and_more_epochs_go_on(
     run: Run, small_data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
