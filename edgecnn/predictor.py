@@ -158,10 +158,18 @@ def _metadata(session: onnxruntime.InferenceSession, path: Path) -> tuple[Contra
         raise InputError(
             f"{path} was not exported by edgecnn (no {CONTRACT_KEY} in its metadata); use an .onnx file of a run."
         ) from None
-    outputs = {output.name: output.shape for output in session.get_outputs()}
-    inputs = {i.name: (i.type, i.shape[1:]) for i in session.get_inputs()}
-    fits = inputs.get(contract.image.name) == ("tensor(uint8)", list(image_shape(contract)))
-    if not fits or outputs.get(contract.output.name, [])[-1:] != [len(contract.labels)]:
+    found = [
+        [(value.name, value.type, value.shape[1:]) for value in side]
+        for side in (session.get_inputs(), session.get_outputs()[:1])
+    ]
+    try:
+        wanted = [
+            [(contract.image.name, "tensor(uint8)", list(image_shape(contract)))],
+            [(contract.output.name, "tensor(float)", [len(contract.labels)])],
+        ]
+    except InputError:
+        wanted = []
+    if found != wanted:
         raise InputError(f"{path} and the contract in it do not fit together; export it again.")
     return contract, layers
 

@@ -137,14 +137,6 @@ def test_the_data_notice_is_in_every_file(tmp_path: Path, small_data: Path, gold
     run.save(files.TRAINING, replace(training, data=data))
     for stage in ("export", "parity", "bench", "features", "report"):
         subprocess.run([sys.executable, "-m", "edgecnn", stage, str(run.root)], check=True, capture_output=True)
-    for name in (
-        files.ARTIFACTS,
-        files.PARITY,
-        files.LATENCY,
-        files.FEATURES,
-        files.REPORT,
-        files.TRAINING,
-        files.CONTRACT,
-    ):
+    for name in RECORDS:
         assert json.loads(run.path(name).read_bytes())["data"]["notice"] == "Synthetic data: told so.", name
     assert "Synthetic data: told so." in run.path("report.html").read_text()

@@ -72,11 +72,7 @@ def test_npz_that_cannot_be_used(tmp_path: Path, changes: dict[str, Any], words:
 
 
 def test_class_names_are_part_of_what_a_data_set_is(tmp_path: Path) -> None:
-    hashes = {
-        load_data(_npz(tmp_path, labels=np.array(names))).source.sha256
-        for names in ("abc", "abd")
-        for names in [list(names)]
-    }
+    hashes = {load_data(_npz(tmp_path, labels=np.array(list(names)))).source.sha256 for names in ("abc", "abd")}
     assert len(hashes) == 2
 
 
