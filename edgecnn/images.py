@@ -11,7 +11,7 @@ from edgecnn.console import say
 from edgecnn.contract import image_shape, resize
 from edgecnn.errors import DataUnavailable, InputError, NoSuchData
 from edgecnn.plugins import Dataset, discover
-from edgecnn.run import SAMPLES
+from edgecnn.run import SAMPLES, staged
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +25,9 @@ AUTO = "auto"
 PREFERRED, BUILT_IN = "cifar10", "synthetic"
 DRAWN_SEED = 20_260_101  # drawn images that stand in are the same everywhere
 DRAWN_COUNT = 1_000
+CALIBRATION_PER_CLASS = 50
+KEPT_TEST_IMAGES = 64
+SAMPLING_STREAM = 1  # keeps the draw of the samples apart from the order of the epochs
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,20 @@ def drawn(count: int, contract: Contract) -> Pixels:
     return fit(images, image_shape(contract))
 
 
+def save_samples(run: Run, data: LabelledImages, seed: int) -> None:
+    """Training images for calibration, the same number of each class, and the first test images."""
+    import numpy as np
+
+    generator = np.random.default_rng([seed, SAMPLING_STREAM, len(data.train_labels)])
+    chosen = []
+    for label in range(len(data.source.labels)):
+        members = np.flatnonzero(data.train_labels == label)
+        chosen.append(generator.choice(members, min(CALIBRATION_PER_CLASS, len(members)), replace=False))
+    calibration = data.train_images[generator.permutation(np.concatenate(chosen))]
+    with staged(run.path(SAMPLES)) as draft:
+        np.savez_compressed(draft, calibration=calibration, images=data.test_images[:KEPT_TEST_IMAGES])
+
+
 def samples_of(run: Run, contract: Contract) -> Samples:
     """The images kept with the run, or drawn ones where it has none (a published run carries no data)."""
     import numpy as np
@@ -119,7 +136,7 @@ def samples_of(run: Run, contract: Contract) -> Samples:
     path = run.path(SAMPLES)
     if not path.is_file():
         images = drawn(DRAWN_COUNT, contract)
-        return Samples(calibration=images, images=images[:64], drawn=True)
+        return Samples(calibration=images, images=images[:KEPT_TEST_IMAGES], drawn=True)
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             samples = Samples(calibration=archive["calibration"], images=archive["images"], drawn=False)

@@ -16,8 +16,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from edgecnn.contract import image_shape
 from edgecnn.errors import InputError, MachineError, NewerSchema
@@ -25,6 +26,8 @@ from edgecnn.records import Artifact, Artifacts, Contract, Machine, Origin, Trai
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    import numpy.typing as npt
 
 MODEL = "model.keras"
 CONTRACT = "contract.json"
@@ -115,6 +118,15 @@ def staged(target: Path) -> Iterator[Path]:
         _sync(target.parent, deep=False)
     finally:
         delete(draft)
+
+
+def save_array(path: Path, array: npt.NDArray[Any]) -> None:
+    """Write a .npy file; numpy itself, where the disk is full, raises an error that does not say so."""
+    import numpy as np
+
+    content = BytesIO()
+    np.save(content, array)
+    path.write_bytes(content.getbuffer())
 
 
 @cache

@@ -27,7 +27,8 @@ import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from edgecnn.errors import EdgecnnError, InputError, MachineError, missing_package
+from edgecnn.errors import EdgecnnError, InputError, MachineError, from_os_error, missing_package
+from edgecnn.run import save_array
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,6 +139,9 @@ class _Server:
             return {"error": str(missing), "exit_code": missing.exit_code}
         except MemoryError:
             return {"error": "This machine's memory is too small for it.", "exit_code": MachineError.exit_code}
+        except OSError as error:
+            refused = from_os_error(error) or MachineError(f"{command} failed: {error}")
+            return {"error": str(refused), "exit_code": refused.exit_code}
         except Exception as error:  # a runtime's own errors are of no common kind
             text = str(error).strip().splitlines() or [type(error).__name__]
             return {"error": f"{command} failed: {text[0]}", "exit_code": InputError.exit_code}
@@ -170,7 +174,7 @@ class _Server:
             for i in range(0, len(pixels), RUN_BATCH)
         ]
         seconds = time.perf_counter() - start
-        np.save(answers, np.concatenate(rows))
+        save_array(Path(answers), np.concatenate(rows))
         return {"seconds": seconds}
 
     def time(self, images: str, skip: int, calls: int) -> dict[str, Any]:

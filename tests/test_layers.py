@@ -15,7 +15,7 @@ LAYERS = (
     ("cli",),
     ("pipeline",),
     ("stages.bench", "stages.export", "stages.features", "stages.parity", "stages.report", "stages.train"),
-    ("predictor", "worker", "targets", "images", "charts"),
+    ("predictor", "worker", "targets", "images", "charts", "checkpoint", "rendering"),
     ("formats", "runtimes", "datasets", "architectures", "published"),
     ("conversion", "plugins"),
     ("run", "statistics"),

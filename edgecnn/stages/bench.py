@@ -18,7 +18,7 @@ from edgecnn import run as files
 from edgecnn.console import progress, say
 from edgecnn.images import samples_of
 from edgecnn.records import SCHEMA, Latency, LatencyRow, Placement
-from edgecnn.run import TEMPORARY, Run, this_machine, usable_cores
+from edgecnn.run import TEMPORARY, Run, save_array, this_machine, usable_cores
 from edgecnn.targets import pairs
 from edgecnn.worker import Worker
 
@@ -70,7 +70,6 @@ def bench(run: Run, formats: Sequence[str] = ()) -> Latency:
     The timed region sets the uint8 input, invokes, and reads the output. Raises InputError for files that are
     not those exported, MachineError when a worker dies.
     """
-    import numpy as np
 
     contract = run.contract()
     samples = samples_of(run, contract)
@@ -79,7 +78,7 @@ def bench(run: Run, formats: Sequence[str] = ()) -> Latency:
     say(f"Latency of one image, {' and '.join(str(n) for n in thread_counts)} threads")
     with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=run.root) as folder, ExitStack() as stack:
         images = Path(folder) / "images.npy"
-        np.save(images, samples.images)
+        save_array(images, samples.images)
         targets = []
         with progress("starting and warming up", len(found) * len(thread_counts)) as advance:
             for pair in found:

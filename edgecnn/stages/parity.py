@@ -10,7 +10,7 @@ from edgecnn import run as files
 from edgecnn.console import say
 from edgecnn.images import evaluation_of
 from edgecnn.records import SCHEMA, Flip, Parity, ParityRow, Placement
-from edgecnn.run import TEMPORARY, Run, usable_cores
+from edgecnn.run import TEMPORARY, Run, save_array, usable_cores
 from edgecnn.statistics import accuracy
 from edgecnn.targets import pairs
 from edgecnn.worker import Worker
@@ -60,7 +60,6 @@ def parity(run: Run, data: str | None = None, formats: Sequence[str] = ()) -> Pa
     `data` None is the test split the model was trained beside. Raises InputError for files that are not those
     exported, MachineError when a worker dies.
     """
-    import numpy as np
 
     contract = run.contract()
     evaluation = evaluation_of(contract, run.training().data, data)
@@ -68,7 +67,7 @@ def parity(run: Run, data: str | None = None, formats: Sequence[str] = ()) -> Pa
     say(f"Parity over {len(evaluation.images):,} images: {evaluation.words}")
     with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=run.root) as folder:
         images = Path(folder) / "images.npy"
-        np.save(images, evaluation.images)
+        save_array(images, evaluation.images)
         reference, _, seconds = _ask("keras", run.model_path(contract), images, contract)
         say(f"  keras: reference ({seconds:.1f} s)")
         rows = []

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 import zipfile
 from dataclasses import dataclass, replace
@@ -17,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from edgecnn import run as files
 from edgecnn.charts import draw_training
+from edgecnn.checkpoint import STATE, model_name, resumable, save_checkpoint
 from edgecnn.console import progress, say
 from edgecnn.contract import RESIZE_RULE
 from edgecnn.errors import InputError, NewerSchema, unknown_name
-from edgecnn.images import AUTO, BUILT_IN, PREFERRED, fit, load_data
+from edgecnn.images import AUTO, BUILT_IN, PREFERRED, fit, load_data, save_samples
 from edgecnn.plugins import Architecture, pick
 from edgecnn.records import SCHEMA, Contract, Epoch, Progress, TensorSpec, Training
 from edgecnn.run import Run, staged
@@ -35,10 +35,6 @@ if TYPE_CHECKING:
     from edgecnn.plugins import LabelledImages, Pixels
     from edgecnn.records import DataSource
 
-STATE = f"{files.CHECKPOINT}/state.json"
-CALIBRATION_PER_CLASS = 50
-KEPT_TEST_IMAGES = 64
-SAMPLING_STREAM = 1  # keeps the draw of the samples apart from the order of the epochs
 TEST_BATCH = 500
 
 
@@ -134,9 +130,9 @@ def train(run: Run, options: TrainOptions, show: Callable[[str], None] = say) ->
         test_images=fit(data.test_images, architecture.image_shape),
     )
     keras = _deterministic_keras(options.seed)
-    state = _resumable(run, inputs, epochs) or Progress(schema=SCHEMA, inputs=inputs, data=data.source)
+    state = resumable(run, inputs, epochs) or Progress(schema=SCHEMA, inputs=inputs, data=data.source)
     if state.history:
-        model: Any = keras.saving.load_model(run.path(_checkpoint(len(state.history))), safe_mode=True)
+        model: Any = keras.saving.load_model(run.path(model_name(len(state.history))), safe_mode=True)
         say(f"Resuming after epoch {len(state.history)}")
     else:
         model = architecture.build(architecture.image_shape, len(data.source.labels))
@@ -153,7 +149,7 @@ def train(run: Run, options: TrainOptions, show: Callable[[str], None] = say) ->
         number = len(state.history)
         order = np.random.default_rng([options.seed, number]).permutation(len(data.train_images))
         epoch = _train_epoch(model, training, test, order, number)
-        state = _save_checkpoint(run, model, replace(state, history=(*state.history, epoch)))
+        state = save_checkpoint(run, model, replace(state, history=(*state.history, epoch)))
         say(
             f"Epoch {number + 1}/{epochs}: loss {epoch.loss:.4f}, accuracy {epoch.accuracy:.2%}, validation loss "
             f"{epoch.val_loss:.4f}, validation accuracy {epoch.val_accuracy:.2%} ({epoch.seconds:.1f} s)"
@@ -172,43 +168,6 @@ def _deterministic_keras(seed: int) -> Any:
     keras.utils.clear_session()
     keras.utils.set_random_seed(seed)
     return keras
-
-
-def _checkpoint(epochs: int) -> str:
-    return f"{files.CHECKPOINT}/epoch_{epochs:03d}.keras"
-
-
-def _resumable(run: Run, inputs: dict[str, str], epochs: int) -> Progress | None:
-    """The state of an earlier training with the same inputs that has not gone past `epochs`."""
-    if not run.path(STATE).is_file():
-        return None
-    try:
-        state = run.load(STATE, Progress, "train")
-    except NewerSchema:
-        raise
-    except InputError:
-        say("The checkpoint is damaged; starting anew")
-        return None
-    if state.inputs != inputs or len(state.history) > epochs:
-        say("The checkpoint is of another training or goes further; starting anew")
-        return None
-    if run.hash_of(_checkpoint(len(state.history))) != state.checkpoint_sha256:
-        say("The checkpoint is damaged or of another training; starting anew")
-        return None
-    return state
-
-
-def _save_checkpoint(run: Run, model: Any, state: Progress) -> Progress:
-    """The model first, then the state that names it, then away with the older one."""
-    number = len(state.history)
-    with staged(run.path(_checkpoint(number))) as draft:
-        model.save(draft)
-    state = replace(state, checkpoint_sha256=run.hash_of(_checkpoint(number)))
-    run.save(STATE, state)
-    for old in run.path(files.CHECKPOINT).glob("epoch_*.keras"):
-        if old.name != os.path.basename(_checkpoint(number)):
-            old.unlink()
-    return state
 
 
 class _Feed:
@@ -272,7 +231,7 @@ def _finish(
     )
     _save_model(run, model)
     run.save(files.CONTRACT, _contract(run, data, options))
-    _save_samples(run, data, options.seed)
+    save_samples(run, data, options.seed)
     figures = Training(
         schema=SCHEMA,
         origin=run.origin("train", {**state.inputs, "epochs": str(epochs_of(options))}, []),
@@ -329,17 +288,3 @@ def _contract(run: Run, data: LabelledImages, options: TrainOptions) -> Contract
         labels=data.source.labels,
         data=data.source if data.source.spec in (PREFERRED, BUILT_IN) else replace(data.source, spec=data.source.name),
     )
-
-
-def _save_samples(run: Run, data: LabelledImages, seed: int) -> None:
-    """Training images for calibration, the same number of each class, and the first test images."""
-    import numpy as np
-
-    generator = np.random.default_rng([seed, SAMPLING_STREAM, len(data.train_labels)])
-    chosen = []
-    for label in range(len(data.source.labels)):
-        members = np.flatnonzero(data.train_labels == label)
-        chosen.append(generator.choice(members, min(CALIBRATION_PER_CLASS, len(members)), replace=False))
-    calibration = data.train_images[generator.permutation(np.concatenate(chosen))]
-    with staged(run.path(files.SAMPLES)) as draft:
-        np.savez_compressed(draft, calibration=calibration, images=data.test_images[:KEPT_TEST_IMAGES])

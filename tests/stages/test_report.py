@@ -14,14 +14,12 @@ from edgecnn import charts, records
 from edgecnn import run as files
 from edgecnn.errors import InputError
 from edgecnn.records import Accuracy, DataSource, LatencyRow, ParityRow, Placement, Report, TensorSpec
+from edgecnn.rendering import aligned, duration, escape_markdown
 from edgecnn.run import Run
 from edgecnn.stages.report import (
     MARKDOWN,
     PAGE,
-    aligned,
     commands,
-    duration,
-    escape_markdown,
     inputs,
     is_current,
     report,

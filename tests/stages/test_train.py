@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 from edgecnn import run as files
+from edgecnn.checkpoint import STATE
 from edgecnn.errors import UsageError
 from edgecnn.run import Run
-from edgecnn.stages.train import STATE, TrainOptions, plan, train
+from edgecnn.stages.train import TrainOptions, plan, train
 
 if TYPE_CHECKING:
     from pathlib import Path
