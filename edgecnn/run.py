@@ -82,7 +82,7 @@ def _sync(path: Path, *, deep: bool = True) -> None:
             os.close(handle)
 
 
-def delete(path: Path) -> None:
+def _delete(path: Path) -> None:
     """Remove a file or a folder, if it is there."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
@@ -98,7 +98,7 @@ def staged(target: Path) -> Iterator[Path]:
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = target.with_name(f"{TEMPORARY}{os.getpid()}-{target.name}")
-    delete(draft)
+    _delete(draft)
     try:
         yield draft
         _sync(draft)
@@ -112,12 +112,12 @@ def staged(target: Path) -> Iterator[Path]:
             except OSError:
                 old.rename(target)
                 raise
-            delete(old)
+            _delete(old)
         else:
             draft.replace(target)
         _sync(target.parent, deep=False)
     finally:
-        delete(draft)
+        _delete(draft)
 
 
 def save_array(path: Path, array: npt.NDArray[Any]) -> None:
@@ -199,11 +199,11 @@ class Run:
             raise MachineError(f"Another edgecnn is working in {self.root}; wait for it or stop it.") from None
         try:
             for leftover in self.root.rglob(f"{TEMPORARY}*"):
-                delete(leftover)
+                _delete(leftover)
             yield
         finally:
             if new and os.listdir(self.root) == [LOCK]:  # nothing came of it
-                delete(self.root)
+                _delete(self.root)
             lock.release()
 
     def save(self, name: str, record: object) -> None:

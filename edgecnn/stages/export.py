@@ -12,7 +12,7 @@ from edgecnn.errors import EdgecnnError, InputError, NewerSchema
 from edgecnn.images import samples_of
 from edgecnn.plugins import ExportSource, Format, discover, pick
 from edgecnn.records import SCHEMA, Artifact, Artifacts, Calibration, TensorSpec
-from edgecnn.run import Run, delete, sha256_of, size_of, staged
+from edgecnn.run import Run, sha256_of, size_of, staged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,8 +48,8 @@ def is_current(run: Run, formats: Sequence[str]) -> bool:
 def export(run: Run, formats: Sequence[str] = ()) -> Artifacts:
     """Write `exports/<format><suffix>` for each format (all when none is named), and artifacts.json.
 
-    Exports of other formats that were made from the same model stay. Raises UsageError for an unknown format
-    and InputError for a model that cannot be read or converted.
+    Exports of other formats stay, and are made anew where the model, the samples or a converter has changed.
+    Raises UsageError for an unknown format and InputError for a model that cannot be read or converted.
     """
     wanted = chosen(formats)
     contract = run.contract()
@@ -62,9 +62,9 @@ def export(run: Run, formats: Sequence[str] = ()) -> Artifacts:
     )
     if samples.drawn:
         say("The run carries no images: drawn ones are used for calibration")
-    kept = _kept(run, wanted)
+    kept, stale = _others(run, wanted)
     made = []
-    for name in wanted:
+    for name in sorted([*wanted, *stale]):
         artifact = _export_one(run, pick(Format, name), source)
         say(f"Exported {artifact.path}: {artifact.size_bytes:,} bytes ({artifact.seconds:.1f} s)")
         made.append(artifact)
@@ -81,24 +81,19 @@ def export(run: Run, formats: Sequence[str] = ()) -> Artifacts:
     return record
 
 
-def _kept(run: Run, wanted: Sequence[str]) -> list[Artifact]:
-    """Artifacts of formats not asked for now that still are what this model gives."""
-    if not run.path(files.ARTIFACTS).is_file():
-        return []
+def _others(run: Run, wanted: Sequence[str]) -> tuple[list[Artifact], list[str]]:
+    """Of the exports not asked for now: those that still are what this model gives, or else the formats to renew."""
     try:
         old = run.load(files.ARTIFACTS, Artifacts, "export")
     except NewerSchema:
         raise
-    except InputError:
-        return []
+    except InputError:  # missing or unreadable
+        return [], []
     known = [artifact for artifact in old.artifacts if artifact.format in discover(Format)]
-    if not is_current(run, [artifact.format for artifact in known]):
-        for artifact in known:  # of another model: what is not made anew now must not stay beside what is
-            if artifact.format not in wanted:
-                say(f"Deleting {artifact.path}: it was made from another model")
-                delete(run.path(artifact.path))
-        return []
-    return [artifact for artifact in known if artifact.format not in wanted]
+    others = [artifact for artifact in known if artifact.format not in wanted]
+    if is_current(run, [artifact.format for artifact in known]):
+        return others, []
+    return [], [artifact.format for artifact in others]
 
 
 def load_model(run: Run, contract: Contract) -> Any:

@@ -26,6 +26,14 @@ def test_one_format_again_keeps_the_others(run: Run) -> None:
     assert is_current(run, ())
 
 
+def test_other_exports_are_renewed_when_they_are_stale(run: Run) -> None:
+    run.path("exports/onnx_float32.onnx").write_bytes(b"spoilt")
+    export(run, ["tflite_int8"])
+    for artifact in run.artifacts().artifacts:
+        run.artifact_path(artifact)
+    assert is_current(run, ())
+
+
 def test_an_unknown_format_exits_2_with_the_nearest(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert command(["export", str(run.root), "--format", "tflite_int"]) == 2
     assert "did you mean tflite_int8" in capsys.readouterr().err
@@ -53,6 +61,6 @@ def test_a_model_keras_refuses_is_one_sentence(run: Run) -> None:
 
 def test_without_samples_drawn_images_calibrate_and_the_record_says_so(run: Run) -> None:
     run.path(files.SAMPLES).unlink()
-    artifact = export(run, ["tflite_int8"]).artifacts[0]
+    artifact = next(a for a in export(run, ["tflite_int8"]).artifacts if a.format == "tflite_int8")
     assert artifact.calibration is not None
     assert artifact.calibration.source == "drawn images"
