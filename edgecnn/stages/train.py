@@ -86,14 +86,14 @@ def plan(run: Run, options: TrainOptions) -> tuple[LabelledImages, dict[str, str
 
 
 def _begun_with(run: Run) -> DataSource | None:
+    """The data of the run's training, finished or not; None for a run that has not begun."""
     for read in (run.training, lambda: run.load(STATE, Progress, "train")):
         try:
-            data = read().data
+            return read().data
         except NewerSchema:
             raise
         except InputError:  # missing or unreadable
             continue
-        return data
     return None
 
 
@@ -232,9 +232,10 @@ def _finish(
     _save_model(run, model)
     run.save(files.CONTRACT, _contract(run, data, options))
     save_samples(run, data, options.seed)
+    inputs = {**state.inputs, "epochs": str(epochs_of(options))}
     figures = Training(
         schema=SCHEMA,
-        origin=run.origin("train", {**state.inputs, "epochs": str(epochs_of(options))}, []),
+        origin=run.origin("train", inputs, []),  # what it wrote is known once the pictures are drawn
         data=data.source,
         architecture=options.architecture,
         recipe=options.recipe,
@@ -247,7 +248,7 @@ def _finish(
         confusion=tuple(tuple(int(n) for n in row) for row in confusion),
     )
     outputs = (files.MODEL, files.CONTRACT, files.SAMPLES, *draw_training(run, figures))
-    record = replace(figures, origin=run.origin("train", figures.origin.inputs, outputs))
+    record = replace(figures, origin=run.origin("train", inputs, outputs))
     run.save(files.TRAINING, record)
     return record
 
