@@ -1,4 +1,4 @@
-"""The pictures of a training: curves, accuracy of each class, confusion matrix."""
+"""The pictures of a training (curves, accuracy of each class, confusion matrix) and of a search for precision."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from edgecnn.run import Run, staged
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from edgecnn.records import Training
+    from edgecnn.records import Precision, Training
 
 CURVES, CLASS_ACCURACY, CONFUSION = "curves.png", "class_accuracy.png", "confusion.png"
 INK, MUTED, GRID = "#1f2933", "#7b8794", "#e4e7eb"
@@ -21,11 +21,17 @@ MOST_LABELS = 30  # with more classes single numbers and names could not be read
 
 
 def draw_training(run: Run, training: Training) -> tuple[str, ...]:
-    """Write the three pictures into the run and return their names."""
-    _draw_curves(run, training)
+    """Write the pictures into the run and return their names."""
+    if training.history:
+        _draw_curves(run, training)
     _draw_class_accuracy(run, training)
     _draw_confusion(run, training)
-    return CURVES, CLASS_ACCURACY, CONFUSION
+    return pictures_of(training)
+
+
+def pictures_of(training: Training) -> tuple[str, ...]:
+    """The pictures a training has: a model trained elsewhere has no curves."""
+    return (CURVES, CLASS_ACCURACY, CONFUSION) if training.history else (CLASS_ACCURACY, CONFUSION)
 
 
 @contextmanager
@@ -104,3 +110,34 @@ def _draw_confusion(run: Run, training: Training) -> None:
         axes.set_title("Test images by label and answer")
         axes.spines[:].set_visible(False)
         axes.tick_params(left=False, bottom=False)
+
+
+def precision_picture(format: str) -> str:
+    """The name of the picture of how a format's float layers were found."""
+    return f"precision-{format}.png"
+
+
+def draw_precision(run: Run, format: str, found: Precision) -> str:
+    """Write the picture of a search for the layers to keep in float32, and return its name.
+
+    Left: what quantizing each layer alone does to the output. Right: what is lost with more and more layers kept.
+    """
+    name = precision_picture(format)
+    ranked = sorted(found.sensitivity.items(), key=lambda item: item[1])[:MOST_LABELS][::-1]
+    with _figure(run, name, (7.6, 1.4 + 0.2 * max(7, len(ranked))), columns=2) as (left, right):
+        colours = [SECOND if layer in found.kept_float else FIRST for layer, _ in ranked]
+        left.barh([layer for layer, _ in ranked], [ratio for _, ratio in ranked], color=colours, height=0.72)
+        left.set_title("Each layer quantized alone: SQNR of the output")
+        left.set_xlabel("dB, kept in float32: orange")
+        left.tick_params(left=False)
+        counts = [len(step.kept_float) for step in found.steps]
+        right.plot(counts, [step.drop_points for step in found.steps], "o", color=FIRST, markersize=5)
+        best = [min(s.drop_points for s in found.steps if len(s.kept_float) == n) for n in sorted(set(counts))]
+        right.plot(sorted(set(counts)), best, color=FIRST, linewidth=1)
+        right.axhline(found.max_drop_points, color=SECOND, linewidth=1.2)
+        right.set_title("Accuracy lost on training images")
+        right.set_xlabel("layers kept in float32; the line is the budget")
+        right.set_ylabel("points")
+        right.xaxis.get_major_locator().set_params(integer=True)
+        right.grid(axis="y")
+    return name

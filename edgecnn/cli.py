@@ -16,6 +16,7 @@ from edgecnn.errors import EXIT_INTERRUPTED, EXIT_PIPE_CLOSED, EdgecnnError, Gat
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from edgecnn.records import Training
     from edgecnn.stages.train import TrainOptions
 
 DEFAULT_RUN = "edgecnn-run"
@@ -109,6 +110,10 @@ def train(run: Path, **options: Any) -> None:
     place = Run(run)
     with place.lock():
         record = stage(place, _options(**options), click.echo)
+    _print_accuracy(record)
+
+
+def _print_accuracy(record: Training) -> None:
     figures = record.accuracy
     click.echo(
         f"Test accuracy {figures.share:.2%} on {figures.total:,} images "
@@ -116,18 +121,83 @@ def train(run: Path, **options: Any) -> None:
     )
 
 
+def _numbers(context: click.Context, option: click.Parameter, text: str | None) -> tuple[float, ...]:
+    """Numbers with commas between, none for an option not given."""
+    import math
+
+    try:
+        numbers = tuple(float(number) for number in (text or "").split(",") if text)
+    except ValueError:
+        raise click.BadParameter(f"{text} is no number and no list of numbers with commas between.") from None
+    if not all(math.isfinite(number) for number in numbers):
+        raise click.BadParameter(f"{text} is not finite.")
+    return numbers
+
+
+@cli.command("import")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--labels", required=True, type=click.Path(path_type=Path), help="UTF-8 text, one class name a line.")
+@click.option("--data", required=True, metavar="auto|cifar10|synthetic|PATH", help="What the model answers about.")
+@click.option(
+    "--input-range",
+    type=click.Choice(["0..255", "0..1", "-1..1"]),
+    help="What MODEL takes pixels as. Default: whichever clearly answers more training images rightly.",
+)
+@click.option("--mean", callback=_numbers, metavar="R,G,B", help="Taken off next, in units of the input range.")
+@click.option("--std", callback=_numbers, metavar="R,G,B", help="Divided by last, in units of the input range.")
+@click.option("--out", "run", required=True, type=click.Path(path_type=Path), help="The run to begin.")
+def import_command(run: Path, **options: Any) -> None:
+    """Begin a run from MODEL, a .keras or .h5 classifier that was trained elsewhere.
+
+    Nothing in MODEL is executed: Lambda layers and classes that are not Keras' own are refused.
+    """
+    from edgecnn.run import Run
+    from edgecnn.stages.adopt import ImportOptions, adopt
+
+    place = Run(run)
+    with place.lock():
+        record = adopt(place, ImportOptions(**options))
+    _print_accuracy(record)
+
+
+def _list_formats(context: click.Context, option: click.Parameter, wanted: bool) -> None:
+    if not wanted or context.resilient_parsing:
+        return
+    from edgecnn.plugins import Format, discover
+
+    for name, format in discover(Format).items():
+        click.echo(f"{name:18} {format.summary}")
+    context.exit()
+
+
 @cli.command()
 @_run_argument
 @_formats_option
+@click.option(
+    "--max-drop",
+    type=click.FloatRange(min=0),
+    default=0.5,
+    show_default=True,
+    metavar="POINTS",
+    help="Accuracy that quantization may cost on training images before layers are kept in float32.",
+)
+@click.option("--check", is_flag=True, help="Export again elsewhere and compare; exit 1 when a file differs.")
+@click.option(
+    "--list", is_flag=True, is_eager=True, expose_value=False, callback=_list_formats, help="List the formats and exit."
+)
 @_json_option
-def export(run: Path, formats: Sequence[str], as_json: bool) -> None:
+def export(run: Path, formats: Sequence[str], max_drop: float, check: bool, as_json: bool) -> None:
     """Export RUN's model to the formats devices take."""
     from edgecnn.run import Run
-    from edgecnn.stages.export import export as stage
+    from edgecnn.stages import export as stage
 
     place = Run.at(run)
     with place.lock():
-        record = stage(place, formats)
+        if check:
+            same = stage.check(place, formats)
+            click.echo(f"The same again: {', '.join(same)}")
+            return
+        record = stage.export(place, formats, max_drop)
     if as_json:
         _print_json(record)
         return
@@ -179,6 +249,20 @@ def bench(run: Path, formats: Sequence[str], as_json: bool) -> None:
             f"{row.format:16} {row.runtime:12} {row.threads} thread{'s' if row.threads > 1 else ' '}  "
             f"p50 {row.p50_ms:.3f}  p90 {row.p90_ms:.3f}  p99 {row.p99_ms:.3f} ms"
         )
+
+
+@cli.command()
+@_run_argument
+@click.option("--target", required=True, metavar="NAME", help="What it is for: tflite-micro.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder to fill. Default: RUN/bundles/NAME.")
+def bundle(run: Path, target: str, out: Path | None) -> None:
+    """Write what a device's developer needs of RUN: the model, its contract, code, and a check."""
+    from edgecnn.run import Run
+    from edgecnn.stages.bundle import bundle as stage
+
+    place = Run.at(run)
+    with place.lock():
+        click.echo(stage(place, target, out))
 
 
 @cli.command()
@@ -245,6 +329,26 @@ def features(model: str, image: str | None, layers: Sequence[str], channel: int 
     source = None if image is None else Path(image)
     for picture in stage(model, source, out or Path("features"), layers=layers or None, channel=channel).values():
         click.echo(picture)
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@_json_option
+@click.option("--visualize", is_flag=True, help="Open the graph in Model Explorer or Netron, where one is installed.")
+def inspect(file: Path, as_json: bool, visualize: bool) -> None:
+    """Say what FILE is, of any origin: inputs, operators, parameters, contract, and what is missing.
+
+    FILE is an .onnx file, a .tflite file or a SavedModel folder. Nothing in it is run.
+    """
+    from edgecnn.stages import inspect as stage
+
+    record = stage.inspect(file)
+    if as_json:
+        _print_json(record)
+    else:
+        click.echo(stage.describe(record))
+    if visualize:
+        stage.visualize(file)
 
 
 def _print_json(record: object) -> None:

@@ -35,8 +35,7 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")  # to Pillow, JPEG inclu
 MAX_PIXELS = 100_000_000
 MAX_SIDE = 65_535  # JPEG's own limit; keeps the sums behind the resize weights far inside 64 bits
 
-CONTRACT_KEY = "edgecnn.contract"  # under which a file carries its contract,
-LAYERS_KEY = "edgecnn.layers"  # and its map from Keras layers to tensors
+CONTRACT_KEY = "edgecnn.contract"  # under which a file carries its contract
 
 _ORIENTATION_TAG = 0x0112
 _BAND = 1 << 18  # values worked on at a time: as float32 they fit a core's cache, and memory stays bounded
@@ -261,8 +260,8 @@ def image_shape(contract: Contract) -> tuple[int, int, int]:
 def prepare(source: Source, contract: Contract) -> Pixels:
     """The model's input for one image: uint8 [height, width, channels] of `contract.image`, without the batch.
 
-    An array is taken as decoded pixels: uint8 [H, W, 3] RGB or [H, W] grey. A model with one channel gets the luma
-    of ITU-R BT.601 as Pillow computes it, `(19595 * R + 38470 * G + 7471 * B + 32768) >> 16`, after the resize.
+    An array is taken as decoded pixels: uint8 [H, W, 3] RGB, [H, W, 1] or [H, W] grey. A model with one
+    channel gets their :func:`luma`, after the resize.
 
     Raises :class:`InputError` as :func:`decode_image` does, for other arrays, and for a contract made by other rules.
     """
@@ -276,20 +275,26 @@ def prepare(source: Source, contract: Contract) -> Pixels:
     _, height, width, channels = contract.image.shape
     assert height is not None and width is not None, "only the batch is open in an image's shape"
     pixels = resize(_as_rgb(source) if isinstance(source, np.ndarray) else decode_image(source), height, width)
-    if channels == 3:
-        return pixels
-    luma = pixels.astype(np.uint32) @ np.array([19595, 38470, 7471], np.uint32)
-    return ((luma + 32768) >> 16).astype(np.uint8)[:, :, None]
+    return pixels if channels == 3 else luma(pixels)
+
+
+def luma(pixels: Pixels) -> Pixels:
+    """uint8 RGB [H, W, 3] to grey [H, W, 1]: the luma of ITU-R BT.601 as Pillow computes it,
+    `(19595 * R + 38470 * G + 7471 * B + 32768) >> 16`."""
+    import numpy as np
+
+    weighted = pixels.astype(np.uint32) @ np.array([19595, 38470, 7471], np.uint32)
+    return ((weighted + 32768) >> 16).astype(np.uint8)[:, :, None]
 
 
 def _as_rgb(pixels: npt.NDArray[np.uint8]) -> Pixels:
-    """Decoded pixels given as an array; raises InputError unless it is uint8 [H, W, 3] or [H, W]."""
+    """Decoded pixels given as an array; raises InputError unless it is uint8 [H, W, 3], [H, W, 1] or [H, W]."""
     import numpy as np
 
-    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or pixels.shape[2:] not in ((), (3,)):
+    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or pixels.shape[2:] not in ((), (1,), (3,)):
         raise InputError(
-            f"An image given as an array has to be uint8 [height, width, 3] or [height, width], "
+            "An image given as an array has to be uint8 [height, width, 3], [height, width, 1] or [height, width], "
             f"and this one is {pixels.dtype} {list(pixels.shape)}."
         )
     _check_size(pixels.shape[1], pixels.shape[0], "The image")
-    return pixels if pixels.ndim == 3 else np.repeat(pixels[:, :, None], 3, axis=2)
+    return pixels if pixels.shape[2:] == (3,) else np.repeat(pixels.reshape(*pixels.shape[:2], 1), 3, axis=2)

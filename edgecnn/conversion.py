@@ -5,20 +5,17 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import zipfile
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgecnn.contract import CONTRACT_KEY, LAYERS_KEY
 from edgecnn.errors import EdgecnnError
-from edgecnn.records import encode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from edgecnn.plugins import ExportSource
-    from edgecnn.records import Contract, LayerTensor
 
 
 def configure_tensorflow(threads: int | None = None) -> None:
@@ -96,52 +93,31 @@ def write_saved_model(source: ExportSource, path: Path, *, raw_pixels: bool, bat
     archive.write_out(str(path), verbose=False)
 
 
-def to_tflite(source: ExportSource, *, raw_pixels: bool, configure: Callable[[Any], None]) -> bytes:
-    """Convert for a batch of one, which lets the converter fold the shape arithmetic away.
+def representatives(source: ExportSource) -> Iterator[dict[str, Any]]:
+    """A black and a white image, so that the input's range is exactly [0, 1], then the calibration images.
 
-    By way of a SavedModel: converting a Keras 3 model through a bare function gives files without weights.
+    Each {input name: float32 [1, H, W, C] in [0, 1]}, as quantizers want them.
     """
-    import tensorflow as tf
+    import numpy as np
 
-    with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder, quiet():
-        write_saved_model(source, Path(folder), raw_pixels=raw_pixels, batch=1)
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
-        configure(converter)
-        converted: bytes = converter.convert()
-    return converted
+    name = source.contract.image.name
+    images = source.calibration_images
+    ends = [np.zeros_like(images[0]), np.full_like(images[0], 255)]
+    for image in [*ends, *images]:
+        yield {name: image[np.newaxis].astype(np.float32) / np.float32(255)}
 
 
-def finish_tflite(flatbuffer: bytes, contract: Contract) -> bytes:
-    """Name the input and output tensors as the contract does and embed the contract as a metadata buffer.
+def save_model(model: Any, path: Path) -> None:
+    """Write a Keras model without its optimizer, which is twice its size and of use to training only.
 
-    The buffer is a named entry of the file's metadata table (TFLite schema: Model.metadata).
+    The same weights give the same bytes: Keras writes the time of day into the archive, which is taken out here.
     """
-    import flatbuffers
-    from ai_edge_litert import schema_py_generated as schema
-
-    model = schema.ModelT.InitFromPackedBuf(flatbuffer, 0)
-    graph = model.subgraphs[0]
-    graph.tensors[graph.inputs[0]].name = contract.image.name.encode()
-    graph.tensors[graph.outputs[0]].name = contract.output.name.encode()
-
-    buffer = schema.BufferT()
-    buffer.data = list(encode(contract))
-    model.buffers.append(buffer)
-    entry = schema.MetadataT()
-    entry.name = CONTRACT_KEY.encode()
-    entry.buffer = len(model.buffers) - 1
-    model.metadata = [*(model.metadata or []), entry]
-
-    builder = flatbuffers.Builder(len(flatbuffer) + 8192)
-    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    return bytes(builder.Output())
-
-
-def embed_in_onnx(proto: Any, contract: Contract, layers: Mapping[str, LayerTensor]) -> None:
-    """Put the contract and the layer map into an ONNX model's metadata_props."""
-    for key, value in (
-        (CONTRACT_KEY, encode(contract, indent=0).decode().strip()),
-        (LAYERS_KEY, json.dumps({name: asdict(tensor) for name, tensor in layers.items()})),
-    ):
-        entry = proto.metadata_props.add()
-        entry.key, entry.value = key, value
+    bare = type(model).from_config(model.get_config())  # keras.models.clone_model would copy the optimizer too
+    bare.set_weights(model.get_weights())
+    bare.save(path)
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in sorted(archive.namelist())}
+    parts["metadata.json"] = json.dumps({**json.loads(parts["metadata.json"]), "date_saved": ""}).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(zipfile.ZipInfo(name), content)

@@ -28,6 +28,7 @@ EXIT_PIPE_CLOSED = 141  # what a shell reports of a program ended by SIGPIPE
 # Import name -> the extra of this package that installs it.
 EXTRA_OF_PACKAGE = {
     "ai_edge_litert": "export",
+    "flatbuffers": "export",
     "jinja2": "export",
     "keras": "export",
     "matplotlib": "export",
@@ -36,6 +37,7 @@ EXTRA_OF_PACKAGE = {
     "scipy": "export",
     "tensorflow": "export",
     "tf2onnx": "export",
+    "tflite_micro": "micro",
 }
 
 

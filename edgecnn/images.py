@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass, replace
+import hashlib
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgecnn.console import say
-from edgecnn.contract import image_shape, resize
+from edgecnn.contract import image_shape, luma, resize
 from edgecnn.errors import DataUnavailable, InputError, NoSuchData
 from edgecnn.plugins import Dataset, discover
 from edgecnn.run import SAMPLES, staged
+from edgecnn.sampling import balanced, members, without
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from edgecnn.plugins import LabelledImages, Pixels
+    from edgecnn.plugins import LabelledImages, Pixels, Size
     from edgecnn.records import Contract, DataSource
     from edgecnn.run import Run
 
@@ -26,16 +28,25 @@ PREFERRED, BUILT_IN = "cifar10", "synthetic"
 DRAWN_SEED = 20_260_101  # drawn images that stand in are the same everywhere
 DRAWN_COUNT = 1_000
 CALIBRATION_PER_CLASS = 50
+SELECTION_COUNT = 2_000
+MOST_BYTES = 48 << 20  # of pixels kept for one purpose, however large the images are
 KEPT_TEST_IMAGES = 64
+MOST_NAMES = 5  # of classes, in a sentence
 SAMPLING_STREAM = 1  # keeps the draw of the samples apart from the order of the epochs
 
 
 @dataclass(frozen=True)
 class Samples:
-    """A few images of a run: for calibration (training split) and for timing and pictures (test split)."""
+    """A few images of a run: training images for calibration and to select layers by, test images to show and time.
+
+    `test_digests` tell whether an image is one of the test split, see :func:`digests`.
+    """
 
     calibration: Pixels
+    selection: Pixels  # with `selection_labels`; none of them where images are drawn
+    selection_labels: npt.NDArray[np.int64]
     images: Pixels
+    test_digests: npt.NDArray[np.uint64]
     drawn: bool  # whether synthetic images stand in for the data set's own
 
     def words(self) -> str:
@@ -53,30 +64,31 @@ class Evaluation:
     source: str  # SHA-256 of the data set they are of, or "drawn images"
 
 
-def load_data(spec: str) -> LabelledImages:
-    """The data set `auto`, a name, or a path stands for.
+def load_data(spec: str, size: Size) -> LabelledImages:
+    """The data set `auto`, a name, or a path stands for; `size` is for sets whose images have sizes of their own.
 
     `auto` is CIFAR-10 where it can be had, otherwise the built-in synthetic set with a notice that says so.
     """
     datasets = discover(Dataset)
     if spec == AUTO:
         try:
-            return datasets[PREFERRED].load(None)
+            return _by_name(datasets[PREFERRED], size)
         except DataUnavailable as error:
             notice = f"Synthetic data: {error}, so the built-in drawn images stand in for CIFAR-10."
             say(notice)
-            data = datasets[BUILT_IN].load(None)
+            data = _by_name(datasets[BUILT_IN], size)
             return replace(data, source=replace(data.source, notice=notice))
-    if spec in datasets and datasets[spec].by_name:
-        return _say_whole_sentence(datasets[spec])
+    named = [name for name, dataset in datasets.items() if dataset.load_by_name is not None]
+    if spec in named:
+        return _say_whole_sentence(datasets[spec], size)
     path = Path(spec).resolve()
     if not path.exists():
-        near = difflib.get_close_matches(spec, [AUTO, *(d.name for d in datasets.values() if d.by_name)], n=1)
+        near = difflib.get_close_matches(spec, [AUTO, *named], n=1)
         hint = f"did you mean {near[0]}?" if near else "give auto, cifar10, synthetic or a path."
         raise NoSuchData(f"There is no data set at {spec}; {hint}")
     for dataset in datasets.values():
-        if dataset.accepts is not None and dataset.accepts(path):
-            return dataset.load(path)
+        if dataset.load is not None and dataset.accepts(path):
+            return dataset.load(path, size)
     if path.is_dir() and (path / "test").is_dir():
         raise InputError(f"{path} has no training split: put images into {path / 'train'}/<class>/ too.")
     raise InputError(
@@ -85,9 +97,14 @@ def load_data(spec: str) -> LabelledImages:
     )
 
 
-def _say_whole_sentence(dataset: Dataset) -> LabelledImages:
+def _by_name(dataset: Dataset, size: Size) -> LabelledImages:
+    assert dataset.load_by_name is not None
+    return dataset.load_by_name(size)
+
+
+def _say_whole_sentence(dataset: Dataset, size: Size) -> LabelledImages:
     try:
-        return dataset.load(None)
+        return _by_name(dataset, size)
     except DataUnavailable as error:
         text = str(error)
         raise DataUnavailable(
@@ -96,15 +113,51 @@ def _say_whole_sentence(dataset: Dataset) -> LabelledImages:
 
 
 def fit(images: Pixels, shape: tuple[int, ...]) -> Pixels:
-    """uint8 [N, H, W, C] images at the height and width of `shape` (height, width, channels), by our resize."""
+    """uint8 [N, H, W, C] images in the `shape` (height, width, channels), by the contract's resize and luma."""
     import numpy as np
 
     if images.shape[1:] == shape:
         return images
     height, width, channels = shape
-    if images.shape[-1] != channels:
+    if (images.shape[-1], channels) not in ((1, 1), (3, 1), (3, 3)):
         raise InputError(f"The images have {images.shape[-1]} channels where the model takes {channels}.")
-    return np.stack([resize(image, height, width) for image in images])
+    fitted = np.empty((len(images), *shape), np.uint8)
+    for i, image in enumerate(images):
+        resized = resize(image, height, width)
+        fitted[i] = luma(resized) if resized.shape[-1] > channels else resized
+    return fitted
+
+
+def align(data: LabelledImages, labels: tuple[str, ...]) -> LabelledImages:
+    """The data with its classes numbered as in `labels`.
+
+    Raises InputError unless it has the very same classes, in whatever order, or as many without names.
+    """
+    import numpy as np
+
+    own = data.source.labels
+    if own == labels:
+        return data
+    source = replace(data.source, labels=labels)
+    if len(own) == len(labels) and set(own) == set(labels):
+        number = np.array([labels.index(name) for name in own], np.int64)
+        return replace(
+            data, source=source, train_labels=number[data.train_labels], test_labels=number[data.test_labels]
+        )
+    if own == tuple(str(number) for number in range(len(labels))):
+        return replace(data, source=source)
+    differences = [
+        f"{what} {', '.join(names[:MOST_NAMES])}{' ...' if len(names) > MOST_NAMES else ''}"
+        for what, names in (
+            ("it lacks", [name for name in labels if name not in own]),
+            ("it has besides", [name for name in own if name not in labels]),
+        )
+        if names
+    ]
+    raise InputError(
+        f"The data set {data.source.spec} has {len(own)} classes where the model answers {len(labels)}: "
+        f"{'; '.join(differences)}."
+    )
 
 
 def drawn(count: int, contract: Contract) -> Pixels:
@@ -115,18 +168,40 @@ def drawn(count: int, contract: Contract) -> Pixels:
     return fit(images, image_shape(contract))
 
 
-def save_samples(run: Run, data: LabelledImages, seed: int) -> None:
-    """Training images for calibration, the same number of each class, and the first test images."""
+def digests(images: Pixels) -> npt.NDArray[np.uint64]:
+    """uint64 [N]: the first 8 bytes of the SHA-256 of each image's pixels, little-endian."""
+    import numpy as np
+
+    found = [hashlib.sha256(np.ascontiguousarray(image).data).digest()[:8] for image in images]
+    return np.frombuffer(b"".join(found), "<u8").astype(np.uint64)
+
+
+def save_samples(run: Run, data: LabelledImages, seed: int) -> str:
+    """Write training images for calibration and selection, as many of each class, and the first test images.
+
+    A training image that is a test image too is passed over unless its class has no other. Returns the SHA-256 over
+    the calibration pixels.
+    """
     import numpy as np
 
     generator = np.random.default_rng([seed, SAMPLING_STREAM, len(data.train_labels)])
-    chosen = []
-    for label in range(len(data.source.labels)):
-        members = np.flatnonzero(data.train_labels == label)
-        chosen.append(generator.choice(members, min(CALIBRATION_PER_CLASS, len(members)), replace=False))
-    calibration = data.train_images[generator.permutation(np.concatenate(chosen))]
+    test_digests = digests(data.test_images)
+    classes = len(data.source.labels)
+    groups = members(data.train_labels, classes, np.isin(digests(data.train_images), test_digests))
+    most = max(1, MOST_BYTES // data.train_images[0].nbytes)
+    chosen = balanced(generator, groups, min(CALIBRATION_PER_CLASS * classes, most))
+    selected = balanced(generator, without(groups, chosen), min(SELECTION_COUNT, most))
+    calibration = data.train_images[chosen]
     with staged(run.path(SAMPLES)) as draft:
-        np.savez_compressed(draft, calibration=calibration, images=data.test_images[:KEPT_TEST_IMAGES])
+        np.savez_compressed(
+            draft,
+            calibration=calibration,
+            selection=data.train_images[selected],
+            selection_labels=data.train_labels[selected],
+            images=data.test_images[:KEPT_TEST_IMAGES],
+            test_digests=test_digests,
+        )
+    return hashlib.sha256(calibration.tobytes()).hexdigest()
 
 
 def samples_of(run: Run, contract: Contract) -> Samples:
@@ -136,33 +211,51 @@ def samples_of(run: Run, contract: Contract) -> Samples:
     path = run.path(SAMPLES)
     if not path.is_file():
         images = drawn(DRAWN_COUNT, contract)
-        return Samples(calibration=images, images=images[:KEPT_TEST_IMAGES], drawn=True)
+        return Samples(
+            calibration=images,
+            selection=images[:0],
+            selection_labels=np.zeros(0, np.int64),
+            images=images[:KEPT_TEST_IMAGES],
+            test_digests=np.zeros(0, np.uint64),
+            drawn=True,
+        )
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            samples = Samples(calibration=archive["calibration"], images=archive["images"], drawn=False)
-        for array in (samples.calibration, samples.images):
-            if array.dtype != np.uint8 or array.shape[1:] != image_shape(contract) or not len(array):
-                raise ValueError(f"{array.dtype} {list(array.shape)} is no uint8 array of images the model takes")
+            names = [field.name for field in fields(Samples) if field.name != "drawn"]
+            samples = Samples(**{name: archive[name] for name in names}, drawn=False)
+        _check(samples, contract)
         return samples
     except Exception as error:  # zip, zlib and numpy's parser each fail in their own ways
-        raise InputError(f"{path} is damaged ({error}); `edgecnn train {run.root}` writes it again.") from None
+        raise InputError(f"{path} is damaged ({error}); {run.maker()} writes it again.") from None
+
+
+def _check(samples: Samples, contract: Contract) -> None:
+    """Raises ValueError unless the arrays fit each other and the model."""
+    import numpy as np
+
+    for array in (samples.calibration, samples.selection, samples.images):
+        if array.dtype != np.uint8 or array.shape[1:] != image_shape(contract) or not len(array):
+            raise ValueError(f"{array.dtype} {list(array.shape)} is no uint8 array of images the model takes")
+    labels = samples.selection_labels
+    if labels.dtype != np.int64 or labels.shape != samples.selection.shape[:1]:
+        raise ValueError("there is not one label for each image")
+    if not 0 <= labels.min() <= labels.max() < len(contract.labels):
+        raise ValueError("a label is out of range")
+    if samples.test_digests.dtype != np.uint64 or samples.test_digests.ndim != 1:
+        raise ValueError(f"{samples.test_digests.dtype} is no array of digests")
 
 
 def evaluation_of(contract: Contract, trained_on: DataSource, spec: str | None) -> Evaluation:
     """The test split of `spec`, or of the data the model was trained on where that can be had, else drawn images."""
     shape = image_shape(contract)
     try:
-        data = load_data(spec or trained_on.spec)
+        data = load_data(spec or trained_on.spec, shape[:2])
     except (DataUnavailable, NoSuchData):
         if spec is not None:
             raise
         words = f"drawn images, since those of {trained_on.name} are not at hand; accuracy is not measured"
         return Evaluation(drawn(DRAWN_COUNT, contract), None, words, "drawn images")
-    if data.source.labels != contract.labels:
-        raise InputError(
-            f"The data set {data.source.spec} has the classes {', '.join(data.source.labels)}; "
-            f"the model answers {', '.join(contract.labels)}."
-        )
+    data = align(data, contract.labels)
     same = "" if data.source.sha256 == trained_on.sha256 else ", not the copy the model was trained on"
     words = f"all test images of {data.source.name}{same}"
     return Evaluation(fit(data.test_images, shape), data.test_labels, words, data.source.sha256)

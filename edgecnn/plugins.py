@@ -1,6 +1,7 @@
-"""What a Format, Runtime, Dataset and Architecture is, and how they are found.
+"""What a Format, Runtime, Dataset, Architecture and Bundle is, and how they are found.
 
-A plug-in is one module in its room's folder with one constant, `PLUGIN`; its name is the module's.
+A plug-in is one module in its room's folder with one constant, `PLUGIN`; its name is the module's, in a bundle's with
+dashes for underscores.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from edgecnn.records import Calibration, Contract, LayerTensor, Placement
+    from edgecnn.records import Artifact, Contract, LayerTensor, Placement, Precision
 
     Pixels = npt.NDArray[np.uint8]  # [N, height, width, channels]
+    Size = tuple[int, int]  # height, width
 
 
 @dataclass(frozen=True)
@@ -91,16 +93,17 @@ def labelled_images(
 class Dataset:
     """A source of labelled images.
 
-    `accepts` says whether a path is of this kind (None for the sets that are known by name only).
-    `load` takes that path, or None where the set is asked for by its name, and raises InputError for data
-    that cannot be used and DataUnavailable where the set cannot be had on this machine.
+    `accepts` says whether a path is of this kind and `load` reads it; `load_by_name` is what `--data NAME` gives
+    without a path. Both are told the size the images are wanted in, for sets whose images have sizes of their own;
+    any other set gives its images as they are. They raise InputError for data that cannot be used and
+    DataUnavailable where the set cannot be had on this machine.
     """
 
     name: str
     summary: str
-    accepts: Callable[[Path], bool] | None
-    load: Callable[[Path | None], LabelledImages]
-    by_name: bool = False  # whether `--data NAME` gets it without a path
+    accepts: Callable[[Path], bool] = lambda path: False
+    load: Callable[[Path, Size], LabelledImages] | None = None
+    load_by_name: Callable[[Size], LabelledImages] | None = None
 
 
 @dataclass(frozen=True)
@@ -121,27 +124,33 @@ class Gate:
     min_agreement: float  # share of equal top-1 answers, in [0, 1]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ExportSource:
-    """What a format exports from: the Keras model ([0, 1] floats in), its contract, calibration images."""
+    """What a format exports from: the Keras model ([0, 1] floats in), its contract, and training images.
+
+    The selection is what mixed precision is judged on; both arrays are empty where no labelled images are at hand.
+    """
 
     model: object
     contract: Contract
     calibration_images: Pixels
-    calibration: Calibration
+    selection_images: Pixels
+    selection_labels: npt.NDArray[np.int64]
+    max_drop_points: float  # accuracy that full quantization may cost before layers are kept in float32
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What a format reports of the file it wrote."""
+    """A converted model in memory: its layer map, and how to write it with the contract that is to travel inside."""
 
     layers: Mapping[str, LayerTensor]
-    calibration: Calibration | None = None
+    write: Callable[[Contract, Path], object]
+    precision: Precision | None = None
 
 
 @dataclass(frozen=True)
 class Format:
-    """A kind of exported file: uint8 pixels `image` in, float32 output out, scaling inside."""
+    """A kind of exported file: uint8 pixels `image` in, output of `output_dtype` out, scaling inside."""
 
     name: str
     summary: str
@@ -149,7 +158,11 @@ class Format:
     file_kind: str  # what a runtime recognises: "saved_model", "tflite", "onnx"
     batched: bool  # whether one call takes any number of images; otherwise exactly one
     gate: Gate
-    export: Callable[[ExportSource, Path], Exported]
+    export: Callable[[ExportSource], Exported]
+    output_dtype: str = "float32"
+    weighed_against: str = ""  # for a quantized format: the float format whose place it would take
+    calibrated: bool = False  # whether it depends on the calibration images
+    content_hash: Callable[[Path], str] | None = None  # where the same model gives other bytes each time
 
 
 class Session(Protocol):
@@ -176,10 +189,32 @@ class Runtime:
     load: Callable[[Path, int], Session]
 
 
-P = TypeVar("P", Dataset, Architecture, Format, Runtime)
+@dataclass(frozen=True)
+class BundleSource:
+    """What a bundle is made from: an exported file, its contract, and a few of the run's images."""
+
+    artifact: Artifact
+    model: bytes
+    contract: Contract
+    images: Pixels
+    drawn: bool  # whether synthetic images stand in for the run's own
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Integration code for a target, made from the export of one format: `make` writes its files into a folder."""
+
+    name: str
+    summary: str
+    format: str
+    make: Callable[[BundleSource, Path], None]
+
+
+P = TypeVar("P", Dataset, Architecture, Format, Runtime, Bundle)
 
 ROOMS: dict[type, str] = {
     Dataset: "datasets", Architecture: "architectures", Format: "formats", Runtime: "runtimes",
+    Bundle: "bundles",
 }  # fmt: skip
 
 

@@ -3,8 +3,8 @@
     predictor = Predictor("runs/mine")
     predictor.predict("frog.png").label
 
-All it must know lies in the file's metadata, under two keys that the exporter writes: `edgecnn.contract` holds the
-:class:`Contract` and `edgecnn.layers` the tensor of each Keras layer, both as JSON.
+All it must know lies in the file's metadata under `edgecnn.contract`, where the exporter writes it: the
+:class:`Contract` as JSON, with the tensor of each Keras layer.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, overload
 
-from edgecnn.contract import CONTRACT_KEY, LAYERS_KEY, Source, image_shape, prepare
+from edgecnn.contract import CONTRACT_KEY, Source, image_shape, prepare
 from edgecnn.errors import InputError, UsageError, unknown_name
 from edgecnn.published import find_run
 from edgecnn.records import Contract, LayerTensor, decode
@@ -84,7 +84,7 @@ class Predictor:
     def predict(self, image: list[S] | tuple[S, ...] | Iterator[S]) -> Iterator[Prediction]: ...
 
     def predict(self, image: Source | list[S] | tuple[S, ...] | Iterator[S]) -> Prediction | Iterator[Prediction]:
-        """The prediction for one image: a path, a file's bytes, a Pillow image, or uint8 [H, W, 3] or [H, W] pixels.
+        """The prediction for one image: a path, a file's bytes, a Pillow image, or uint8 pixels, RGB or grey.
 
         For a list, tuple or iterator of images it is an iterator that reads each image when its turn comes.
         Raises :class:`InputError` as :func:`edgecnn.contract.prepare` does.
@@ -153,7 +153,6 @@ def _metadata(session: onnxruntime.InferenceSession, path: Path) -> tuple[Contra
     try:
         metadata = session.get_modelmeta().custom_metadata_map
         contract = decode(metadata[CONTRACT_KEY].encode(), Contract, f"The contract in {path}")
-        layers = decode(metadata[LAYERS_KEY].encode(), dict[str, LayerTensor], f"The list of layers in {path}")
     except (KeyError, UnicodeError):
         raise InputError(
             f"{path} was not exported by edgecnn (no {CONTRACT_KEY} in its metadata); use an .onnx file of a run."
@@ -171,7 +170,7 @@ def _metadata(session: onnxruntime.InferenceSession, path: Path) -> tuple[Contra
         wanted = []
     if found != wanted:
         raise InputError(f"{path} and the contract in it do not fit together; export it again.")
-    return contract, layers
+    return contract, contract.export.layers if contract.export else {}
 
 
 def _run(

@@ -61,6 +61,38 @@ class TensorSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LayerTensor:
+    """Which tensor of an artifact holds a Keras layer's output, and how it lies there."""
+
+    tensor: str
+    layout: str  # "NHWC", "NCHW", or "N" for anything without height and width
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """From which images the quantization ranges were taken."""
+
+    images: int
+    sha256: str  # over the pixels, in order
+    source: str  # "training images" or "drawn images"
+    evaluation_images: int = 0  # how many of them are test images too
+    method: str
+    tool: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """What an exported file says of itself, beside the contract it carries."""
+
+    format: str
+    versions: dict[str, str]
+    layers: dict[str, LayerTensor]
+    absorbed: dict[str, str]  # Keras layer without a tensor of its own -> the layer it was fused into
+    calibration: Calibration | None
+    kept_float: tuple[str, ...]  # layers of a quantized file that stay in float32
+
+
+@dataclass(frozen=True, kw_only=True)
 class Contract:
     """Everything an app must know to use the model: pixels in, labels out. See edgecnn.contract for the rules."""
 
@@ -76,6 +108,8 @@ class Contract:
     output_meaning: str  # "logits" or "probabilities"
     labels: tuple[str, ...]
     data: DataSource
+    calibration_sha256: str = ""  # over the pixels kept for calibration, in order
+    export: Export | None = None  # in an exported file: how it was made; in contract.json None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,22 +169,22 @@ class Training:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LayerTensor:
-    """Which tensor of an artifact holds a Keras layer's output, and how it lies there."""
+class PrecisionStep:
+    """What a quantized file loses with these layers kept in float32."""
 
-    tensor: str
-    layout: str  # "NHWC", "NCHW", or "N" for anything without height and width
+    kept_float: tuple[str, ...]
+    drop_points: float  # against the float file, on the same training images
 
 
 @dataclass(frozen=True, kw_only=True)
-class Calibration:
-    """From which images the quantization ranges were taken."""
+class Precision:
+    """How it was found which layers of a quantized file have to stay in float32."""
 
-    images: int
-    sha256: str  # over the pixels, in order
-    source: str  # "training images" or "drawn images"
-    method: str
-    tool: str
+    max_drop_points: float
+    images: int  # labelled training images it was measured on
+    sensitivity: dict[str, float]  # layer -> SQNR of the output in dB when it alone is quantized; empty if not needed
+    steps: tuple[PrecisionStep, ...]  # what was tried, from nothing kept on
+    kept_float: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,8 +197,11 @@ class Artifact:
     sha256: str  # of the file; of a folder: over names and contents in order
     image: TensorSpec
     output: TensorSpec
+    content_sha256: str  # over graph and weights alone; as sha256 where the same model gives the same bytes
     layers: dict[str, LayerTensor] = field(default_factory=dict)
+    absorbed: dict[str, str] = field(default_factory=dict)
     calibration: Calibration | None = None
+    precision: Precision | None = None
     seconds: float = 0.0
 
 
@@ -289,6 +326,51 @@ class Report:
     parity: Parity | None
     latency: Latency | None
     features: Features | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class GraphTensor:
+    """An input or output of an inspected file."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str | None, ...]  # a name where the side varies, None where it varies without one
+    scale: float | None = None  # of a quantized tensor: value = (q - zero_point) * scale
+    zero_point: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class GraphLayer:
+    """An operator of an inspected file that multiplies with weights."""
+
+    name: str
+    operator: str
+    output: tuple[int | str | None, ...]  # shape, for one image
+    weights: str  # dtype; empty where they are no constants
+    parameters: int
+    multiply_adds: int | None  # for one image; None where the shapes are not known
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inspection:
+    """What `edgecnn inspect` prints of a file."""
+
+    schema: int = SCHEMA
+    path: str = ""
+    kind: str  # "ONNX", "TFLite", "SavedModel"
+    size_bytes: int = 0
+    sha256: str = ""  # of the file; of a folder: over names and contents in order
+    made_by: str
+    inputs: tuple[GraphTensor, ...]
+    outputs: tuple[GraphTensor, ...]
+    operators: dict[str, int]
+    parameters: int
+    multiply_adds: int | None = None  # of all layers, for one image; None where one's is not known
+    layers: tuple[GraphLayer, ...]
+    opset: dict[str, int] = field(default_factory=dict)  # ONNX only
+    ir_version: int | None = None  # ONNX only
+    contract: Contract | None = None
+    missing: tuple[str, ...]  # what an app would have to guess or cope with, a sentence a thing
 
 
 T = TypeVar("T")

@@ -40,9 +40,11 @@ FEATURES = "features.json"
 REPORT = "report.json"
 EXPORTS = "exports"
 CHECKPOINT = "checkpoint"
+BUNDLES = "bundles"
 
 LOCK = ".lock"
 TEMPORARY = ".tmp-"
+IMPORT = "import"  # the command a run begins with whose model was trained elsewhere
 
 VERSIONED_PACKAGES = (
     "edgecnn", "tensorflow", "keras", "tf2onnx", "onnx", "onnxslim", "onnxruntime", "ai-edge-litert", "numpy",
@@ -228,10 +230,23 @@ class Run:
         """Where the Keras model lies; raises InputError unless it is the very file the contract was made for."""
         path = self.path(MODEL)
         if not path.is_file():
-            raise InputError(f"{path} is missing; `edgecnn train {self.root}` writes it.")
+            raise InputError(f"{path} is missing; {self.maker()} writes it.")
         if sha256_of(path) != contract.model_sha256:
-            raise InputError(f"{path} is not the model of {CONTRACT}, or is damaged; run `edgecnn train {self.root}`.")
+            raise InputError(f"{path} is not the model of {CONTRACT}, or is damaged; run {self.maker()}.")
         return path
+
+    def maker(self) -> str:
+        """The command that writes the run's first files, for a sentence."""
+        return f"`edgecnn import MODEL --out {self.root}`" if self.is_imported() else f"`edgecnn train {self.root}`"
+
+    def is_imported(self) -> bool:
+        """Whether the run's model was trained elsewhere."""
+        try:
+            return self.training().origin.command == IMPORT
+        except NewerSchema:
+            raise
+        except InputError:  # missing or unreadable
+            return False
 
     def training(self) -> Training:
         """The run's training record."""

@@ -5,7 +5,7 @@ prints cannot be mistaken for an answer: the pipe is taken off stdout before any
 
     -> {"command": "load", "runtime": "litert", "path": "model.tflite", "threads": 1}
     <- {"load_ms": 1.2, "placement": {...}}
-    -> {"command": "run", "images": "images.npy", "answers": "answers.npy", "output": "logits"}
+    -> {"command": "run", "images": "images.npy", "answers": "answers.npy", "output": "logits"} (null: the only one)
     <- {"seconds": 0.9}
     -> {"command": "time", "images": "images.npy", "skip": 5, "calls": 50}
     <- {"samples_ns": [41200, ...]}
@@ -25,13 +25,13 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from edgecnn.errors import EdgecnnError, InputError, MachineError, from_os_error, missing_package
 from edgecnn.run import save_array
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
     from edgecnn.plugins import Session
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 RUN_BATCH = 64  # images a call when a whole data set is run
 STDERR_LINES = 5
 STOP_SECONDS = 5.0
+
+T = TypeVar("T")
 
 
 class Worker:
@@ -163,14 +165,15 @@ class _Server:
         seconds = time.perf_counter() - start
         return {"load_ms": seconds * 1e3, "placement": asdict(self._session.placement)}
 
-    def run(self, images: str, answers: str, output: str) -> dict[str, Any]:
+    def run(self, images: str, answers: str, output: str | None) -> dict[str, Any]:
+        """Run a whole file of images and write what `output` gives; None is the session's only output."""
         import numpy as np
 
         pixels = np.load(images, mmap_mode="r")
         session = self._loaded()
         start = time.perf_counter()
         rows = [
-            session.run(np.ascontiguousarray(pixels[i : i + RUN_BATCH]))[output]
+            _chosen(session.run(np.ascontiguousarray(pixels[i : i + RUN_BATCH])), output)
             for i in range(0, len(pixels), RUN_BATCH)
         ]
         seconds = time.perf_counter() - start
@@ -209,6 +212,12 @@ class _Server:
         if self._session is None:
             raise InputError("The worker was asked to run before it was asked to load.")
         return self._session
+
+
+def _chosen(outputs: Mapping[str, T], name: str | None) -> T:
+    if name is None and len(outputs) != 1:
+        raise InputError(f"The model has the outputs {', '.join(outputs)}; one has to be named.")
+    return next(iter(outputs.values())) if name is None else outputs[name]
 
 
 def serve(requests: IO[str], answers: IO[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -70,8 +71,11 @@ def tiny_onnx(tmp_path: Path, tiny_contract: records.Contract) -> Path:
     model.graph.initializer.extend(
         onnx.numpy_helper.from_array(values.astype(np.float32), name) for name, values in weights.items()
     )
-    metadata = {"edgecnn.contract": tiny_contract, "edgecnn.layers": TINY_LAYERS}
-    onnx.helper.set_model_props(model, {key: records.encode(record).decode() for key, record in metadata.items()})
+    facts = records.Export(
+        format="onnx_float32", versions={}, layers=TINY_LAYERS, absorbed={}, calibration=None, kept_float=()
+    )
+    inside = replace(tiny_contract, export=facts)
+    onnx.helper.set_model_props(model, {"edgecnn.contract": records.encode(inside).decode()})
     path = tmp_path / "tiny.onnx"
     path.write_bytes(model.SerializeToString())
     return path

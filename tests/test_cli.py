@@ -147,7 +147,7 @@ def test_a_full_disk_is_a_sentence_and_leaves_nothing_half_written(
 
     disk = tmp_path / "disk"
     disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", disk], capture_output=True).returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=10m", "tmpfs", disk], capture_output=True).returncode:
         pytest.skip("mounting is not permitted here")
     try:
         run = disk / "run"

@@ -328,6 +328,7 @@ def test_one_channel_is_the_luma_of_the_resized_pixels(tiny_contract: Contract) 
     np.testing.assert_array_equal(prepare(pixels, contract), luma[:, :, None])
     grey = noise(21, 13)
     np.testing.assert_array_equal(prepare(grey, contract), slow_resize(grey[:, :, None], 8, 8))
+    np.testing.assert_array_equal(prepare(grey[:, :, None], contract), prepare(grey, contract))
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,9 @@ def _loaded_by(code: str) -> set[str]:
     return set(done.stdout.rsplit("LOADED", 1)[1].split())
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["export", "--help"], ["predict", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["run", "--help"], ["import", "--help"], ["export", "--help"], ["predict", "--help"]]
+)
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     loaded = _loaded_by(f"from edgecnn.cli import _run\nassert _run({arguments}) == 0")
     assert "click" in loaded

@@ -15,9 +15,9 @@ import pytest
 from PIL import Image
 
 from edgecnn import published, records
-from edgecnn.contract import Source
+from edgecnn.contract import CONTRACT_KEY, Source
 from edgecnn.errors import InputError, UsageError
-from edgecnn.predictor import CONTRACT_KEY, LAYERS_KEY, Prediction, Predictor, with_outputs
+from edgecnn.predictor import Prediction, Predictor, with_outputs
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -200,10 +200,8 @@ def test_a_broken_file_is_refused(tiny_onnx: Path, tmp_path: Path) -> None:
 
 
 def test_a_foreign_file_is_refused(tiny_onnx: Path) -> None:
-    for key in ("contract", "layers"):
-        assert "not exported by edgecnn" in refused(changed(tiny_onnx, "foreign.onnx", **{key: None}))
+    assert "not exported by edgecnn" in refused(changed(tiny_onnx, "foreign.onnx", contract=None))
     assert "cannot be read" in refused(changed(tiny_onnx, "odd.onnx", contract='{"schema": 1}'))
-    assert "cannot be read" in refused(changed(tiny_onnx, "odd.onnx", layers='["conv2d"]'))
     assert "newer edgecnn" in refused(changed(tiny_onnx, "newer.onnx", contract='{"schema": 99}'))
 
 
@@ -224,7 +222,7 @@ def test_a_predictor_needs_a_thread(tiny_onnx: Path) -> None:
 
 def test_the_metadata_keys_are_those_of_the_file_format(tiny_onnx: Path) -> None:
     keys = {prop.key for prop in onnx.load(tiny_onnx).metadata_props}
-    assert keys == {CONTRACT_KEY, LAYERS_KEY}
+    assert keys == {CONTRACT_KEY}
 
 
 def loaded_by(code: str) -> set[str]:

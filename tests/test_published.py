@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 PUBLISHED = [Run(PLACES[1] / "cifar10-cnn")]
 TEXT_FILES = ("*.json", "*.md", "*.html")
+MAY_LOSE_POINTS = {
+    "tflite_float16": 0.1, "tflite_dynamic": 0.2, "tflite_int8": 0.5, "tflite_int8_micro": 0.5, "onnx_int8": 0.5,
+}  # fmt: skip
 needs_cifar10 = pytest.mark.skipif(
     not os.environ.get("EDGECNN_DATA"), reason="needs the real CIFAR-10: set EDGECNN_DATA to a copy"
 )
@@ -74,7 +77,7 @@ def test_it_answers_drawn_images_as_its_model_does(
 
 @needs_cifar10
 def test_its_accuracy_is_what_it_says(published: Run) -> None:
-    data = load_data("cifar10")
+    data = load_data("cifar10", (32, 32))
     if data.source.sha256 != published.contract().data.sha256:
         pytest.skip("EDGECNN_DATA holds another copy of CIFAR-10 than the one it was trained and judged on")
     predictor = Predictor(published.root)
@@ -93,7 +96,8 @@ def test_parity_on_real_data(published: Run, tmp_path: Path) -> None:
     for row in verdict.rows:
         assert row.accuracy is not None
         assert verdict.reference_accuracy is not None
-        if "int8" in row.format:
-            assert abs(row.accuracy.share - verdict.reference_accuracy.share) <= 0.01
+        lost = 100 * abs(row.accuracy.share - verdict.reference_accuracy.share)
+        if row.format in MAY_LOSE_POINTS:
+            assert lost <= MAY_LOSE_POINTS[row.format], row.format
         else:
-            assert len(row.flips) <= 2
+            assert len(row.flips) <= 2, row.format

@@ -248,6 +248,6 @@ PLUGIN = Dataset(
     name="cifar10",
     summary="CIFAR-10: EDGECNN_DATA, Keras' cache or the download; or a folder of its batches or their .tar.gz",
     accepts=accepts,
-    load=load,
-    by_name=True,
+    load=lambda path, size: load(path),
+    load_by_name=lambda size: load(None),
 )

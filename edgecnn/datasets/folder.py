@@ -15,15 +15,14 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from edgecnn.plugins import LabelledImages
-
-SIDE = 32  # images of any size are brought to this one, by the contract's own resize rule
+    from edgecnn.plugins import LabelledImages, Size
 
 
-def load(path: Path | None) -> LabelledImages:
-    """Classes are the folders' names in alphabetical order; hidden files are passed over."""
-    if path is None:
-        raise InputError("A data set of image folders needs its path.")
+def load(path: Path, size: Size) -> LabelledImages:
+    """Images of any size, brought to `size` by the contract's own resize rule.
+
+    Classes are the folders' names in alphabetical order; hidden files are passed over.
+    """
     if not (path / "test").is_dir():
         raise InputError(f"{path} has no test split: put images into {path / 'test'}/<class>/ too.")
     labels = tuple(_entries(path / "train", folders=True))
@@ -34,8 +33,8 @@ def load(path: Path | None) -> LabelledImages:
         name="folder",
         spec=str(path),
         labels=labels,
-        train=_split(path / "train", labels),
-        test=_split(path / "test", labels),
+        train=_split(path / "train", labels, size),
+        test=_split(path / "test", labels, size),
     )
 
 
@@ -43,7 +42,7 @@ def _entries(folder: Path, *, folders: bool) -> list[str]:
     return sorted(p.name for p in folder.iterdir() if p.is_dir() == folders and not p.name.startswith("."))
 
 
-def _split(folder: Path, labels: tuple[str, ...]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+def _split(folder: Path, labels: tuple[str, ...], size: Size) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     import numpy as np
 
     files = [
@@ -52,10 +51,10 @@ def _split(folder: Path, labels: tuple[str, ...]) -> tuple[npt.NDArray[np.uint8]
         if (folder / label).is_dir()
         for name in _entries(folder / label, folders=False)
     ]
-    images = np.empty((len(files), SIDE, SIDE, 3), np.uint8)
+    images = np.empty((len(files), *size, 3), np.uint8)
     with progress(f"reading {folder.name} images", len(files)) as advance:
         for i, (file, _) in enumerate(files):
-            images[i] = resize(decode_image(file), SIDE, SIDE)
+            images[i] = resize(decode_image(file), *size)
             advance(i + 1)
     return images, np.asarray([number for _, number in files], np.int64)
 

@@ -19,13 +19,11 @@ if TYPE_CHECKING:
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 
-def load(path: Path | None) -> LabelledImages:
+def load(path: Path) -> LabelledImages:
     """Images are uint8 [N, H, W, 3], [N, H, W, 1] or [N, H, W]; labels whole numbers [N] or [N, 1].
 
     An array `labels` of strings names the classes; without it they are called by their numbers.
     """
-    if path is None:
-        raise InputError("An .npz data set needs its path.")
     arrays = _read(path)
     names = arrays.get("labels")
     if names is not None and names.dtype.kind != "U":
@@ -85,5 +83,5 @@ PLUGIN = Dataset(
     name="npz",
     summary="an .npz file with uint8 x_train, x_test and whole-number y_train, y_test",
     accepts=lambda path: path.is_file() and path.suffix == ".npz",
-    load=load,
+    load=lambda path, size: load(path),
 )

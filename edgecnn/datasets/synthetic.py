@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from edgecnn.plugins import Dataset, labelled_images
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import numpy as np
     import numpy.typing as npt
 
@@ -285,8 +283,8 @@ def _light(rng: np.random.Generator, canvas: Field) -> Field:
 
 
 @cache  # several stages of one process ask for it, and drawing takes seconds
-def load(path: Path | None) -> LabelledImages:
-    """The set of `SEED`, always the same; `path` is None, since it is known by name only."""
+def load() -> LabelledImages:
+    """The set of `SEED`, always the same."""
     return labelled_images(
         name="synthetic",
         spec="synthetic",
@@ -299,7 +297,5 @@ def load(path: Path | None) -> LabelledImages:
 PLUGIN = Dataset(
     name="synthetic",
     summary=f"built in: {TRAIN_COUNT + TEST_COUNT:,} drawn 32x32 scenes of ten kinds of thing",
-    accepts=None,
-    load=load,
-    by_name=True,
+    load_by_name=lambda size: load(),
 )

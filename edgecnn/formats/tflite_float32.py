@@ -7,23 +7,20 @@ from typing import TYPE_CHECKING
 from edgecnn.plugins import Exported, Format, Gate
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from edgecnn.plugins import ExportSource
 
 
-def export(source: ExportSource, path: Path) -> Exported:
-    """Write a .tflite file for a batch of one, built-in operators only."""
-    from edgecnn.conversion import finish_tflite, to_tflite
+def export(source: ExportSource) -> Exported:
+    """A .tflite file for a batch of one, built-in operators only."""
+    from edgecnn.tflite_files import finished, float_file, named
 
-    flatbuffer = to_tflite(source, raw_pixels=True, configure=lambda converter: None)
-    path.write_bytes(finish_tflite(flatbuffer, source.contract))
-    return Exported(layers={})
+    file, layers = named(source, float_file(source), raw_pixels=True)
+    return Exported(layers=layers, write=lambda contract, path: path.write_bytes(finished(file, contract)))
 
 
 PLUGIN = Format(
     name="tflite_float32",
-    summary="TFLite float32 for phones and the Raspberry Pi, on LiteRT",
+    summary="TFLite float32, when no answer may change; phones, Raspberry Pi: LiteRT",
     suffix=".tflite",
     file_kind="tflite",
     batched=False,

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from edgecnn.plugins import Pixels, Session
 
+OUTPUT = "output"  # the model's only one, whose name is the contract's affair
+
 
 class KerasSession:
     """A `.keras` model that takes float32 in [0, 1]; the pixels are scaled as training scales them."""
@@ -30,12 +32,11 @@ class KerasSession:
         self._function: Any = tf.function(
             lambda image: model(tf.cast(image, tf.float32) / 255.0, training=False), input_signature=signature
         )
-        self._output = "logits"
         self.placement = Placement(device="cpu", compute_nodes={"TensorFlow": _compute_layers(model)}, other_nodes={})
 
     def run(self, pixels: Pixels) -> dict[str, npt.NDArray[np.float32]]:
-        """uint8 [N, H, W, C] to {"logits": float32 [N, classes]}."""
-        return {self._output: self._function(pixels).numpy()}
+        """uint8 [N, H, W, C] to {OUTPUT: float32 [N, classes]}."""
+        return {OUTPUT: self._function(pixels).numpy()}
 
 
 def _compute_layers(model: Any) -> int:

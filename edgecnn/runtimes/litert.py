@@ -30,8 +30,10 @@ class LiteRTSession:
         self._interpreter: Any = Interpreter(str(path), num_threads=threads)
         self._interpreter.allocate_tensors()
         self._input = self._interpreter.get_input_details()[0]["index"]
-        outputs = next(iter(self._interpreter.get_signature_list().values()))["outputs"]
-        self._outputs = list(zip(outputs, (d["index"] for d in self._interpreter.get_output_details()), strict=True))
+        names = next(iter(self._interpreter.get_signature_list().values()))["outputs"]
+        details = self._interpreter.get_output_details()
+        self._outputs = [(name, d["index"]) for name, d in zip(names, details, strict=True)]
+        self._quantized = {n: d["quantization"] for n, d in zip(names, details, strict=True) if d["quantization"][0]}
         self.placement = _placement(self._interpreter._get_ops_details())
 
     def run(self, pixels: Pixels) -> dict[str, npt.NDArray[np.float32]]:
@@ -41,13 +43,23 @@ class LiteRTSession:
         import numpy as np
 
         rows = [self._run_one(pixels[i : i + 1]) for i in range(len(pixels))]
-        return {name: np.concatenate([row[name] for row in rows]) for name, _ in self._outputs}
+        return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
 
     def _run_one(self, pixels: Pixels) -> dict[str, npt.NDArray[np.float32]]:
         interpreter = self._interpreter
         interpreter.set_tensor(self._input, pixels)
         interpreter.invoke()
-        return {name: interpreter.get_tensor(index) for name, index in self._outputs}
+        answers = {name: interpreter.get_tensor(index) for name, index in self._outputs}
+        for name, parameters in self._quantized.items():
+            answers[name] = _dequantized(answers[name], *parameters)
+        return answers
+
+
+def _dequantized(values: npt.NDArray[np.int8], scale: float, zero_point: int) -> npt.NDArray[np.float32]:
+    """int8 to the float32 it stands for, `(q - zero_point) * scale`."""
+    import numpy as np
+
+    return (values.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
 
 
 def _placement(operators: list[dict[str, Any]]) -> Placement:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from edgecnn.images import Evaluation
     from edgecnn.plugins import Gate
-    from edgecnn.records import Accuracy, Contract
+    from edgecnn.records import Accuracy
     from edgecnn.targets import Pair
 
     Logits = npt.NDArray[np.float32]
@@ -68,11 +68,11 @@ def parity(run: Run, data: str | None = None, formats: Sequence[str] = ()) -> Pa
     with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=run.root) as folder:
         images = Path(folder) / "images.npy"
         save_array(images, evaluation.images)
-        reference, _, seconds = _ask("keras", run.model_path(contract), images, contract)
+        reference, _, seconds = _ask("keras", run.model_path(contract), images, None)
         say(f"  keras: reference ({seconds:.1f} s)")
         rows = []
         for pair in found:
-            logits, placement, seconds = _ask(pair.runtime.name, pair.path, images, contract)
+            logits, placement, seconds = _ask(pair.runtime.name, pair.path, images, contract.output.name)
             row = judge(pair, reference, logits, evaluation, placement, seconds)
             say(f"  {row.format} on {row.runtime}: {describe(row)} ({seconds:.1f} s)")
             rows.append(row)
@@ -104,13 +104,13 @@ def describe(row: ParityRow) -> str:
     )
 
 
-def _ask(runtime: str, path: Path, images: Path, contract: Contract) -> tuple[Logits, Placement, float]:
-    """All answers of one artifact on one runtime, from a worker on all cores."""
+def _ask(runtime: str, path: Path, images: Path, output: str | None) -> tuple[Logits, Placement, float]:
+    """All answers of one artifact on one runtime, from a worker on all cores; output None is its only one."""
     import numpy as np
 
     answers = images.with_name("answers.npy")
     with Worker(runtime, path, threads=usable_cores()) as worker:
-        seconds = worker.ask("run", images=str(images), answers=str(answers), output=contract.output.name)["seconds"]
+        seconds = worker.ask("run", images=str(images), answers=str(answers), output=output)["seconds"]
         return np.load(answers), Placement(**worker.loaded["placement"]), seconds
 
 

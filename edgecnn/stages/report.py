@@ -22,6 +22,7 @@ from edgecnn.errors import InputError
 from edgecnn.records import SCHEMA, Features, Latency, Parity, Report
 from edgecnn.rendering import render
 from edgecnn.run import Run, staged
+from edgecnn.weighing import weigh
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -163,13 +164,19 @@ def _view(run: Run, record: Report) -> dict[str, Any]:
         "several_devices": len({row.placement.device for _, row in timed}) > 1,
         "classes": list(zip(record.training.data.labels, record.training.class_accuracy, strict=True)),
         "mistake": _commonest_mistake(record),
-        "charts": {name: _picture(run, name) for name in (charts.CURVES, charts.CLASS_ACCURACY, charts.CONFUSION)},
+        "charts": {name: _picture(run, name) for name in charts.pictures_of(record.training)},
         "chart_names": (charts.CURVES, charts.CLASS_ACCURACY, charts.CONFUSION),
         "drawn": drawn,
         "input_picture": _picture(run, drawn.input) if drawn else None,
         "layers": {layer: _picture(run, path) for layer, path in drawn.pictures.items()} if drawn else {},
         "origins": _origins(record),
         "commands": commands(record),
+        "weighings": weigh(record),
+        "searches": {
+            artifact.format: (artifact.precision, _picture(run, charts.precision_picture(artifact.format)))
+            for artifact in record.artifacts.artifacts
+            if artifact.precision and artifact.precision.sensitivity
+        },
         "stale": stale,
         "skipped": {
             **(record.parity.skipped if record.parity else {}),

@@ -7,24 +7,19 @@ not, on the same machine with the same versions.
 
 from __future__ import annotations
 
-import json
 import math
 import time
-import zipfile
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from edgecnn import run as files
-from edgecnn.charts import draw_training
+from edgecnn.beginning import Beginning, begin
 from edgecnn.checkpoint import STATE, model_name, resumable, save_checkpoint
 from edgecnn.console import progress, say
-from edgecnn.contract import RESIZE_RULE
 from edgecnn.errors import InputError, NewerSchema, unknown_name
-from edgecnn.images import AUTO, BUILT_IN, PREFERRED, fit, load_data, save_samples
+from edgecnn.images import AUTO, fit, load_data
 from edgecnn.plugins import Architecture, pick
-from edgecnn.records import SCHEMA, Contract, Epoch, Progress, TensorSpec, Training
-from edgecnn.run import Run, staged
-from edgecnn.statistics import accuracy
+from edgecnn.records import SCHEMA, Epoch, Progress, Training
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +29,7 @@ if TYPE_CHECKING:
 
     from edgecnn.plugins import LabelledImages, Pixels
     from edgecnn.records import DataSource
+    from edgecnn.run import Run
 
 TEST_BATCH = 500
 
@@ -71,7 +67,7 @@ def plan(run: Run, options: TrainOptions) -> tuple[LabelledImages, dict[str, str
         raise unknown_name("recipe", options.recipe, RECIPES)
     architecture = pick(Architecture, options.architecture)
     begun = _begun_with(run) if options.data == AUTO else None
-    data = load_data(begun.spec if begun else options.data)
+    data = load_data(begun.spec if begun else options.data, architecture.image_shape[:2])
     if begun:
         data = replace(data, source=replace(data.source, notice=begun.notice))
     inputs = {
@@ -103,9 +99,11 @@ def epochs_of(options: TrainOptions) -> int:
 
 
 def is_current(run: Run, options: TrainOptions) -> bool:
-    """Whether the run already holds what this training would give."""
+    """Whether the run already holds what this training would give, or a model trained elsewhere."""
     if not run.path(files.TRAINING).is_file():
         return False
+    if run.is_imported():
+        return True
     _, inputs = plan(run, options)
     return run.is_current(files.TRAINING, Training, {**inputs, "epochs": str(epochs_of(options))})
 
@@ -154,7 +152,17 @@ def train(run: Run, options: TrainOptions, show: Callable[[str], None] = say) ->
             f"Epoch {number + 1}/{epochs}: loss {epoch.loss:.4f}, accuracy {epoch.accuracy:.2%}, validation loss "
             f"{epoch.val_loss:.4f}, validation accuracy {epoch.val_accuracy:.2%} ({epoch.seconds:.1f} s)"
         )
-    return _finish(run, model, data, state, options, test)
+    answers = model.predict(test.in_order(), verbose=0).argmax(axis=1)
+    beginning = Beginning(
+        command="train",
+        inputs={**inputs, "epochs": str(epochs)},
+        architecture=architecture.name,
+        recipe=recipe.name,
+        seed=options.seed,
+        batch_size=recipe.batch_size,
+        history=state.history,
+    )
+    return begin(run, model, data, answers, beginning)
 
 
 def _deterministic_keras(seed: int) -> Any:
@@ -213,79 +221,4 @@ def _train_epoch(model: Any, training: _Feed, test: _Feed, order: npt.NDArray[np
         val_loss=figures["val_loss"],
         val_accuracy=figures["val_accuracy"],
         seconds=time.perf_counter() - start,
-    )
-
-
-def _finish(
-    run: Run, model: Any, data: LabelledImages, state: Progress, options: TrainOptions, test: _Feed
-) -> Training:
-    """Evaluate and write the run's files, training.json last: whoever finds it finds the rest."""
-    import numpy as np
-
-    answers = model.predict(test.in_order(), verbose=0).argmax(axis=1)
-    labels = data.source.labels
-    confusion = np.zeros((len(labels), len(labels)), np.int64)
-    np.add.at(confusion, (data.test_labels, answers), 1)
-    class_accuracy = tuple(
-        accuracy(int(row[i]), int(row.sum()), "test") if row.sum() else None for i, row in enumerate(confusion)
-    )
-    _save_model(run, model)
-    run.save(files.CONTRACT, _contract(run, data, options))
-    save_samples(run, data, options.seed)
-    inputs = {**state.inputs, "epochs": str(epochs_of(options))}
-    figures = Training(
-        schema=SCHEMA,
-        origin=run.origin("train", inputs, []),  # what it wrote is known once the pictures are drawn
-        data=data.source,
-        architecture=options.architecture,
-        recipe=options.recipe,
-        seed=options.seed,
-        batch_size=RECIPES[options.recipe].batch_size,
-        parameters=int(model.count_params()),
-        history=state.history,
-        accuracy=accuracy(int(np.trace(confusion)), len(answers), "test"),
-        class_accuracy=class_accuracy,
-        confusion=tuple(tuple(int(n) for n in row) for row in confusion),
-    )
-    outputs = (files.MODEL, files.CONTRACT, files.SAMPLES, *draw_training(run, figures))
-    record = replace(figures, origin=run.origin("train", inputs, outputs))
-    run.save(files.TRAINING, record)
-    return record
-
-
-def _save_model(run: Run, model: Any) -> None:
-    """The model without its optimizer, which is twice its size and of use to training only.
-
-    The same weights give the same bytes: Keras writes the time of day into the archive, which is taken out here.
-    """
-    import keras
-
-    bare = keras.models.clone_model(model)
-    bare.set_weights(model.get_weights())
-    with staged(run.path(files.MODEL)) as draft:
-        bare.save(draft)
-        with zipfile.ZipFile(draft) as archive:
-            parts = {name: archive.read(name) for name in sorted(archive.namelist())}
-        parts["metadata.json"] = json.dumps({**json.loads(parts["metadata.json"]), "date_saved": ""}).encode()
-        with zipfile.ZipFile(draft, "w") as archive:
-            for name, content in parts.items():
-                archive.writestr(zipfile.ZipInfo(name), content)
-
-
-def _contract(run: Run, data: LabelledImages, options: TrainOptions) -> Contract:
-    """The contract travels inside the exports, so it names no path of this machine; training.json does."""
-    shape = pick(Architecture, options.architecture).image_shape
-    return Contract(
-        schema=SCHEMA,
-        model=f"{options.architecture}-{data.source.name}",
-        model_sha256=run.hash_of(files.MODEL),
-        image=TensorSpec(name="image", dtype="uint8", shape=(None, *shape)),
-        layout="NHWC",
-        colour="RGB" if shape[2] == 3 else "grey",
-        value_range=(0, 255),
-        resize=RESIZE_RULE,
-        output=TensorSpec(name="logits", dtype="float32", shape=(None, len(data.source.labels))),
-        output_meaning="logits",
-        labels=data.source.labels,
-        data=data.source if data.source.spec in (PREFERRED, BUILT_IN) else replace(data.source, spec=data.source.name),
     )

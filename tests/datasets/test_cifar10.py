@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PER_BATCH = 20
+SIZE = (32, 32)
 
 
 def write_batches(folder: Path, protocol: int = 2) -> Path:
@@ -43,7 +44,7 @@ def batches(tmp_path: Path) -> Path:
 
 
 def test_pixels_come_out_as_rgb_rows(batches: Path) -> None:
-    data = load_data(str(batches))
+    data = load_data(str(batches), SIZE)
     record = pickle.loads((batches / "data_batch_2").read_bytes(), encoding="bytes")
     first = record[b"data"][0]
     assert data.train_images.shape == (5 * PER_BATCH, 32, 32, 3)
@@ -59,7 +60,7 @@ def test_the_archive_and_the_folder_above_give_the_same(batches: Path, tmp_path:
     archive = tmp_path / "cifar-10-python.tar.gz"
     with tarfile.open(archive, "w:gz") as tar:
         tar.add(batches, arcname=batches.name)
-    hashes = {load_data(str(place)).source.sha256 for place in (batches, batches.parent, archive)}
+    hashes = {load_data(str(place), SIZE).source.sha256 for place in (batches, batches.parent, archive)}
     assert len(hashes) == 1
 
 
@@ -67,17 +68,17 @@ def test_auto_takes_the_environments_copy_and_then_keras_cache(
     batches: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EDGECNN_DATA", str(batches))
-    assert load_data("auto").source.name == "cifar10"
+    assert load_data("auto", SIZE).source.name == "cifar10"
     monkeypatch.delenv("EDGECNN_DATA")
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     write_batches(tmp_path / "keras" / "datasets" / "cifar-10-batches-py-target" / "cifar-10-batches-py", protocol=3)
-    assert load_data("cifar10").source.spec == "cifar10"
+    assert load_data("cifar10", SIZE).source.spec == "cifar10"
 
 
 def test_a_wrong_path_in_the_environment_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDGECNN_DATA", str(tmp_path))
     with pytest.raises(InputError, match="EDGECNN_DATA"):
-        load_data("auto")
+        load_data("auto", SIZE)
 
 
 class _Runs:
@@ -94,7 +95,7 @@ def test_a_pickle_that_would_run_code_is_refused(
     monkeypatch.chdir(tmp_path)
     (batches / "data_batch_1").write_bytes(pickle.dumps({b"data": _Runs(), b"labels": []}, protocol=protocol))
     with pytest.raises(InputError, match="could run code"):
-        load_data(str(batches))
+        load_data(str(batches), SIZE)
     assert not (tmp_path / "owned").exists()
 
 
@@ -103,13 +104,13 @@ def test_a_truncated_batch_is_refused(batches: Path, size: int) -> None:
     path = batches / "test_batch"
     path.write_bytes(path.read_bytes()[:size])
     with pytest.raises(InputError, match="test_batch"):
-        load_data(str(batches))
+        load_data(str(batches), SIZE)
 
 
 def test_a_missing_batch_is_named(batches: Path) -> None:
     (batches / "data_batch_4").unlink()
     with pytest.raises(InputError, match="data_batch_4 is missing"):
-        load_data(str(batches))
+        load_data(str(batches), SIZE)
 
 
 def test_a_truncated_archive_is_refused(batches: Path, tmp_path: Path) -> None:
@@ -118,7 +119,7 @@ def test_a_truncated_archive_is_refused(batches: Path, tmp_path: Path) -> None:
         tar.add(batches, arcname=batches.name)
     archive.write_bytes(archive.read_bytes()[:-5000])
     with pytest.raises(InputError, match="damaged"):
-        load_data(str(archive))
+        load_data(str(archive), SIZE)
 
 
 def test_a_label_out_of_range_is_refused(batches: Path) -> None:
@@ -126,7 +127,7 @@ def test_a_label_out_of_range_is_refused(batches: Path) -> None:
     record[b"labels"][3] = 10
     (batches / "test_batch").write_bytes(pickle.dumps(record, protocol=3))
     with pytest.raises(InputError, match="label 10, out of range"):
-        load_data(str(batches))
+        load_data(str(batches), SIZE)
 
 
 @pytest.fixture
@@ -145,9 +146,9 @@ def test_a_network_that_says_nothing_is_not_waited_for(
     monkeypatch.setattr(cifar10, "SILENCE_SECONDS", 1.0)
     start = time.monotonic()
     with pytest.raises(DataUnavailable, match="--data synthetic"):
-        load_data("cifar10")
+        load_data("cifar10", SIZE)
     assert time.monotonic() - start < 8
-    data = load_data("auto")
+    data = load_data("auto", SIZE)
     assert data.source.name == "synthetic"
     assert "Synthetic data" in data.source.notice
     assert "Synthetic data" in capsys.readouterr().err

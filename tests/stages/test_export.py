@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 import zipfile
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from edgecnn import run as files
 from edgecnn.cli import _run as command
 from edgecnn.errors import InputError
+from edgecnn.images import digests, samples_of
+from edgecnn.plugins import Format, discover
+from edgecnn.records import Artifacts
+from edgecnn.run import Run
 from edgecnn.stages.export import export, is_current
+from edgecnn.stages.parity import parity
 
 if TYPE_CHECKING:
-    from edgecnn.run import Run
+    from pathlib import Path
 
 
 def test_one_format_again_keeps_the_others(run: Run) -> None:
     before = {a.format: a for a in run.artifacts().artifacts}
-    assert is_current(run, ())
+    assert is_current(run)
     after = {a.format: a for a in export(run, ["tflite_int8"]).artifacts}
     assert after.keys() == before.keys()
     assert after["onnx_float32"] == before["onnx_float32"]
     assert after["tflite_int8"].sha256 == before["tflite_int8"].sha256, "the same bytes twice"
-    assert is_current(run, ())
+    assert is_current(run)
 
 
 def test_other_exports_are_renewed_when_they_are_stale(run: Run) -> None:
@@ -31,7 +42,7 @@ def test_other_exports_are_renewed_when_they_are_stale(run: Run) -> None:
     export(run, ["tflite_int8"])
     for artifact in run.artifacts().artifacts:
         run.artifact_path(artifact)
-    assert is_current(run, ())
+    assert is_current(run)
 
 
 def test_an_unknown_format_exits_2_with_the_nearest(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
@@ -48,8 +59,6 @@ def test_a_truncated_model_is_refused(run: Run, size: int, capsys: pytest.Captur
 
 
 def test_a_model_keras_refuses_is_one_sentence(run: Run) -> None:
-    from dataclasses import replace
-
     with zipfile.ZipFile(run.path(files.MODEL), "w") as archive:
         archive.writestr("config.json", '{"module": "builtins", "class_name": "eval", "config": {}}')
         archive.writestr("metadata.json", "{}")
@@ -64,3 +73,105 @@ def test_without_samples_drawn_images_calibrate_and_the_record_says_so(run: Run)
     artifact = next(a for a in export(run, ["tflite_int8"]).artifacts if a.format == "tflite_int8")
     assert artifact.calibration is not None
     assert artifact.calibration.source == "drawn images"
+
+
+def test_the_formats_are_listed_with_what_runs_them(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(["export", "--list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(discover(Format))
+    assert all(len(line) > 40 for line in lines)
+
+
+def test_another_process_in_another_directory_gives_the_same_bytes(run: Run, tmp_path: Path) -> None:
+    other = Run(shutil.copytree(run.root, tmp_path / "elsewhere", ignore=shutil.ignore_patterns("exports", "art*")))
+    code = f"from edgecnn.cli import main; main(['export', {str(other.root)!r}])"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env={**os.environ, "PYTHONHASHSEED": "7"})
+    mine = {a.format: a for a in run.artifacts().artifacts}
+    for artifact in other.artifacts().artifacts:
+        assert artifact.content_sha256 == mine[artifact.format].content_sha256, artifact.format
+        if artifact.format != "saved_model":
+            assert artifact.sha256 == mine[artifact.format].sha256, artifact.format
+
+
+def test_check_compares_and_finds_another_model(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    formats = ["--format", "saved_model", "--format", "tflite_float32"]
+    assert command(["export", str(run.root), "--check", *formats]) == 0
+    assert "saved_model, tflite_float32" in capsys.readouterr().out
+    _scale_channels(run, "conv2d", "conv2d_1", factor=1.5)
+    record = run.load(files.ARTIFACTS, Artifacts, "export")
+    run.save(files.ARTIFACTS, replace(record, origin=replace(record.origin, inputs=_inputs_now(run, record))))
+    assert command(["export", str(run.root), "--check", *formats]) == 1
+    assert "saved_model, tflite_float32" in capsys.readouterr().err
+
+
+def test_calibration_on_test_images_is_refused(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    with np.load(run.path(files.SAMPLES)) as archive:
+        samples = dict(archive)
+    samples["calibration"][3] = samples["images"][5]
+    np.savez_compressed(run.path(files.SAMPLES), **samples)
+    for name in ("tflite_int8", "tflite_int8_micro", "onnx_int8"):
+        shutil.rmtree(run.path(files.EXPORTS))
+        run.path(files.ARTIFACTS).unlink(missing_ok=True)
+        assert command(["export", str(run.root), "--format", name]) == 4
+        assert "1 of the 150 calibration images are test images" in capsys.readouterr().err
+        assert not run.path(f"{files.EXPORTS}/{name}").exists()
+        assert command(["export", str(run.root), "--format", "tflite_dynamic"]) == 0
+        capsys.readouterr()
+
+
+def test_samples_are_apart_from_the_test_images_and_from_each_other(run: Run) -> None:
+    samples = samples_of(run, run.contract())
+    calibration, selection = (set(digests(a).tolist()) for a in (samples.calibration, samples.selection))
+    assert not calibration & selection
+    assert not (calibration | selection) & set(samples.test_digests.tolist())
+    assert set(digests(samples.images).tolist()) <= set(samples.test_digests.tolist())
+    assert len(samples.selection) == len(samples.selection_labels) > 200
+
+
+def _scale_channels(run: Run, layer: str, after: str, factor: float) -> None:
+    """Scale every second channel of a convolution and take it back in the next: the same answers in float."""
+    import keras
+
+    model = keras.saving.load_model(run.path(files.MODEL))
+    kernel, bias = model.get_layer(layer).get_weights()
+    kernel[..., ::2] *= factor
+    bias[::2] *= factor
+    model.get_layer(layer).set_weights([kernel, bias])
+    kernel, bias = model.get_layer(after).get_weights()
+    kernel[:, :, ::2] /= factor
+    model.get_layer(after).set_weights([kernel, bias])
+    model.save(run.path(files.MODEL))
+    run.save(files.CONTRACT, replace(run.contract(), model_sha256=run.hash_of(files.MODEL)))
+
+
+def _inputs_now(run: Run, record: Artifacts) -> dict[str, str]:
+    now = {name: run.hash_of(name) for name in (files.MODEL, files.CONTRACT, files.SAMPLES)}
+    return {**record.origin.inputs, **now}
+
+
+@pytest.mark.parametrize("name", ["tflite_int8", "onnx_int8"])
+def test_layers_that_int8_would_break_are_found_and_kept_in_float(run: Run, name: str) -> None:
+    _scale_channels(run, "conv2d_1", "conv2d_2", factor=4096)
+    artifact = next(a for a in export(run, [name], max_drop=0.5).artifacts if a.format == name)
+    found = artifact.precision
+    assert found is not None
+    assert found.steps[0].kept_float == ()
+    assert found.steps[0].drop_points > 0.5, "full int8 is broken"
+    assert set(found.kept_float) == {"conv2d_1", "conv2d_2"}
+    worst = sorted(found.sensitivity, key=lambda layer: found.sensitivity[layer])[:2]
+    assert set(worst) == {"conv2d_1", "conv2d_2"}
+    best = next(step for step in found.steps if step.kept_float == found.kept_float)
+    assert best.drop_points <= 0.5
+    picture = run.path(f"precision-{name}.png")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    record = parity(run, formats=[name])
+    assert record.passed
+    assert record.rows[0].agreement > 0.98
+
+
+def test_a_generous_budget_keeps_nothing_in_float(run: Run) -> None:
+    _scale_channels(run, "conv2d_1", "conv2d_2", factor=4096)
+    artifact = next(a for a in export(run, ["onnx_int8"], max_drop=100).artifacts if a.format == "onnx_int8")
+    assert artifact.precision is not None
+    assert artifact.precision.kept_float == ()
+    assert artifact.precision.sensitivity == {}

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
+from edgecnn.contract import CONTRACT_KEY
 from edgecnn.errors import InputError, UsageError
-from edgecnn.predictor import LAYERS_KEY, Predictor
+from edgecnn.predictor import Predictor
 from edgecnn.stages.features import FAINT_INK, INK, Scale, draw_layer, features, viridis
 
 RANDOM = np.random.default_rng(2)
@@ -141,9 +142,11 @@ def test_the_input_is_shown_as_the_model_sees_it(tiny_onnx: Path, tmp_path: Path
 def test_layers_never_share_a_picture(tiny_onnx: Path, tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx")
     model = onnx.load(tiny_onnx)
-    prop = next(prop for prop in model.metadata_props if prop.key == LAYERS_KEY)
-    layers = json.loads(prop.value)
-    prop.value = json.dumps({"input": layers["conv2d"], "a/b": layers["conv2d"], "a_b": layers["dense"]})
+    prop = next(prop for prop in model.metadata_props if prop.key == CONTRACT_KEY)
+    contract = json.loads(prop.value)
+    layers = contract["export"]["layers"]
+    contract["export"]["layers"] = {"input": layers["conv2d"], "a/b": layers["conv2d"], "a_b": layers["dense"]}
+    prop.value = json.dumps(contract)
     tiny_onnx.write_bytes(model.SerializeToString())
     paths = features(tiny_onnx, PIXELS, tmp_path / "out", layers=None, channel=None)
     assert [path.name for path in paths.values()] == ["input_.png", "a_b.png", "a_b_.png"]

@@ -34,6 +34,13 @@ pytest.importorskip("jinja2")
 EVIL = "<script>alert('|`*')</script>"
 LABELS = ("cat", EVIL, "frog")
 FORMATS = {"onnx_float32": ("onnxruntime", 497_000), "tflite_int8": ("litert", 134_272)}
+SEARCH = records.Precision(
+    max_drop_points=0.5, images=2000, sensitivity={"conv2d": 9.3, "dense": 41.0}, kept_float=("conv2d",),
+    steps=(
+        records.PrecisionStep(kept_float=(), drop_points=12.05),
+        records.PrecisionStep(kept_float=("conv2d",), drop_points=0.15),
+    ),
+)  # fmt: skip
 DATA = DataSource(
     name="small", spec="/home/someone/small.npz", sha256="d" * 64, labels=LABELS, train_count=1500, test_count=700
 )
@@ -121,7 +128,9 @@ def build(root: Path, data: DataSource = DATA) -> Run:
     run.save(files.ARTIFACTS, records.Artifacts(
         schema=schema, origin=origin_of(run, "export", files.CONTRACT), data=data, artifacts=tuple(
             records.Artifact(format=format, path=f"exports/{format}", size_bytes=size, sha256=sha_of(format),
-                             image=IMAGE, output=LOGITS, calibration=calibration if "int8" in format else None)
+                             content_sha256=sha_of(format), image=IMAGE, output=LOGITS,
+                             calibration=calibration if "int8" in format else None,
+                             precision=SEARCH if "int8" in format else None)
             for format, (_, size) in FORMATS.items()
         ),
     ))  # fmt: skip
@@ -189,7 +198,7 @@ def test_the_markdown_holds_the_same_tables(small: Run) -> None:
     assert ["onnx_float32", "onnxruntime", "cpu", "XNNPACK 7", "LiteRT kernels 2"] in rows
     assert f"[{charts.CURVES}]({charts.CURVES})" in text
     blocks = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
-    assert len(blocks) == 8
+    assert len(blocks) == 9
     for block in blocks:
         assert len({len(line) for line in block.splitlines()}) == 1, "a table is not padded"
 
@@ -383,3 +392,14 @@ def test_durations_in_words() -> None:
         "2 min 0 s",
         "2 h 2 min",
     ]
+
+
+def test_the_search_for_precision_is_shown(tmp_path: Path) -> None:
+    run = build(tmp_path / "run")
+    draw(run, charts.precision_picture("tflite_int8"))
+    report(run)
+    for page in (PAGE, MARKDOWN):
+        text = run.path(page).read_text()
+        assert "Mixed precision of tflite_int8" in text.replace("\\_", "_")
+        assert "12.05" in text and "0.15" in text
+    assert run.path(PAGE).read_text().count("data:image/png") >= 6

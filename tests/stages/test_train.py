@@ -42,6 +42,7 @@ def test_what_a_training_leaves(run: Run) -> None:
     assert training.accuracy.share > 0.5, "the golden run must have learnt something, or parity proves nothing"
     assert contract.labels == ("balloon", "boat", "butterfly")
     assert contract.model_sha256 == run.hash_of(files.MODEL)
+    assert run.path(files.MODEL).stat().st_size < 1.2 * 4 * training.parameters, "weights, and no optimizer"
     assert training.data.spec.endswith("small.npz")
     assert contract.data.spec == "npz", "the contract travels, and names no path of this machine"
     for picture in ("curves.png", "class_accuracy.png", "confusion.png"):

@@ -1,0 +1,178 @@
+"""What the ONNX formats share: the converted graph with the layers' names in it, and the contract inside."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from edgecnn import layer_map
+from edgecnn.contract import CONTRACT_KEY
+from edgecnn.conversion import input_signature, quiet, serving_function
+from edgecnn.records import LayerTensor, encode
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from edgecnn.plugins import ExportSource, Pixels
+    from edgecnn.records import Contract
+
+    Floats = npt.NDArray[np.float32]
+
+OPSET = 17  # with IR 8: old enough for the runtimes found on devices
+WEIGHTS = {1: "kernel", 2: "bias"}  # the inputs of a convolution or a dense layer
+WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+
+
+@lru_cache(maxsize=1)
+def float_graph(source: ExportSource) -> tuple[bytes, dict[str, LayerTensor]]:
+    """The model as an ONNX file in float32, without contract, and its layer map.
+
+    Nodes are named `<layer>/<operator>`, a layer's output tensor as the layer, its weights `<layer>/kernel` and
+    `<layer>/bias`; so the same model gives the same bytes in every process, which the converter's own names do not.
+    """
+    import onnx
+
+    proto = _convert(source)
+    found = layer_map.match(source, all_tensors(proto.SerializeToString(), layer_map.probe(source)))
+    layers = _rename(source, proto, found)
+    onnx.checker.check_model(proto, full_check=True)
+    return proto.SerializeToString(), layers
+
+
+def _convert(source: ExportSource) -> Any:
+    """Convert by way of tf.function: tf2onnx's `from_keras` fails on Keras 3. onnxslim folds what shape
+    arithmetic the converter leaves behind and keeps the batch dynamic."""
+    import onnxslim
+    import tensorflow as tf
+    import tf2onnx
+
+    signature = input_signature(source, raw_pixels=True, batch=None)
+    function = tf.function(serving_function(source, raw_pixels=True), input_signature=signature)
+    with quiet():
+        proto, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=OPSET)
+        proto = onnxslim.slim(proto)
+    for value in (*proto.graph.input, *proto.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_param = "batch"
+    used = {node.domain for node in proto.graph.node}
+    for opset in [opset for opset in proto.opset_import if opset.domain not in used]:
+        proto.opset_import.remove(opset)
+    _fuse_dense(proto)
+    del proto.graph.value_info[:]
+    proto.graph.name = source.contract.model
+    return proto
+
+
+def _fuse_dense(proto: Any) -> None:
+    """MatMul and Add of a dense layer become one Gemm, the operator that quantization and runtimes know."""
+    import onnx
+
+    constants = {tensor.name: tensor for tensor in proto.graph.initializer}
+    nodes = list(proto.graph.node)
+    users = {name: [node for node in nodes if name in node.input] for node in nodes for name in node.output}
+    for product in [node for node in nodes if node.op_type == "MatMul"]:
+        kernel, after = constants.get(product.input[1]), users[product.output[0]]
+        if kernel is None or len(kernel.dims) != 2 or len(after) != 1 or after[0].op_type != "Add":
+            continue
+        bias = next((name for name in after[0].input if name != product.output[0]), "")
+        if bias not in constants or list(constants[bias].dims) != [kernel.dims[1]] or _rank(proto, product) != 2:
+            continue
+        fused = onnx.helper.make_node("Gemm", [*product.input, bias], after[0].output, product.name)
+        nodes[nodes.index(product)] = fused
+        nodes.remove(after[0])
+    del proto.graph.node[:]
+    proto.graph.node.extend(nodes)
+
+
+def _rank(proto: Any, product: Any) -> int:
+    """How many dimensions a node's first input has."""
+    import onnx
+
+    inferred = onnx.shape_inference.infer_shapes(proto)
+    for value in (*inferred.graph.value_info, *inferred.graph.input):
+        if value.name == product.input[0]:
+            return len(value.type.tensor_type.shape.dim)
+    return 0
+
+
+def all_tensors(model: bytes, images: Pixels) -> dict[str, Floats]:
+    """Every float node output of an ONNX file on uint8 images, in graph order, run without graph optimisation."""
+    import onnx
+    import onnxruntime
+
+    exposed = onnx.ModelProto.FromString(model)
+    names = [name for node in exposed.graph.node for name in node.output]
+    del exposed.graph.output[:]
+    exposed.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(exposed.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    values = dict(zip(names, session.run(names, {exposed.graph.input[0].name: images}), strict=True))
+    return {name: value for name, value in values.items() if value.dtype.name == "float32"}
+
+
+def _rename(source: ExportSource, proto: Any, found: dict[str, LayerTensor]) -> dict[str, LayerTensor]:
+    """Name nodes and tensors for the layers they belong to; the layer map in the new names, without the input layer."""
+    graph = proto.graph
+    layer_of: dict[str, str] = {}
+    for layer, place in found.items():
+        layer_of.setdefault(place.tensor, layer)
+    owners = layer_map.owners([(list(node.input), list(node.output)) for node in graph.node], layer_of)
+    fixed = {value.name for value in (*graph.input, *graph.output)}
+    names, nodes = layer_map.Names(fixed), layer_map.Names([])
+    new = {name: names.give(layer) for name, layer in layer_of.items() if name not in fixed} | {n: n for n in fixed}
+    constants = {tensor.name for tensor in graph.initializer}
+    carriers = layer_map.carriers(source, layer_of.values())
+    for node, after in zip(graph.node, owners, strict=True):
+        owner = carriers[after] if node.op_type in WEIGHTED else after
+        node.name = nodes.give(f"{owner}/{node.op_type}")
+        for i, name in enumerate(node.input):
+            if name in constants and name not in new:
+                part = WEIGHTS.get(i) if node.op_type in WEIGHTED else None
+                new[name] = names.give(f"{owner}/{part}" if part else f"{node.name}_{i}")
+            node.input[i] = new[name]
+        for i, name in enumerate(node.output):
+            node.output[i] = new.setdefault(name, names.give(node.name)) if name not in new else new[name]
+    for tensor in graph.initializer:
+        tensor.name = new[tensor.name]
+    ours = layer_map.input_layer(source)
+    return {
+        layer: LayerTensor(tensor=new[place.tensor], layout=place.layout)
+        for layer, place in found.items()
+        if layer != ours
+    }
+
+
+def weighted_nodes(model: bytes) -> dict[str, list[str]]:
+    """Layer -> its nodes that multiply with weights, by the names :func:`float_graph` gives."""
+    import onnx
+
+    found: dict[str, list[str]] = {}
+    for node in onnx.ModelProto.FromString(model).graph.node:
+        if node.op_type in WEIGHTED:
+            found.setdefault(node.name.split("/")[0], []).append(node.name)
+    return found
+
+
+def answers(model: bytes, images: Pixels) -> Floats:
+    """The first output for uint8 images [N, H, W, C], float32 [N, classes], at the optimisation level that ships."""
+    import numpy as np
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return np.concatenate([session.run(None, {name: images[i : i + 64]})[0] for i in range(0, len(images), 64)])
+
+
+def finished(model: bytes, contract: Contract) -> bytes:
+    """The file with the contract in its metadata_props, checked by ONNX's own checker."""
+    import onnx
+
+    proto = onnx.ModelProto.FromString(model)
+    onnx.helper.set_model_props(proto, {CONTRACT_KEY: encode(contract, indent=0).decode().strip()})
+    onnx.checker.check_model(proto, full_check=True)
+    content: bytes = proto.SerializeToString()
+    return content

@@ -1,0 +1,46 @@
+"""Hand over an export to a device's developer: the bundle of a target, in a folder of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgecnn.console import say
+from edgecnn.errors import InputError
+from edgecnn.images import samples_of
+from edgecnn.plugins import Bundle, BundleSource, pick
+from edgecnn.run import BUNDLES, Run, staged
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def bundle(run: Run, target: str, out: Path | None = None) -> Path:
+    """Write a target's files to `out` (None: `bundles/<target>/` of the run) and return that folder.
+
+    Raises UsageError for an unknown target, InputError when its format is not exported or `out` holds other files,
+    MachineError when a tool that it is proved with is missing.
+    """
+    plugin = pick(Bundle, target)
+    contract = run.contract()
+    artifact = next((a for a in run.artifacts().artifacts if a.format == plugin.format), None)
+    if artifact is None:
+        raise InputError(
+            f"{target} is made from {plugin.format}, which is not exported yet; "
+            f"run `edgecnn export {run.root} --format {plugin.format}`."
+        )
+    folder = out or run.path(f"{BUNDLES}/{target}")
+    if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out} holds other files; choose a new or an empty directory.")
+    samples = samples_of(run, contract)
+    source = BundleSource(
+        artifact=artifact,
+        model=run.artifact_path(artifact).read_bytes(),
+        contract=contract,
+        images=samples.images,
+        drawn=samples.drawn,
+    )
+    with staged(folder) as draft:
+        draft.mkdir()
+        plugin.make(source, draft)
+    say(f"Bundle for {target}: {len(list(folder.iterdir()))} files")
+    return folder

@@ -1,0 +1,237 @@
+"""Say what an exported file is, ours or foreign: what goes in and out, what it is made of, and what it lacks."""
+
+from __future__ import annotations
+
+import importlib
+import textwrap
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgecnn.errors import InputError, MachineError, NewerSchema
+from edgecnn.records import Contract, GraphLayer, Inspection, decode
+from edgecnn.run import ARTIFACTS, CONTRACT, EXPORTS, MODEL, TRAINING, sha256_of, size_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+WIDTH = 100
+MARGIN = 16  # where the facts begin
+NAMES = 34  # the most room for a tensor's name
+SAVED_MODEL = "saved_model.pb"
+HDF5 = b"\x89HDF\r\n\x1a\n"
+
+
+def inspect(path: Path) -> Inspection:
+    """What the file or SavedModel folder is; raises InputError where it is neither, or damaged."""
+    reader = importlib.import_module(f"edgecnn.graphs.{_kind(path)}")
+    found: Inspection
+    found, content = reader.read(path)
+    contract, missing = _contract(path, found, content)
+    if found.inputs and found.inputs[0].dtype != "uint8":
+        missing.append(
+            f"The input is {found.inputs[0].dtype}, not uint8: an app must know how to scale pixels before it."
+        )
+    if contract is not None and not (contract.export and contract.export.layers):
+        missing.append("It has no layer map, so no tool can tell which tensor holds a Keras layer's output.")
+    layers = _as_mapped(found, contract)
+    each = [layer.multiply_adds for layer in found.layers]
+    known = [count for count in each if count is not None]
+    if len(known) < len(each):
+        missing.append("The shapes of some layers are not known, so their multiply-adds cannot be counted.")
+    return replace(
+        found,
+        path=str(path),
+        size_bytes=size_of(path),
+        sha256=sha256_of(path),
+        multiply_adds=sum(known) if len(known) == len(each) else None,
+        layers=layers,
+        contract=contract,
+        missing=(*missing, *found.missing),
+    )
+
+
+def _kind(path: Path) -> str:
+    """The reader that takes the file; raises InputError with what to do where none does."""
+    if path.is_dir():
+        if (path / SAVED_MODEL).is_file():
+            return "saved_model"
+        raise _no_model(path)
+    if not path.exists():
+        raise InputError(f"There is no file or folder at {path}.")
+    with path.open("rb") as stream:
+        head = stream.read(8)
+    if not head:
+        raise InputError(f"{path} is empty; export or copy it again.")
+    if path.suffix in (".keras", ".h5", ".hdf5") or head == HDF5:
+        raise InputError(
+            f"{path} is a Keras model, not an exported file: `edgecnn import` makes a run of it, `edgecnn export` "
+            "exports that."
+        )
+    if head[4:] == b"TFL3" or path.suffix == ".tflite":
+        return "tflite"
+    if path.suffix == ".onnx":
+        return "onnx"
+    if path.name == SAVED_MODEL:
+        raise InputError(f"{path} is one file of a SavedModel; give its folder, {path.parent}.")
+    raise InputError(f"{path} is no .onnx file, .tflite file or SavedModel folder; these are what inspect reads.")
+
+
+def _no_model(path: Path) -> InputError:
+    """What to say of a folder that is no SavedModel."""
+    if not any((path / name).is_file() for name in (CONTRACT, MODEL, TRAINING, ARTIFACTS)):
+        return InputError(f"{path} is a folder without {SAVED_MODEL}, so it is no SavedModel.")
+    folder = path / EXPORTS
+    exports = sorted(file.name for file in folder.iterdir() if file.name[0] != ".") if folder.is_dir() else []
+    if not exports:
+        return InputError(f"{path} is a run without exports; `edgecnn export {path}` makes them.")
+    return InputError(f"{path} is a run; inspect one of its exports, in {folder}: {', '.join(exports)}.")
+
+
+def _contract(path: Path, found: Inspection, content: bytes | None) -> tuple[Contract | None, list[str]]:
+    """The contract in the file, and what is to be said of it."""
+    if found.kind == "SavedModel":
+        beside = path.absolute().parent.parent / CONTRACT
+        where = f"it lies in {path.parent.parent / CONTRACT}" if beside.is_file() else f"it lies in a run's {CONTRACT}"
+        return None, [f"A SavedModel cannot carry a contract; {where} and has to be shipped beside the folder."]
+    if content is None:
+        return None, ["It carries no contract: an app must guess labels, value range, colour order and resize rule."]
+    try:
+        contract = decode(content, Contract, f"The contract in {path}")
+    except NewerSchema as error:
+        return None, [str(error)]
+    except InputError:
+        return None, ["The contract inside cannot be read; export the model again."]
+    ours, theirs = contract.image.name, [tensor.name for tensor in found.inputs]
+    if ours not in theirs:
+        return contract, [f"The contract inside is of another file: it names the input {ours}, not {theirs[0]}."]
+    return contract, []
+
+
+def _as_mapped(found: Inspection, contract: Contract | None) -> tuple[GraphLayer, ...]:
+    """The layers, those called by their tensors as the layer map has them: `dense_1` for `logits`."""
+    facts = contract.export if contract else None
+    names = {place.tensor: layer for layer, place in facts.layers.items()} if facts else {}
+    return tuple(replace(layer, name=names.get(layer.name, layer.name)) for layer in found.layers)
+
+
+def visualize(path: Path) -> None:
+    """Open the file in Model Explorer or Netron; raises MachineError where neither is installed."""
+    if _kind(path) != "onnx" and find_spec("model_explorer"):  # which reads ONNX with a further package only
+        importlib.import_module("model_explorer").visualize(str(path))
+        return
+    if not find_spec("netron"):
+        raise MachineError("No viewer for this file is installed: pip install netron.")
+    netron = importlib.import_module("netron")
+    netron.start(str(path / SAVED_MODEL if path.is_dir() else path))
+    netron.wait()  # its server ends with this process
+
+
+def describe(found: Inspection) -> str:
+    """The inspection as text, at most 100 columns wide."""
+    versions = [f"opset {found.opset.get('ai.onnx', '?')}", f"IR {found.ir_version}"] if found.opset else []
+    kind = ", ".join([found.kind, *versions, *([f"made by {found.made_by}"] if found.made_by else [])])
+    total = "unknown" if found.multiply_adds is None else f"{found.multiply_adds:,} for one image"
+    lines = [
+        found.path,
+        "",
+        *_fact("kind", kind),
+        *_fact("bytes", f"{found.size_bytes:,}"),
+        *_fact("sha256", found.sha256),
+        *_tensors(found),
+        *_fact("operators", ", ".join(f"{kind} {count}" for kind, count in found.operators.items())),
+        *_fact("parameters", f"{found.parameters:,}"),
+        *_fact("multiply-adds", total),
+    ]
+    if found.layers:
+        lines += ["", *_layers(found)]
+    lines += ["", *_promise(found.contract), ""]
+    if not found.missing:
+        lines.append("Nothing is missing.")
+    for sentence in found.missing:
+        lines += textwrap.wrap(sentence, WIDTH, initial_indent="missing  ", subsequent_indent=" " * 9)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _fact(name: str, text: str) -> list[str]:
+    """A name and what is to be said of it, wrapped under itself."""
+    indent = " " * MARGIN
+    return textwrap.wrap(text or "none", WIDTH, initial_indent=f"{name:{MARGIN}}", subsequent_indent=indent)
+
+
+def _shape(sides: Sequence[int | str | None]) -> str:
+    return f"[{', '.join('?' if side is None else str(side) for side in sides)}]"
+
+
+def _tensors(found: Inspection) -> Iterator[str]:
+    rows = [(side, tensor) for side, given in (("input", found.inputs), ("output", found.outputs)) for tensor in given]
+    names = max((len(tensor.name) for _, tensor in rows), default=0)
+    for side, tensor in rows:
+        name = f"{_short(tensor.name, NAMES):{min(names, NAMES)}}"
+        line = f"{side:{MARGIN}}{name}  {tensor.dtype:7}  {_shape(tensor.shape)}"
+        scale = "" if tensor.scale is None else f"scale {tensor.scale:.9g}, zero point {tensor.zero_point}"
+        yield from [f"{line}  {scale}"] if len(line) + len(scale) < WIDTH - 1 else [line, " " * MARGIN + scale]
+
+
+def _short(name: str, width: int) -> str:
+    """The name, with its middle left out where it is longer than `width`."""
+    return name if len(name) <= width else f"{name[: width // 2 - 1]}…{name[-(width - width // 2) :]}"
+
+
+def _layers(found: Inspection) -> list[str]:
+    """A table of what multiplies with weights; a column is as wide as it has to be."""
+    head = ("layer", "operator", "output", "weights", "parameters", "multiply-adds")
+    rows = [
+        (
+            _short(layer.name, 30),
+            _short(layer.operator, 21),
+            _short(_shape(layer.output), 20),
+            layer.weights,
+            f"{layer.parameters:,}",
+            "?" if layer.multiply_adds is None else f"{layer.multiply_adds:,}",
+        )
+        for layer in found.layers
+    ]
+    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
+    spare = WIDTH - sum(widths) - 2 * (len(head) - 1)
+    if spare < 0:
+        widths[0] += spare
+        rows = [(_short(name, widths[0]), *rest) for name, *rest in rows]  # type: ignore[misc]
+    left = 4  # columns of words; the others are numbers
+    return [
+        "  ".join(cell.ljust(widths[i]) if i < left else cell.rjust(widths[i]) for i, cell in enumerate(row))
+        for row in (head, *rows)
+    ]
+
+
+def _promise(contract: Contract | None) -> list[str]:
+    """The contract and the facts of the export, a line a thing."""
+    if contract is None:
+        return _fact("contract", "none")
+    low, high = contract.value_range
+    lines = [
+        *_fact("contract", f"{contract.model}, of model.keras {contract.model_sha256[:12]}"),
+        *_fact("pixels", f"{contract.layout}, {contract.colour}, {low} to {high}, resized by {contract.resize}"),
+        *_fact("answers", contract.output_meaning),
+        *_fact("labels", f"{len(contract.labels)}: {', '.join(contract.labels)}"),
+        *_fact("data", f"{contract.data.name}, sha256 {contract.data.sha256[:12]}"),
+    ]
+    facts = contract.export
+    if facts is None:
+        return lines
+    lines += [
+        *_fact("format", facts.format),
+        *_fact("layer map", ", ".join(_mapped(name, layer.tensor) for name, layer in facts.layers.items())),
+    ]
+    if facts.absorbed:
+        lines += _fact("absorbed", ", ".join(f"{layer} in {into}" for layer, into in facts.absorbed.items()))
+    if facts.calibration is not None:
+        known = facts.calibration
+        lines += _fact("calibration", f"{known.images:,} {known.source}, {known.method}, {known.tool}")
+        lines += _fact("kept float", ", ".join(facts.kept_float))
+    return [*lines, *_fact("versions", ", ".join(f"{name} {version}" for name, version in facts.versions.items()))]
+
+
+def _mapped(layer: str, tensor: str) -> str:
+    return layer if layer == tensor else f"{layer} at {tensor}"

@@ -1,0 +1,70 @@
+"""What is rearranged for speed answers as before, to the bit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from edgecnn import onnx_files, tflite_files
+from edgecnn.formats import onnx_int8
+from edgecnn.images import samples_of
+from edgecnn.pixel_pairs import pair_pixels, paired_weights
+from edgecnn.plugins import ExportSource
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def source(golden_run: Path) -> ExportSource:
+    from edgecnn.run import Run
+    from edgecnn.stages.export import load_model
+
+    run = Run(golden_run)
+    contract = run.contract()
+    samples = samples_of(run, contract)
+    return ExportSource(
+        model=load_model(run, contract),
+        contract=contract,
+        calibration_images=samples.calibration,
+        selection_images=samples.selection,
+        selection_labels=samples.selection_labels,
+        max_drop_points=0.5,
+    )
+
+
+def test_a_convolution_over_pairs_is_the_same_convolution() -> None:
+    random = np.random.default_rng(5)
+    image, kernel = random.integers(-9, 9, (6, 10, 3)), random.integers(-9, 9, (4, 3, 3, 3), dtype=np.int8)
+
+    def convolved(pixels: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        windows = np.lib.stride_tricks.sliding_window_view(pixels, weights.shape[1:3], axis=(0, 1))
+        return np.einsum("yxchw,ohwc->yxo", windows, weights.astype(int))
+
+    paired = convolved(image.reshape(6, 5, 6), paired_weights(kernel))
+    np.testing.assert_array_equal(paired.reshape(4, 8, 4), convolved(image, kernel))
+
+
+def test_paired_pixels_answer_to_the_bit_as_single_ones(source: ExportSource) -> None:
+    plain = tflite_files.quantized(source, "float32")
+    file, _ = tflite_files.named(source, plain, raw_pixels=False)
+    operators = len(file.operators)
+    pair_pixels(file)
+    assert len(file.operators) == operators + 2
+    paired = tflite_files.finished(file, source.contract)
+    images = source.selection_images
+    np.testing.assert_array_equal(tflite_files.answers(paired, images), tflite_files.answers(plain, images))
+
+
+def test_a_widened_image_answers_to_the_bit_as_the_image(
+    source: ExportSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, _ = onnx_files.float_graph(source)
+    wide = onnx_int8._quantized(source, original, [], str(tmp_path))
+    monkeypatch.setattr(onnx_int8, "_widen_image", lambda proto: None)
+    plain = onnx_int8._quantized(source, original, [], str(tmp_path))
+    assert len(wide) > len(plain)
+    images = source.selection_images
+    np.testing.assert_array_equal(onnx_files.answers(wide, images), onnx_files.answers(plain, images))
