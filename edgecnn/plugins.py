@@ -146,6 +146,7 @@ class Exported:
     layers: Mapping[str, LayerTensor]
     write: Callable[[Contract, Path], object]
     precision: Precision | None = None
+    content_sha256: str = ""  # over graph and weights, where the same model gives other bytes each time
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,6 @@ class Format:
     output_dtype: str = "float32"
     weighed_against: str = ""  # for a quantized format: the float format whose place it would take
     calibrated: bool = False  # whether it depends on the calibration images
-    content_hash: Callable[[Path], str] | None = None  # where the same model gives other bytes each time
 
 
 class Session(Protocol):

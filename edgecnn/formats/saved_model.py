@@ -2,48 +2,67 @@
 
 from __future__ import annotations
 
+import hashlib
+import shutil
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.plugins import Exported, Format, Gate
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from edgecnn.plugins import ExportSource
-    from edgecnn.records import Contract
+    from edgecnn.records import Contract, LayerTensor
 
 
 def export(source: ExportSource) -> Exported:
     """A SavedModel folder whose signature `serving_default` takes uint8 `image` of any batch.
 
-    Its graph names no tensor that could be fetched by itself, so it has no layer map, and no place for a contract:
-    that lies beside it, in the run's contract.json.
+    It has no place for a contract: that lies beside it, in the run's contract.json.
     """
     from edgecnn.conversion import quiet, write_saved_model
 
+    folder = tempfile.TemporaryDirectory(prefix="edgecnn-")
+    with quiet():
+        write_saved_model(source, Path(folder.name), raw_pixels=True, batch=None)
+        frozen = _frozen(Path(folder.name))
+        layers = _layers(source, frozen)
+
     def write(contract: Contract, path: Path) -> None:
-        with quiet():
-            write_saved_model(source, path, raw_pixels=True, batch=None)
+        shutil.copytree(folder.name, path)
 
-    return Exported(layers={}, write=write)
+    return Exported(layers=layers, write=write, content_sha256=_content_hash(frozen))
 
 
-def content_hash(path: Path) -> str:
-    """SHA-256 over the graph behind `serving_default` and its weights.
+def _layers(source: ExportSource, frozen: Any) -> dict[str, LayerTensor]:
+    """The layer map in the names of the frozen graph of `serving_default`."""
+    import tensorflow as tf
 
-    Two exports of one model differ in generated names and in the order of their files' parts. So the graph is frozen,
-    and each node counts with its operator, its attributes and the numbers of its inputs, but not with its name.
-    """
-    import hashlib
+    from edgecnn import layer_map
 
+    outputs = [op.outputs[0] for op in frozen.graph.get_operations() if len(op.outputs) == 1 and op.inputs]
+    names = [output.name for output in outputs if output.dtype == tf.float32]
+    values = frozen.prune(frozen.inputs[0].name, names)(tf.constant(layer_map.probe(source)))
+    found = layer_map.match(source, {name: value.numpy() for name, value in zip(names, values, strict=True)})
+    return {layer: tensor for layer, tensor in found.items() if layer != layer_map.input_layer(source)}
+
+
+def _frozen(path: Path) -> Any:
+    """The function behind `serving_default` as one graph, its variables made constants."""
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    from edgecnn.conversion import quiet
+    loaded = tf.saved_model.load(str(path))  # holds the variables until they are constants
+    return convert_variables_to_constants_v2(loaded.signatures["serving_default"])
 
-    with quiet():
-        loaded = tf.saved_model.load(str(path))
-        graph: Any = convert_variables_to_constants_v2(loaded.signatures["serving_default"]).graph.as_graph_def()
+
+def _content_hash(frozen: Any) -> str:
+    """SHA-256 over the graph behind `serving_default` and its weights.
+
+    Two exports of one model differ in generated names and in the order of their files' parts. So in the frozen
+    graph each node counts with its operator, its attributes and the numbers of its inputs, but not with its name.
+    """
+    graph = frozen.graph.as_graph_def()
     digest = hashlib.sha256()
     number = {node.name: i for i, node in enumerate(graph.node)}
     for node in graph.node:
@@ -63,5 +82,4 @@ PLUGIN = Format(
     batched=True,
     gate=Gate(max_drop_points=0.05, min_agreement=0.9998),
     export=export,
-    content_hash=content_hash,
 )

@@ -202,7 +202,7 @@ def _export_one(root: Path, format: Format, source: ExportSource, calibration: C
         path=path,
         size_bytes=size_of(root / path),
         sha256=sha256,
-        content_sha256=format.content_hash(root / path) if format.content_hash else sha256,
+        content_sha256=exported.content_sha256 or sha256,
         image=inside.image,
         output=inside.output,
         layers=facts.layers,
