@@ -48,6 +48,23 @@ def _json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--json", "as_json", is_flag=True, help="Print the record as JSON.")(command)
 
 
+def _list_option(kind: str, what: str) -> Callable[..., Any]:
+    """`--list` prints the plug-ins of a kind, a class of edgecnn.plugins, and exits."""
+
+    def show(context: click.Context, option: click.Parameter, wanted: bool) -> None:
+        if not wanted or context.resilient_parsing:
+            return
+        from edgecnn import plugins
+
+        for name, plugin in plugins.discover(getattr(plugins, kind)).items():
+            click.echo(f"{name:18} {plugin.summary}")
+        context.exit()
+
+    return click.option(
+        "--list", is_flag=True, is_eager=True, expose_value=False, callback=show, help=f"List the {what} and exit."
+    )
+
+
 def _training_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option(
@@ -160,16 +177,6 @@ def import_command(run: Path, **options: Any) -> None:
     _print_accuracy(record)
 
 
-def _list_formats(context: click.Context, option: click.Parameter, wanted: bool) -> None:
-    if not wanted or context.resilient_parsing:
-        return
-    from edgecnn.plugins import Format, discover
-
-    for name, format in discover(Format).items():
-        click.echo(f"{name:18} {format.summary}")
-    context.exit()
-
-
 @cli.command()
 @_run_argument
 @_formats_option
@@ -182,9 +189,7 @@ def _list_formats(context: click.Context, option: click.Parameter, wanted: bool)
     help="Accuracy that quantization may cost on training images before layers are kept in float32.",
 )
 @click.option("--check", is_flag=True, help="Export again elsewhere and compare; exit 1 when a file differs.")
-@click.option(
-    "--list", is_flag=True, is_eager=True, expose_value=False, callback=_list_formats, help="List the formats and exit."
-)
+@_list_option("Format", "formats")
 @_json_option
 def export(run: Path, formats: Sequence[str], max_drop: float, check: bool, as_json: bool) -> None:
     """Export RUN's model to the formats devices take."""
@@ -253,8 +258,9 @@ def bench(run: Path, formats: Sequence[str], as_json: bool) -> None:
 
 @cli.command()
 @_run_argument
-@click.option("--target", required=True, metavar="NAME", help="What it is for: tflite-micro.")
+@click.option("--target", required=True, metavar="NAME", help="What it is for, tflite-micro for instance.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to fill. Default: RUN/bundles/NAME.")
+@_list_option("Bundle", "targets")
 def bundle(run: Path, target: str, out: Path | None) -> None:
     """Write what a device's developer needs of RUN: the model, its contract, code, and a check."""
     from edgecnn.run import Run

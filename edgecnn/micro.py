@@ -8,6 +8,8 @@ reads a .tflite file and a .npy of uint8 images, writes a .npy of int8 outputs, 
 from __future__ import annotations
 
 import importlib.util
+import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -16,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.errors import InputError, MachineError, missing_package
-from edgecnn.run import save_array
+from edgecnn.run import import_path, save_array
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +27,8 @@ if TYPE_CHECKING:
     from edgecnn.plugins import Pixels
 
 ARENA_STEP = 16  # bytes; TFLite Micro aligns everything to it
-LARGEST_ARENA = 1 << 30
+FIRST_ARENA, LARGEST_ARENA = 1 << 16, 1 << 26
+STDERR_LINES = 3
 
 
 @dataclass(frozen=True)
@@ -36,14 +39,19 @@ class Measured:
     arena_bytes: int
 
 
+def is_installed() -> bool:
+    """Whether this Python has the package tflite-micro."""
+    return importlib.util.find_spec("tflite_micro") is not None
+
+
 def measure(model: bytes, images: Pixels) -> Measured:
     """Run uint8 images [N, H, W, C] through a .tflite file.
 
-    Raises MachineError when tflite-micro is not installed, InputError when it cannot run the model.
+    Raises InputError for a model that TFLite Micro refuses, MachineError when tflite-micro is not installed or dies.
     """
     import numpy as np
 
-    if importlib.util.find_spec("tflite_micro") is None:
+    if not is_installed():
         missing = missing_package(ModuleNotFoundError(name="tflite_micro"))
         raise missing or MachineError("tflite-micro is not installed.")
     with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
@@ -51,12 +59,24 @@ def measure(model: bytes, images: Pixels) -> Measured:
         files[0].write_bytes(model)
         save_array(files[1], images)
         done = subprocess.run(
-            [sys.executable, "-P", "-m", "edgecnn.micro", *map(str, files)], capture_output=True, text=True, check=False
+            [sys.executable, "-P", "-m", "edgecnn.micro", *map(str, files)],
+            env={**os.environ, "PYTHONPATH": import_path()},
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
         )
         if done.returncode:
-            last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-            raise InputError(f"TFLite Micro cannot run the model: {last}")
+            raise _failure(done.returncode, done.stderr)
         return Measured(np.load(files[2]), int(done.stdout))
+
+
+def _failure(code: int, stderr: str) -> InputError | MachineError:
+    words = " | ".join(stderr.strip().splitlines()[-STDERR_LINES:]) or "it said nothing"
+    if code == InputError.exit_code:
+        return InputError(f"TFLite Micro cannot run the model: {words}")
+    end = f"exit code {code}" if code > 0 else signal.Signals(-code).name
+    return MachineError(f"TFLite Micro's interpreter died of the model ({end}): {words}")
 
 
 def _interpreter(model: bytes, arena_bytes: int) -> Any:
@@ -66,7 +86,7 @@ def _interpreter(model: bytes, arena_bytes: int) -> Any:
 
 
 def _smallest_arena(model: bytes, image: Pixels) -> int:
-    """By bisection; TFLite Micro says no by an error."""
+    """In bytes, by bisection: TFLite Micro says no by an error."""
 
     def suffices(arena_bytes: int) -> bool:
         try:
@@ -77,33 +97,37 @@ def _smallest_arena(model: bytes, image: Pixels) -> int:
             return False
         return True
 
-    high = 1 << 16
+    low, high = 0, FIRST_ARENA
     while not suffices(high):
-        high *= 2
+        low, high = high, high * 2
         if high > LARGEST_ARENA:
-            raise RuntimeError("no arena is large enough, or an operator is not supported")
-    low = 0
+            raise RuntimeError(f"not in {LARGEST_ARENA >> 20} MiB of arena either.")
     while high - low > ARENA_STEP:
         middle = (low + high) // 2 // ARENA_STEP * ARENA_STEP
         low, high = (low, middle) if suffices(middle) else (middle, high)
     return high
 
 
-def main(model_path: str, images_path: str, answers_path: str) -> None:
-    """The far end."""
+def main(model_path: str, images_path: str, answers_path: str) -> int:
+    """The far end; returns its exit code."""
     import numpy as np
 
     model, images = Path(model_path).read_bytes(), np.load(images_path)
-    arena_bytes = _smallest_arena(model, images[:1])
-    ready = _interpreter(model, arena_bytes)
-    outputs = []
-    for image in images:
-        ready.set_input(image[None], 0)
-        ready.invoke()
-        outputs.append(np.array(ready.get_output(0))[0])
+    try:
+        arena_bytes = _smallest_arena(model, images[:1])
+        ready = _interpreter(model, arena_bytes)
+        outputs = []
+        for image in images:
+            ready.set_input(image[None], 0)
+            ready.invoke()
+            outputs.append(np.array(ready.get_output(0))[0])
+    except (RuntimeError, ValueError) as error:  # how TFLite Micro refuses a model, and an image that does not fit it
+        print(str(error).strip(), file=sys.stderr)
+        return InputError.exit_code
     save_array(Path(answers_path), np.stack(outputs))
     print(arena_bytes)
+    return 0
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    sys.exit(main(*sys.argv[1:]))

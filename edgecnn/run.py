@@ -122,6 +122,12 @@ def staged(target: Path) -> Iterator[Path]:
         _delete(draft)
 
 
+def import_path() -> str:
+    """PYTHONPATH for a Python process of ours: it finds this very package, installed or not."""
+    here = str(Path(__file__).resolve().parent.parent)
+    return os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
 def save_array(path: Path, array: npt.NDArray[Any]) -> None:
     """Write a .npy file; numpy itself, where the disk is full, raises an error that does not say so."""
     import numpy as np

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,10 +15,12 @@ import numpy as np
 import pytest
 
 from edgecnn import run as files
+from edgecnn.bundles.tflite_micro import _method as method_of
 from edgecnn.cli import _run as command
 from edgecnn.images import samples_of
 from edgecnn.rendering import string_of_c
 from edgecnn.stages.bundle import bundle
+from edgecnn.tflite_files import File
 
 if TYPE_CHECKING:
     from edgecnn.run import Run
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 tflite_micro = pytest.importorskip("tflite_micro", reason="pip install 'edgecnn[micro]'")
 needs_gcc = pytest.mark.skipif(not (shutil.which("gcc") and shutil.which("g++")), reason="needs gcc and g++")
 WARNINGS = ["-Wall", "-Wextra", "-pedantic", "-Werror"]
+STUB = Path(__file__).parent / "tflm_stub"
+SOURCES = ["model.c", "contract.c", "golden.c"]
 NAMES = {
     "model.h", "model.c", "contract.h", "contract.c", "op_resolver.h", "golden.h", "golden.c", "main.cc", "README.md",
 }  # fmt: skip
@@ -56,7 +61,7 @@ def _golden(library: ctypes.CDLL) -> tuple[np.ndarray, np.ndarray]:
 def test_the_sources_compile_without_a_warning_and_hold_the_model(
     made: Path, run: Run, tmp_path: Path, cpp: bool
 ) -> None:
-    library = _compiled(made, ["model.c", "contract.c", "golden.c"], tmp_path / "bundle.so", cpp=cpp)
+    library = _compiled(made, SOURCES, tmp_path / "bundle.so", cpp=cpp)
     model = run.path("exports/tflite_int8_micro.tflite").read_bytes()
     held = (ctypes.c_ubyte * len(model)).in_dll(library, "model_data")
     assert bytes(held) == model
@@ -65,13 +70,56 @@ def test_the_sources_compile_without_a_warning_and_hold_the_model(
     assert tuple(label.decode() for label in labels) == run.contract().labels
     images, outputs = _golden(library)
     np.testing.assert_array_equal(images, samples_of(run, run.contract()).images[:8])
+    np.testing.assert_array_equal(_answers(bytes(held), images), outputs)
+
+
+def _answers(model: bytes, images: np.ndarray) -> np.ndarray:
+    """What TFLite Micro says, asked directly in this process."""
     from tflite_micro import runtime
 
     interpreter = runtime.Interpreter.from_bytes(model)
-    for image, expected in zip(images, outputs, strict=True):
+    rows = []
+    for image in images:
         interpreter.set_input(image[None], 0)
         interpreter.invoke()
-        np.testing.assert_array_equal(interpreter.get_output(0)[0], expected)
+        rows.append(np.array(interpreter.get_output(0)[0]))
+    return np.stack(rows)
+
+
+@needs_gcc
+def test_a_changed_weight_is_noticed(made: Path, run: Run, tmp_path: Path) -> None:
+    model = run.path("exports/tflite_int8_micro.tflite").read_bytes()
+    file = File(model)
+    kernel = file.graph.tensors[int(file.operators[file.kinds.index("CONV_2D")].inputs[1])]
+    place = model.index(bytes(file.model.buffers[kernel.buffer].data))
+    folder = Path(shutil.copytree(made, tmp_path / "changed"))
+    head, array = (folder / "model.c").read_text().split("= {", 1)
+    bytes_in_c = list(re.finditer(r"0x(..)", array))
+    start, end = bytes_in_c[place].span(1)
+    changed = f"{array[:start]}{model[place] ^ 0x80:02x}{array[end:]}"
+    (folder / "model.c").write_text(f"{head}= {{{changed}")
+    library = _compiled(folder, SOURCES, tmp_path / "changed.so")
+    images, outputs = _golden(library)
+    held = bytes((ctypes.c_ubyte * len(model)).in_dll(library, "model_data"))
+    assert sum(a != b for a, b in zip(held, model, strict=True)) == 1
+    assert (_answers(held, images) != outputs).any()
+
+
+@needs_gcc
+@pytest.mark.parametrize("tree", [[], ["-DSTUB_NEW"]], ids=["classes in tflite", "classes in tflite::micro"])
+@pytest.mark.parametrize("wrong", [False, True], ids=["right", "wrong"])
+def test_main_compiles_and_says_whether_outputs_are_equal(
+    made: Path, tmp_path: Path, tree: list[str], wrong: bool
+) -> None:
+    objects = [str(tmp_path / f"{name}.o") for name in SOURCES]
+    for name, to in zip(SOURCES, objects, strict=True):
+        subprocess.run(["gcc", "-std=c99", *WARNINGS, "-c", str(made / name), "-o", to], check=True)
+    flags = [*tree, *(["-DSTUB_WRONG"] if wrong else []), f"-I{STUB}", f"-I{made}"]
+    program = str(tmp_path / "check")
+    subprocess.run(["g++", "-std=c++17", *WARNINGS, *flags, str(made / "main.cc"), *objects, "-o", program], check=True)
+    done = subprocess.run([program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == ((1, "FAIL") if wrong else (0, "PASS"))
+    assert done.stdout.count("DIFFERENT") == wrong
 
 
 def _macros(path: Path) -> dict[str, str]:
@@ -110,7 +158,18 @@ def test_the_operators_are_exactly_those_of_the_model(made: Path) -> None:
     text = (made / "op_resolver.h").read_text()
     added = re.findall(r"resolver\.Add(\w+)\(\)", text)
     assert added == ["Conv2D", "FullyConnected", "MaxPool2D", "Quantize", "Reshape"]
-    assert "MicroMutableOpResolver<5>" in text
+    assert f"MicroMutableOpResolver<{len(added)}>" in text
+
+
+@pytest.mark.parametrize(
+    ("operator", "method"),
+    [
+        ("CONV_2D", "Conv2D"), ("DEPTHWISE_CONV_2D", "DepthwiseConv2D"), ("AVERAGE_POOL_2D", "AveragePool2D"),
+        ("SOFTMAX", "Softmax"), ("ADD", "Add"), ("PADV2", "PadV2"), ("BATCH_MATMUL", "BatchMatMul"),
+    ],
+)  # fmt: skip
+def test_the_resolver_s_methods_are_called_as_in_tflite_micro(operator: str, method: str) -> None:
+    assert method_of(operator) == method
 
 
 def test_everything_is_there(made: Path) -> None:
@@ -122,9 +181,11 @@ def test_everything_is_there(made: Path) -> None:
 
 
 @needs_gcc
-@pytest.mark.skipif(not os.environ.get("EDGECNN_TFLM"), reason="needs a built TFLite Micro tree: set EDGECNN_TFLM")
+@pytest.mark.skipif(
+    not os.environ.get("EDGECNN_TFLM_TREE"), reason="needs a built TFLite Micro tree: set EDGECNN_TFLM_TREE"
+)
 def test_main_runs_in_a_tflite_micro_tree(made: Path, tmp_path: Path) -> None:
-    tree = Path(os.environ["EDGECNN_TFLM"])
+    tree = Path(os.environ["EDGECNN_TFLM_TREE"])
     includes = [
         tree,
         *(tree / "tensorflow/lite/micro/tools/make/downloads").glob("*"),
@@ -133,7 +194,7 @@ def test_main_runs_in_a_tflite_micro_tree(made: Path, tmp_path: Path) -> None:
     library = next(tree.glob("gen/**/libtensorflow-microlite.a"))
     sources = [str(path) for path in made.iterdir() if path.suffix in (".c", ".cc")]
     program = tmp_path / "check"
-    flags = [f"-I{place}" for place in includes]
+    flags = ["-DTF_LITE_STATIC_MEMORY", *(f"-I{place}" for place in includes)]  # as the tree's own Makefile
     subprocess.run(
         ["g++", "-std=c++17", *flags, "-x", "c++", *sources, "-x", "none", str(library), "-o", program], check=True
     )
@@ -143,6 +204,19 @@ def test_main_runs_in_a_tflite_micro_tree(made: Path, tmp_path: Path) -> None:
 def test_labels_are_any_text() -> None:
     assert string_of_c('a "b"\\') == '"a \\042b\\042\\134"'
     assert string_of_c("é1") == '"\\303\\2511"'
+
+
+def test_large_images_do_not_fill_the_flash(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgecnn.bundles.tflite_micro.GOLDEN_BYTES", 2 * 3072)
+    assert "#define GOLDEN_COUNT 2\n" in (bundle(run, "tflite-micro", tmp_path / "out") / "golden.h").read_text()
+
+
+def test_a_run_without_images_is_checked_with_drawn_ones(run: Run) -> None:
+    run.path(files.SAMPLES).unlink()
+    folder = bundle(run, "tflite-micro")
+    assert folder == run.path("bundles/tflite-micro")
+    assert "8 drawn images" in (folder / "golden.h").read_text()
+    assert bundle(run, "tflite-micro") == folder, "made again in its place"
 
 
 def test_refusals(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -155,6 +229,11 @@ def test_refusals(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     run.path("exports/tflite_int8_micro.tflite").write_bytes(b"TFL3" * 100)
     assert command(["bundle", str(run.root), "--target", "tflite-micro"]) == 4
     assert "not the file that was exported" in capsys.readouterr().err
+    artifacts = run.artifacts()
+    others = tuple(artifact for artifact in artifacts.artifacts if artifact.format != "tflite_int8_micro")
+    run.save(files.ARTIFACTS, replace(artifacts, artifacts=others))
+    assert command(["bundle", str(run.root), "--target", "tflite-micro"]) == 4
+    assert f"run `edgecnn export {run.root} --format tflite_int8_micro`" in capsys.readouterr().err
     run.path(files.ARTIFACTS).unlink()
     assert command(["bundle", str(run.root), "--target", "tflite-micro"]) == 4
     assert not run.path(files.BUNDLES).exists() or not list(run.path(files.BUNDLES).iterdir())

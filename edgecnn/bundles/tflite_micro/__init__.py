@@ -6,34 +6,46 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecnn import micro
+from edgecnn.console import say
 from edgecnn.contract import image_shape
+from edgecnn.errors import InputError
 from edgecnn.plugins import Bundle
 from edgecnn.rendering import render_source
 from edgecnn.tflite_files import File
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from edgecnn.plugins import BundleSource
 
 SOURCES = Path(__file__).parent / "sources"
-GOLDEN_IMAGES = 8
-IRREGULAR = {"PADV2": "PadV2"}  # operators whose method in MicroMutableOpResolver is not called by the rule
+GOLDEN_IMAGES, GOLDEN_BYTES = 8, 32 << 10  # at most; they have to fit into the device's flash beside the model
+IRREGULAR = {  # operators whose method in MicroMutableOpResolver is not called by the rule
+    "BATCH_MATMUL": "BatchMatMul",
+    "CUMSUM": "CumSum",
+    "PADV2": "PadV2",
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": "UnidirectionalSequenceLSTM",
+}
 
 
 def make(source: BundleSource, folder: Path) -> None:
     """Write the bundle's files into `folder`; its outputs are what TFLite Micro's own interpreter gave."""
     file = File(source.model)
-    images = source.images[:GOLDEN_IMAGES]
+    image, output = _quantization(file, file.graph.inputs, "UINT8"), _quantization(file, file.graph.outputs, "INT8")
+    images = source.images[: max(1, min(GOLDEN_IMAGES, GOLDEN_BYTES // source.images[0].nbytes))]
     measured = micro.measure(source.model, images)
+    say(f"TFLite Micro's interpreter ran {len(images)} images: arena {measured.arena_bytes:,} bytes")
     height, width, channels = image_shape(source.contract)
     facts: dict[str, Any] = {
         "contract": source.contract,
-        "image": {"height": height, "width": width, "channels": channels, **_quantization(file, file.graph.inputs[0])},
-        "output": _quantization(file, file.graph.outputs[0]),
+        "image": {"height": height, "width": width, "channels": channels, **image},
+        "output": output,
+        "kept_float": source.artifact.precision.kept_float if source.artifact.precision else (),
         "operators": sorted({_method(kind) for kind in file.kinds}),
         "arena_bytes": measured.arena_bytes,
         "model": source.model,
         "sha256": source.artifact.sha256,
-        "images": [image.tobytes() for image in images],
+        "images": [pixels.tobytes() for pixels in images],
         "outputs": measured.outputs.tolist(),
         "images_are": "drawn images" if source.drawn else "test images of the run",
     }
@@ -44,10 +56,15 @@ def make(source: BundleSource, folder: Path) -> None:
             (folder / path.name).write_bytes(path.read_bytes())
 
 
-def _quantization(file: File, tensor: int) -> dict[str, Any]:
-    """Scale and zero point: a value is `(q - zero_point) * scale`."""
-    found = file.graph.tensors[int(tensor)].quantization
-    return {"scale": float(found.scale[0]), "zero_point": int(found.zeroPoint[0])}
+def _quantization(file: File, tensors: Sequence[int], dtype: str) -> dict[str, Any]:
+    """Scale and zero point of the only one: a value is `(q - zero_point) * scale`. InputError for another dtype."""
+    from ai_edge_litert.schema_py_generated import TensorType
+
+    found = [file.graph.tensors[int(tensor)] for tensor in tensors]
+    if len(found) != 1 or found[0].type != getattr(TensorType, dtype):
+        raise InputError("For TFLite Micro the model needs one uint8 input and one int8 output; export it again.")
+    numbers = found[0].quantization
+    return {"scale": float(numbers.scale[0]), "zero_point": int(numbers.zeroPoint[0])}
 
 
 def _method(kind: str) -> str:

@@ -33,25 +33,25 @@ int Best(const std::int8_t* scores) {
 }  // namespace
 
 int main() {
-  tflite::InitializeTarget();
-  const tflite::Model* model = tflite::GetModel(model_data);
+  edgecnn::InitializeTarget();
+  const auto* model = tflite::GetModel(model_data);
   if (model->version() != TFLITE_SCHEMA_VERSION) return Fail("the model is of another schema version");
 
   edgecnn::OpResolver resolver;
-  if (edgecnn::AddOperators(resolver) != kTfLiteOk) return Fail("an operator could not be added");
-  tflite::MicroInterpreter interpreter(model, resolver, arena, sizeof(arena));
-  if (interpreter.AllocateTensors() != kTfLiteOk) return Fail("the arena is too small");
+  if (!edgecnn::AddOperators(resolver)) return Fail("an operator could not be added");
+  edgecnn::MicroInterpreter interpreter(model, resolver, arena, sizeof(arena));
+  if (!edgecnn::Ok(interpreter.AllocateTensors())) return Fail("the arena is too small, or an operator is refused");
   std::printf("arena: %u of %u bytes used\n", static_cast<unsigned>(interpreter.arena_used_bytes()),
               static_cast<unsigned>(sizeof(arena)));
 
-  TfLiteTensor* input = interpreter.input(0);
-  const TfLiteTensor* output = interpreter.output(0);
+  auto* input = interpreter.input(0);
+  const auto* output = interpreter.output(0);
   if (input->bytes != MODEL_IMAGE_BYTES || output->bytes != MODEL_LABEL_COUNT) return Fail("another model's contract");
 
   int different = 0;
   for (int i = 0; i < GOLDEN_COUNT; ++i) {
     std::memcpy(input->data.uint8, golden_images[i], MODEL_IMAGE_BYTES);
-    if (interpreter.Invoke() != kTfLiteOk) return Fail("Invoke");
+    if (!edgecnn::Ok(interpreter.Invoke())) return Fail("Invoke");
     const std::int8_t* scores = output->data.int8;
     const bool same = std::memcmp(scores, golden_outputs[i], MODEL_LABEL_COUNT) == 0;
     std::printf("image %d: %s%s\n", i, model_labels[Best(scores)], same ? "" : "  DIFFERENT");
