@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
 EXIT_INTERRUPTED = 130
 EXIT_PIPE_CLOSED = 141  # what a shell reports of a program ended by SIGPIPE
@@ -87,6 +88,13 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names)}."
     return UsageError(f"No {kind} is called '{name}'; {hint}")
+
+
+def damaged(path: Path, kind: str, error: Exception) -> InputError:
+    """The sentence for a file whose reader stumbled over it; `kind` says what it should have been."""
+    reason = (str(error).splitlines() or [""])[0].strip(" .")[:120] or type(error).__name__
+    printable = "".join(letter if letter.isprintable() else "?" for letter in reason)
+    return InputError(f"{path} is damaged or no {kind} ({printable}); export or copy it again.")
 
 
 def missing_package(error: ModuleNotFoundError) -> MachineError | None:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.conversion import configure_tensorflow, quiet
-from edgecnn.errors import InputError
+from edgecnn.errors import InputError, damaged
 from edgecnn.records import GraphLayer, GraphTensor, Inspection
+from edgecnn.unfolding import check_unfolding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     Shape = tuple[int | str | None, ...]
 
 GRAPH = "saved_model.pb"
 SIGNATURE = "serving_default"
+MAX_NODES = 20_000  # once functions are written out, which takes TensorFlow half a millisecond a node
 WEIGHTED = {"Conv2D", "Conv3D", "DepthwiseConv2dNative", "Conv2DBackpropInput", "MatMul", "BatchMatMulV2"}
 BOOKKEEPING = {"Const", "Placeholder", "VarHandleOp", "ReadVariableOp", "Identity", "NoOp"}
 SEE_THROUGH = ("Identity", "ReadVariableOp", "Cast")
@@ -35,13 +38,31 @@ def read(path: Path) -> tuple[Inspection, bytes | None]:
             meta = next((graph for graph in model.meta_graphs if "serve" in graph.meta_info_def.tags), None)
             meta = meta or model.meta_graphs[0]
             signature = meta.signature_def.get(SIGNATURE) or meta.signature_def[min(meta.signature_def)]
+            check_unfolding(_calls(meta.graph_def.node), _bodies(meta.graph_def), MAX_NODES)
             operations = list(_reached(_flat(meta, signature), signature))
             found = _facts(meta, signature, operations)
     except Exception as error:  # a broken graph breaks whatever reads it first
-        reason = (str(error).splitlines() or [""])[0].strip(" .")[:120] or type(error).__name__
-        raise InputError(f"{path} is damaged or no SavedModel ({reason}); export or copy it again.") from None
+        if strange := re.search(r"Op type not registered '(\w+)'", str(error)):
+            raise InputError(
+                f"{path} needs the operator {strange[1]}, which this TensorFlow does not have; export it without."
+            ) from None
+        raise damaged(path, "SavedModel", error) from None
     _check_variables(path, operations)
     return found, None
+
+
+def _calls(nodes: Iterable[Any]) -> list[str]:
+    """The operators and functions that nodes call, by name."""
+    found = []
+    for node in nodes:
+        found.append(node.op)
+        for attribute in node.attr.values():
+            found += [function.name for function in (attribute.func, *attribute.list.func) if function.name]
+    return found
+
+
+def _bodies(graph: Any) -> dict[str, list[str]]:
+    return {function.signature.name: _calls(function.node_def) for function in graph.library.function}
 
 
 def _flat(meta: Any, signature: Any) -> Any:
@@ -87,9 +108,6 @@ def _facts(meta: Any, signature: Any, operations: list[Any]) -> Inspection:
     missing = []
     if SIGNATURE not in meta.signature_def:
         missing.append(f"It has no signature {SIGNATURE}, which servers look for.")
-    custom = sorted(kind for kind in operators if kind.startswith("Custom"))
-    if custom:
-        missing.append(f"It needs custom operators ({', '.join(custom)}).")
     return Inspection(
         kind="SavedModel",
         made_by=f"TensorFlow {meta.meta_info_def.tensorflow_version}",
@@ -164,7 +182,8 @@ def _multiply_adds(operation: Any) -> int | None:
         sides, weights = positions, operation.inputs[1].shape.num_elements()
     else:
         turned = operation.type == "MatMul" and operation.get_attr("transpose_a")
-        sides, weights = made, _sides(operation.inputs[0])[-2 if turned else -1]
+        seen = _sides(operation.inputs[0])
+        sides, weights = made, seen[-2 if turned else -1] if len(seen) > 1 else None
     numbers = [side for side in sides if isinstance(side, int)]
     if not sides or len(numbers) < len(sides) or not isinstance(weights, int):
         return None

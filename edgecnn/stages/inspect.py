@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import os
 import textwrap
 from dataclasses import replace
 from importlib.util import find_spec
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,12 +16,21 @@ from edgecnn.records import Contract, GraphLayer, Inspection, decode
 from edgecnn.run import ARTIFACTS, CONTRACT, EXPORTS, MODEL, TRAINING, sha256_of, size_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from edgecnn.records import LayerTensor
 
 WIDTH = 100
 MARGIN = 16  # where the facts begin
 NAMES = 34  # the most room for a tensor's name
+MOST_LABELS = 20  # that are printed
+GUESSES = "an app must guess labels, value range, colour order and resize rule"
 SAVED_MODEL = "saved_model.pb"
+UNCOUNTED = (  # operators that multiply with weights, or call graphs that do, and are not looked into
+    "If", "Loop", "Scan", "LSTM", "GRU", "RNN", "Einsum", "Attention", "DeformConv", "IF", "WHILE", "StatelessIf",
+    "StatelessWhile", "While", "UNIDIRECTIONAL_SEQUENCE_LSTM", "BIDIRECTIONAL_SEQUENCE_LSTM", "SVDF",
+    "STABLEHLO_COMPOSITE",
+)  # fmt: skip
 HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
@@ -40,6 +51,8 @@ def inspect(path: Path) -> Inspection:
     known = [count for count in each if count is not None]
     if len(known) < len(each):
         missing.append("The shapes of some layers are not known, so their multiply-adds cannot be counted.")
+    if uncounted := [kind for kind in found.operators if kind in UNCOUNTED]:
+        missing.append(f"The total leaves out the multiply-adds of {', '.join(uncounted)}.")
     return replace(
         found,
         path=str(path),
@@ -54,12 +67,14 @@ def inspect(path: Path) -> Inspection:
 
 def _kind(path: Path) -> str:
     """The reader that takes the file; raises InputError with what to do where none does."""
-    if path.is_dir():
+    if os.path.isdir(path):
         if (path / SAVED_MODEL).is_file():
             return "saved_model"
         raise _no_model(path)
-    if not path.exists():
+    if not os.path.exists(path):  # unlike Path.exists, also False for a name that no file can have
         raise InputError(f"There is no file or folder at {path}.")
+    if not path.is_file():  # a pipe or a device might never end
+        raise InputError(f"{path} is no regular file; save the model to a file first.")
     with path.open("rb") as stream:
         head = stream.read(8)
     if not head:
@@ -93,19 +108,22 @@ def _contract(path: Path, found: Inspection, content: bytes | None) -> tuple[Con
     """The contract in the file, and what is to be said of it."""
     if found.kind == "SavedModel":
         beside = path.absolute().parent.parent / CONTRACT
-        where = f"it lies in {path.parent.parent / CONTRACT}" if beside.is_file() else f"it lies in a run's {CONTRACT}"
-        return None, [f"A SavedModel cannot carry a contract; {where} and has to be shipped beside the folder."]
+        if beside.is_file():
+            place = path.parent.parent / CONTRACT
+            return None, [f"A SavedModel cannot carry a contract; it lies in {place} and has to be shipped along."]
+        return None, [f"A SavedModel cannot carry a contract, and no run's {CONTRACT} lies beside it: {GUESSES}."]
     if content is None:
-        return None, ["It carries no contract: an app must guess labels, value range, colour order and resize rule."]
+        return None, [f"It carries no contract: {GUESSES}."]
     try:
         contract = decode(content, Contract, f"The contract in {path}")
     except NewerSchema as error:
         return None, [str(error)]
-    except InputError:
+    except (InputError, RecursionError):
         return None, ["The contract inside cannot be read; export the model again."]
     ours, theirs = contract.image.name, [tensor.name for tensor in found.inputs]
     if ours not in theirs:
-        return contract, [f"The contract inside is of another file: it names the input {ours}, not {theirs[0]}."]
+        named = ", ".join(theirs) or "none"
+        return contract, [f"The contract inside is of another file: its input is {ours}, this file's {named}."]
     return contract, []
 
 
@@ -151,7 +169,12 @@ def describe(found: Inspection) -> str:
         lines.append("Nothing is missing.")
     for sentence in found.missing:
         lines += textwrap.wrap(sentence, WIDTH, initial_indent="missing  ", subsequent_indent=" " * 9)
-    return "\n".join(line.rstrip() for line in lines)
+    return "\n".join(_printable(line).rstrip() for line in lines)
+
+
+def _printable(line: str) -> str:
+    """The line without what a terminal would obey; names in a file are anybody's."""
+    return "".join(letter if letter.isprintable() else "?" for letter in line)
 
 
 def _fact(name: str, text: str) -> list[str]:
@@ -176,15 +199,24 @@ def _tensors(found: Inspection) -> Iterator[str]:
 
 def _short(name: str, width: int) -> str:
     """The name, with its middle left out where it is longer than `width`."""
-    return name if len(name) <= width else f"{name[: width // 2 - 1]}…{name[-(width - width // 2) :]}"
+    return name if len(name) <= width else f"{name[: width // 2 - 2]}..{name[-(width - width // 2) :]}"
+
+
+def _shared(names: Sequence[str]) -> str:
+    """The path that several names begin with: `block` for `block/a` and `block/b/c`."""
+    folders = [name.split("/")[:-1] for name in names]
+    same = takewhile(lambda words: len(set(words)) == 1, zip(*folders, strict=False))
+    return "/".join(words[0] for words in same) if len(names) > 1 else ""
 
 
 def _layers(found: Inspection) -> list[str]:
     """A table of what multiplies with weights; a column is as wide as it has to be."""
+    shared = _shared([layer.name for layer in found.layers])
+    inside = len(shared) + 1 if shared else 0
     head = ("layer", "operator", "output", "weights", "parameters", "multiply-adds")
     rows = [
         (
-            _short(layer.name, 30),
+            _short(layer.name[inside:], 30),
             _short(layer.operator, 21),
             _short(_shape(layer.output), 20),
             layer.weights,
@@ -197,9 +229,9 @@ def _layers(found: Inspection) -> list[str]:
     spare = WIDTH - sum(widths) - 2 * (len(head) - 1)
     if spare < 0:
         widths[0] += spare
-        rows = [(_short(name, widths[0]), *rest) for name, *rest in rows]  # type: ignore[misc]
+        rows = [(_short(row[0], widths[0]), *row[1:]) for row in rows]
     left = 4  # columns of words; the others are numbers
-    return [
+    return (_fact("layers of", shared) if inside else []) + [
         "  ".join(cell.ljust(widths[i]) if i < left else cell.rjust(widths[i]) for i, cell in enumerate(row))
         for row in (head, *rows)
     ]
@@ -210,20 +242,19 @@ def _promise(contract: Contract | None) -> list[str]:
     if contract is None:
         return _fact("contract", "none")
     low, high = contract.value_range
+    rest = len(contract.labels) - MOST_LABELS
+    more = f" and {rest:,} more" if rest > 0 else ""
     lines = [
         *_fact("contract", f"{contract.model}, of model.keras {contract.model_sha256[:12]}"),
         *_fact("pixels", f"{contract.layout}, {contract.colour}, {low} to {high}, resized by {contract.resize}"),
         *_fact("answers", contract.output_meaning),
-        *_fact("labels", f"{len(contract.labels)}: {', '.join(contract.labels)}"),
+        *_fact("labels", f"{len(contract.labels)}: {', '.join(contract.labels[:MOST_LABELS])}{more}"),
         *_fact("data", f"{contract.data.name}, sha256 {contract.data.sha256[:12]}"),
     ]
     facts = contract.export
     if facts is None:
         return lines
-    lines += [
-        *_fact("format", facts.format),
-        *_fact("layer map", ", ".join(_mapped(name, layer.tensor) for name, layer in facts.layers.items())),
-    ]
+    lines += [*_fact("format", facts.format), *_layer_map(facts.layers)]
     if facts.absorbed:
         lines += _fact("absorbed", ", ".join(f"{layer} in {into}" for layer, into in facts.absorbed.items()))
     if facts.calibration is not None:
@@ -233,5 +264,10 @@ def _promise(contract: Contract | None) -> list[str]:
     return [*lines, *_fact("versions", ", ".join(f"{name} {version}" for name, version in facts.versions.items()))]
 
 
-def _mapped(layer: str, tensor: str) -> str:
-    return layer if layer == tensor else f"{layer} at {tensor}"
+def _layer_map(layers: Mapping[str, LayerTensor]) -> Iterator[str]:
+    """A line for each Keras layer: the tensor that holds its output, and how it lies there."""
+    rows = [(_short(name, NAMES), _short(place.tensor, NAMES), place.layout) for name, place in layers.items()]
+    names, tensors = (max((len(row[i]) for row in rows), default=0) for i in (0, 1))
+    for number, (name, tensor, layout) in enumerate(rows):
+        title = "" if number else "layer map"
+        yield f"{title:{MARGIN}}{name:{names}}  {tensor:{tensors}}  {layout}"

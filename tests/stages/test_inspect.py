@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +19,8 @@ from edgecnn.records import Inspection, decode
 from edgecnn.stages import inspect as stage
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from edgecnn.run import Run
 
 PUBLISHED = Path(__file__).parent.parent.parent / "artifacts" / "cifar10-cnn" / "exports"
@@ -74,6 +78,12 @@ def test_the_published_run(name: str) -> None:
         assert found.contract is None and "contract.json" in found.missing[0]
     else:
         assert found.contract is not None and found.contract.labels[0] == "airplane"
+
+
+def test_a_saved_model_away_from_its_run(tmp_path: Path) -> None:
+    pytest.importorskip("tensorflow")
+    shutil.copytree(PUBLISHED / "saved_model", tmp_path / "a" / "b")
+    assert "an app must guess" in stage.inspect(tmp_path / "a" / "b").missing[0]
 
 
 def test_every_export_of_a_run(run: Run) -> None:
@@ -141,6 +151,114 @@ def test_a_foreign_onnx_file(foreign_onnx: Path) -> None:
         assert part in said
 
 
+def test_long_names_of_layers_keep_what_tells_them_apart(tiny_onnx: Path) -> None:
+    import onnx
+
+    model = onnx.load(tiny_onnx)
+    for node in model.graph.node:
+        node.name = f"a_model_with_quite_a_long_name/and_a_block_in_it/{node.output[0]}"
+    onnx.save(model, tiny_onnx)
+    lines = stage.describe(stage.inspect(tiny_onnx)).splitlines()
+    assert "layers of       a_model_with_quite_a_long_name/and_a_block_in_it" in lines
+    assert any(line.startswith("hidden  ") for line in lines)
+
+
+def test_names_cannot_command_the_terminal(tiny_onnx: Path) -> None:
+    import onnx
+
+    model = onnx.load(tiny_onnx)
+    model.producer_name = "\x1b[2Jevil"
+    model.graph.node[3].name = "two\nlines"
+    onnx.save(model, tiny_onnx)
+    text = stage.describe(stage.inspect(tiny_onnx))
+    assert "?[2Jevil" in text and "two?lines" in text
+
+
+def _nested_functions(depth: int, calls: int) -> bytes:
+    """A model whose functions call the one before, `calls` times each."""
+    from onnx import helper, parser
+
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("own", 1)]
+    functions = []
+    for number in range(depth):
+        called = ("Relu", "") if number == 0 else (f"F{number - 1}", "own")
+        names = ["a", *(f"t{i}" for i in range(calls - 1)), "b"]
+        nodes = [helper.make_node(called[0], [names[i]], [names[i + 1]], domain=called[1]) for i in range(calls)]
+        functions.append(helper.make_function("own", f"F{number}", ["a"], ["b"], nodes, opsets))
+    model = parser.parse_model(
+        f'<ir_version: 8, opset_import: ["" : 17, "own" : 1]> g (float[N, 3] x) => (float[N, 3] y) '
+        f"{{ y = own.F{depth - 1} (x) }}"
+    )
+    model.functions.extend(functions)
+    return bytes(model.SerializeToString())
+
+
+def test_functions_are_written_out_within_measure(tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    path = tmp_path / "functions.onnx"
+    path.write_bytes(_nested_functions(depth=4, calls=2))
+    assert stage.inspect(path).operators == {"Relu": 16}
+    for depth, calls in ((40, 2), (1_000, 1)):
+        path.write_bytes(_nested_functions(depth, calls))
+        with pytest.raises(InputError, match="call each other too often"):
+            stage.inspect(path)
+
+
+def _folded_tflite(graphs: int, tensors: int) -> bytes:
+    """A flatbuffer in which every graph is the same one, and every tensor of it, too."""
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+
+    builder = flatbuffers.Builder()
+
+    def vector(start: Callable[..., object], place: int, count: int) -> int:
+        start(builder, count)
+        for _ in range(count):
+            builder.PrependUOffsetTRelative(place)
+        return int(builder.EndVector())
+
+    schema.TensorStart(builder)
+    many = vector(schema.SubGraphStartTensorsVector, schema.TensorEnd(builder), tensors)
+    schema.SubGraphStart(builder)
+    schema.SubGraphAddTensors(builder, many)
+    subgraphs = vector(schema.ModelStartSubgraphsVector, schema.SubGraphEnd(builder), graphs)
+    schema.BufferStart(builder)
+    buffers = vector(schema.ModelStartBuffersVector, schema.BufferEnd(builder), 1)
+    schema.ModelStart(builder)
+    schema.ModelAddSubgraphs(builder, subgraphs)
+    schema.ModelAddBuffers(builder, buffers)
+    builder.Finish(schema.ModelEnd(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())
+
+
+def test_a_tflite_file_cannot_unfold_without_measure(tmp_path: Path) -> None:
+    pytest.importorskip("ai_edge_litert")
+    path = tmp_path / "folded.tflite"
+    path.write_bytes(_folded_tflite(2, 3))
+    assert stage.inspect(path).operators == {}
+    path.write_bytes(_folded_tflite(2_000, 2_000))  # 16 KB that ask for four million tensors
+    with pytest.raises(InputError, match="refers to more than it holds"):
+        stage.inspect(path)
+
+
+def test_a_saved_model_cannot_call_itself(tmp_path: Path) -> None:
+    pytest.importorskip("tensorflow")
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    model = saved_model_pb2.SavedModel()
+    meta = model.meta_graphs.add()
+    meta.meta_info_def.tags.append("serve")
+    meta.signature_def["serving_default"].outputs["y"].name = "y:0"
+    function = meta.graph_def.library.function.add()
+    function.signature.name = "F"
+    for node in (meta.graph_def.node.add(), function.node_def.add()):
+        node.name, node.op = "y", "PartitionedCall"
+        node.attr["f"].func.name = "F"
+    (tmp_path / "saved_model.pb").write_bytes(model.SerializeToString())
+    with pytest.raises(InputError, match="call each other too often"):
+        stage.inspect(tmp_path)
+
+
 def test_an_unnamed_batch_and_a_broken_contract(tiny_onnx: Path) -> None:
     import onnx
 
@@ -150,6 +268,9 @@ def test_an_unnamed_batch_and_a_broken_contract(tiny_onnx: Path) -> None:
     onnx.save(model, tiny_onnx)
     found = stage.inspect(tiny_onnx)
     assert "cannot be read" in found.missing[0] and "no name" in found.missing[1]
+    onnx.helper.set_model_props(model, {"edgecnn.contract": '{"a": ' + "[" * 100_000})
+    onnx.save(model, tiny_onnx)
+    assert "cannot be read" in stage.inspect(tiny_onnx).missing[0]
     onnx.helper.set_model_props(model, {"edgecnn.contract": '{"schema": 99}'})
     onnx.save(model, tiny_onnx)
     assert "newer edgecnn" in stage.inspect(tiny_onnx).missing[0]
@@ -229,6 +350,10 @@ def test_what_is_no_exported_file(run: Run, tmp_path: Path, capsys: pytest.Captu
     assert "no file" in _refused(tmp_path / "nothing.onnx", capsys)
     (tmp_path / "notes.txt").write_text("hello, it is a text")
     assert "no .onnx file" in _refused(tmp_path / "notes.txt", capsys)
+    assert "no file" in _refused(tmp_path / ("x" * 300 + ".onnx"), capsys)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe.onnx")
+        assert "no regular file" in _refused(tmp_path / "pipe.onnx", capsys)
     (tmp_path / "empty").mkdir()
     assert "no SavedModel" in _refused(tmp_path / "empty", capsys)
 
