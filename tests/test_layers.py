@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "edgecnn"
 LAYERS = (
     ("__main__",),
     ("cli",),
+    ("cli.options",),
     ("pipeline",),
     (
         "stages.adopt",
@@ -65,8 +66,9 @@ def _name(path: Path) -> str:
 
 
 def _room(module: str) -> str | None:
-    """The name under which a module stands in LAYERS: its own, or its folder's."""
-    return next((name for name in (module, module.split(".")[0]) if name in LEVEL), None)
+    """The name under which a module, or a name in it, stands in LAYERS: the longest that is listed."""
+    parts = module.split(".")
+    return next((name for end in range(len(parts), 0, -1) if (name := ".".join(parts[:end])) in LEVEL), None)
 
 
 def _imports(path: Path) -> list[tuple[str, bool]]:

@@ -1,0 +1,77 @@
+"""The command line: one thin command a stage. Parse, call, print; errors become sentences here."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from edgecnn import __version__
+from edgecnn.cli import adopt, bench, bundle, export, features, inspect, parity, predict, report, run, train
+from edgecnn.console import say
+from edgecnn.errors import EXIT_INTERRUPTED, EXIT_PIPE_CLOSED, EdgecnnError, from_os_error, missing_package
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+EPILOG = (
+    "Exit codes: 0 done; 1 a gate failed; 2 wrong usage; 3 this machine cannot (missing package, lock held, disk "
+    "full, not writable, no network); 4 bad input (no such file, broken image, model, data or run); 130 interrupted; "
+    "141 the reader of the output went away."
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=EPILOG)
+@click.version_option(__version__, prog_name="edgecnn")
+def cli() -> None:
+    """Take a Keras image classifier to the devices it must run on, and prove that it arrives unchanged."""
+
+
+for _module in (run, train, adopt, export, parity, bench, report, bundle, inspect, predict, features):
+    cli.add_command(_module.command)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with the code that errors.py documents."""
+    sys.exit(_run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
+        words = list(sys.argv[1:] if arguments is None else arguments)
+        with cli.make_context("edgecnn", words) as context:  # cli.main would end a closed pipe with exit code 1
+            cli.invoke(context)
+        sys.stdout.flush()
+        return 0
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        say("Interrupted; the same command goes on where this one stopped.")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # the reader of our output has gone, `| head` for instance
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (1, 2):
+            os.dup2(nowhere, stream)
+        return EXIT_PIPE_CLOSED
+    except EdgecnnError as error:
+        return _fail(error)
+    except ModuleNotFoundError as error:
+        known = missing_package(error)
+        if known is None:
+            raise
+        return _fail(known)
+    except OSError as error:
+        known_os = from_os_error(error)
+        if known_os is None:
+            raise
+        return _fail(known_os)
+
+
+def _fail(error: EdgecnnError) -> int:
+    say(f"Error: {error}")
+    return error.exit_code

@@ -1,0 +1,24 @@
+"""`edgecnn bundle`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edgecnn.cli.options import list_option, run_argument
+
+
+@click.command("bundle")
+@run_argument
+@click.option("--target", required=True, metavar="NAME", help="What it is for, tflite-micro for instance.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder to fill. Default: RUN/bundles/NAME.")
+@list_option("Bundle", "targets")
+def command(run: Path, target: str, out: Path | None) -> None:
+    """Write what a device's developer needs of RUN: the model, its contract, code, and a check."""
+    from edgecnn.run import Run
+    from edgecnn.stages.bundle import bundle as stage
+
+    place = Run.at(run)
+    with place.lock():
+        click.echo(stage(place, target, out))

@@ -1,0 +1,46 @@
+"""`edgecnn export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgecnn.cli.options import formats_option, json_option, list_option, print_json, run_argument
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@click.command("export")
+@run_argument
+@formats_option
+@click.option(
+    "--max-drop",
+    type=click.FloatRange(min=0),
+    default=0.5,
+    show_default=True,
+    metavar="POINTS",
+    help="Accuracy that quantization may cost on training images before layers are kept in float32.",
+)
+@click.option("--check", is_flag=True, help="Export again elsewhere and compare; exit 1 when a file differs.")
+@list_option("Format", "formats")
+@json_option
+def command(run: Path, formats: Sequence[str], max_drop: float, check: bool, as_json: bool) -> None:
+    """Export RUN's model to the formats devices take."""
+    from edgecnn.run import Run
+    from edgecnn.stages import export as stage
+
+    place = Run.at(run)
+    with place.lock():
+        if check:
+            same = stage.check(place, formats)
+            click.echo(f"The same again: {', '.join(same)}")
+            return
+        record = stage.export(place, formats, max_drop)
+    if as_json:
+        print_json(record)
+        return
+    for artifact in record.artifacts:
+        click.echo(f"{artifact.size_bytes:>12,} bytes  {place.path(artifact.path)}")

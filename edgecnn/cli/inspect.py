@@ -1,0 +1,29 @@
+"""`edgecnn inspect`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edgecnn.cli.options import json_option, print_json
+
+
+@click.command("inspect")
+@click.argument("file", type=click.Path(path_type=Path))
+@json_option
+@click.option("--visualize", is_flag=True, help="Open the graph in Model Explorer or Netron, where one is installed.")
+def command(file: Path, as_json: bool, visualize: bool) -> None:
+    """Say what FILE is, of any origin: inputs, operators, parameters, contract, and what is missing.
+
+    FILE is an .onnx file, a .tflite file or a SavedModel folder. Nothing in it is run.
+    """
+    from edgecnn.stages import inspect as stage
+
+    record = stage.inspect(file)
+    if as_json:
+        print_json(record)
+    else:
+        click.echo(stage.describe(record))
+    if visualize:
+        stage.visualize(file)

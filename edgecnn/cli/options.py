@@ -1,0 +1,92 @@
+"""What several commands share: arguments, options, and how a record is printed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edgecnn.records import Training
+    from edgecnn.stages.train import TrainOptions
+
+SEEDS = click.IntRange(0, 2**32 - 1)  # what NumPy, Keras and TensorFlow all take
+
+
+def run_argument(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.argument("run", type=click.Path(path_type=Path))(command)
+
+
+def formats_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--format", "formats", multiple=True, metavar="NAME", help="Only this format; repeatable. Default: all."
+    )(command)
+
+
+def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option("--json", "as_json", is_flag=True, help="Print the record as JSON.")(command)
+
+
+def list_option(kind: str, what: str) -> Callable[..., Any]:
+    """`--list` prints the plug-ins of a kind, a class of edgecnn.plugins, and exits."""
+
+    def show(context: click.Context, option: click.Parameter, wanted: bool) -> None:
+        if not wanted or context.resilient_parsing:
+            return
+        from edgecnn import plugins
+
+        for name, plugin in plugins.discover(getattr(plugins, kind)).items():
+            click.echo(f"{name:18} {plugin.summary}")
+        context.exit()
+
+    return click.option(
+        "--list", is_flag=True, is_eager=True, expose_value=False, callback=show, help=f"List the {what} and exit."
+    )
+
+
+def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        click.option(
+            "--seed",
+            type=SEEDS,
+            default=1,
+            show_default=True,
+            help="Decides the weights and the order of the images.",
+        ),
+        click.option("--epochs", type=click.IntRange(min=1), help="Default: the recipe's own number."),
+        click.option("--recipe", default="tutorial", show_default=True, help="How to train."),
+        click.option("--architecture", default="cnn", show_default=True, help="What to train."),
+        click.option(
+            "--data",
+            default="auto",
+            show_default=True,
+            metavar="auto|cifar10|synthetic|PATH",
+            help="auto: CIFAR-10 where it can be had, otherwise drawn images. PATH: a cifar-10-batches-py folder, its "
+            ".tar.gz, an .npz, or a folder with train/<class>/* and test/<class>/*.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def options_of(data: str, architecture: str, recipe: str, epochs: int | None, seed: int) -> TrainOptions:
+    from edgecnn.stages.train import TrainOptions
+
+    return TrainOptions(data=data, architecture=architecture, recipe=recipe, epochs=epochs, seed=seed)
+
+
+def print_accuracy(record: Training) -> None:
+    figures = record.accuracy
+    click.echo(
+        f"Test accuracy {figures.share:.2%} on {figures.total:,} images "
+        f"(95 % interval {figures.low:.2%} to {figures.high:.2%})"
+    )
+
+
+def print_json(record: object) -> None:
+    from edgecnn.records import encode
+
+    click.echo(encode(record).decode(), nl=False)

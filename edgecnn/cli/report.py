@@ -1,0 +1,22 @@
+"""`edgecnn report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edgecnn.cli.options import run_argument
+
+
+@click.command("report")
+@run_argument
+def command(run: Path) -> None:
+    """Write RUN's report.html, report.md and report.json from what the stages left."""
+    from edgecnn.run import Run
+    from edgecnn.stages.report import report as stage
+
+    place = Run.at(run)
+    with place.lock():
+        page = stage(place)
+    click.echo(f"Report: {page.resolve()}")

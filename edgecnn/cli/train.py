@@ -1,0 +1,27 @@
+"""`edgecnn train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgecnn.cli.options import options_of, print_accuracy, run_argument, training_options
+
+
+@click.command("train")
+@run_argument
+@training_options
+def command(run: Path, **options: Any) -> None:
+    """Train a classifier into the directory RUN, with a checkpoint after each epoch.
+
+    The same command resumes after a kill.
+    """
+    from edgecnn.run import Run
+    from edgecnn.stages.train import train as stage
+
+    place = Run(run)
+    with place.lock():
+        record = stage(place, options_of(**options), click.echo)
+    print_accuracy(record)
