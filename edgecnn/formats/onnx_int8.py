@@ -97,19 +97,35 @@ def _reader(source: ExportSource) -> Any:
 
 
 def _take_floats(proto: Any) -> None:
-    """Cut off the cast and the scaling: the graph takes float32 in [0, 1], as the quantizer has to see it."""
+    """Cut off the cast and the scaling: the graph takes float32 in [0, 1], as the quantizer has to see it.
+
+    The scaling's factor may hold more than 1/255, a model's own normalisation for instance: then the rest stays.
+    """
+    import numpy as np
     import onnx
 
     graph = proto.graph
     image = graph.input[0]
     cast = next(node for node in graph.node if node.op_type == "Cast" and node.input[0] == image.name)
     scaling = next(node for node in graph.node if cast.output[0] in node.input)
-    for node in graph.node:
-        for i, name in enumerate(node.input):
-            if name == scaling.output[0]:
-                node.input[i] = image.name
-    for node in (cast, scaling):
-        graph.node.remove(node)
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    factor = next(constants[name] for name in scaling.input if name in constants)
+    values = onnx.numpy_helper.to_array(factor).astype(np.float64)
+    rest = (values / 255 if scaling.op_type == "Div" else values * 255).astype(np.float32)
+    if np.abs(rest - 1).max() > np.finfo(np.float32).eps:
+        name = f"{scaling.name}/rest"
+        graph.initializer.append(onnx.numpy_helper.from_array(rest, name))
+        replacement = onnx.helper.make_node(
+            scaling.op_type, [image.name, name], list(scaling.output), name=scaling.name
+        )
+        scaling.CopyFrom(replacement)
+    else:
+        for node in graph.node:
+            for i, name in enumerate(node.input):
+                if name == scaling.output[0]:
+                    node.input[i] = image.name
+        graph.node.remove(scaling)
+    graph.node.remove(cast)
     _drop_unused(proto)
     image.type.tensor_type.elem_type = onnx.TensorProto.FLOAT
     entry = proto.metadata_props.add()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -68,3 +69,24 @@ def test_a_widened_image_answers_to_the_bit_as_the_image(
     assert len(wide) > len(plain)
     images = source.selection_images
     np.testing.assert_array_equal(onnx_files.answers(wide, images), onnx_files.answers(plain, images))
+
+
+def test_a_normalisation_of_the_models_own_is_kept(source: ExportSource, tmp_path: Path) -> None:
+    """A factor of 2 behind the scaling by 1/255 becomes one multiplication with it on the way to ONNX."""
+    import keras
+
+    model = keras.Sequential(
+        [
+            keras.Input((32, 32, 3), name="image"),
+            keras.layers.Rescaling(2.0, -1.0, name="normalisation"),
+            keras.layers.Conv2D(8, 3, activation="relu", name="conv2d"),
+            keras.layers.Flatten(name="flatten"),
+            keras.layers.Dense(3, name="dense"),
+        ]
+    )
+    own = replace(source, model=model)
+    original, _ = onnx_files.float_graph(own)
+    images = source.selection_images[:100]
+    wanted = onnx_files.answers(original, images)
+    noise = onnx_files.answers(onnx_int8._quantized(own, original, [], str(tmp_path)), images) - wanted
+    assert np.square(wanted).sum() > 300 * np.square(noise).sum()
