@@ -1,4 +1,4 @@
-"""The pictures of a training (curves, accuracy of each class, confusion matrix) and of a search for precision."""
+"""The pictures of a training, of a search for precision, of layers inside exports, and of answers that changed."""
 
 from __future__ import annotations
 
@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING, Any
 from edgecnn.run import Run, staged
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from edgecnn.records import Precision, Training
+    from edgecnn.images import Evaluation
+    from edgecnn.records import Flip, LayerParity, ParityRow, Precision, Training
 
 CURVES, CLASS_ACCURACY, CONFUSION = "curves.png", "class_accuracy.png", "confusion.png"
+LAYERS, FLIPS = "layers.png", "flips.png"
 INK, MUTED, GRID = "#1f2933", "#7b8794", "#e4e7eb"
 FIRST, SECOND = "#2f6f9f", "#d9822b"
 DPI = 144
 MOST_INCHES = 60
+MOST_FLIPS, FLIPS_A_LINE = 24, 6
+COLOURS = ("#2f6f9f", "#d9822b", "#17693f", "#a4231a", "#7a4d9c", "#8a6d3b", "#3aa0a0", "#52606d")
 MOST_LABELS = 30  # with more classes single numbers and names could not be read
 
 
@@ -35,7 +39,7 @@ def pictures_of(training: Training) -> tuple[str, ...]:
 
 
 @contextmanager
-def _figure(run: Run, name: str, size: tuple[float, float], columns: int = 1) -> Iterator[Any]:
+def _figure(run: Run, name: str, size: tuple[float, float], columns: int = 1, rows: int = 1) -> Iterator[Any]:
     """Yield one or more axes, and save the figure under `name` afterwards."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
@@ -48,7 +52,7 @@ def _figure(run: Run, name: str, size: tuple[float, float], columns: int = 1) ->
     }  # fmt: skip
     with rc_context(style):
         figure = Figure(figsize=size, dpi=DPI, layout="constrained")
-        yield figure.subplots(1, columns)
+        yield figure.subplots(rows, columns)
         with staged(run.path(name)) as draft:
             figure.savefig(draft, format="png", metadata={"Software": None})
 
@@ -141,3 +145,59 @@ def draw_precision(run: Run, format: str, found: Precision) -> str:
         right.xaxis.get_major_locator().set_params(integer=True)
         right.grid(axis="y")
     return name
+
+
+def draw_layers(run: Run, files: Sequence[LayerParity]) -> None:
+    """Write the picture of how much of each layer arrives in each export: SQNR, and the gain, layer by layer."""
+    order: dict[str, int] = {}
+    for row in (row for file in sorted(files, key=lambda file: -len(file.layers)) for row in file.layers):
+        order.setdefault(row.layer, len(order))
+    few = len(order) <= MOST_LABELS
+    with _figure(run, LAYERS, (9.6, 3.9 if few else 3.2), columns=2) as (left, right):
+        for number, file in enumerate(files):
+            rows = [row for row in file.layers if row.sqnr_db is not None]
+            colour = COLOURS[number % len(COLOURS)]
+            marks = {"color": colour, "marker": "o", "markersize": 3, "linewidth": 1, "label": file.name}
+            left.plot([order[row.layer] for row in rows], [row.sqnr_db for row in rows], **marks)
+            right.plot([order[row.layer] for row in file.layers], [row.gain for row in file.layers], **marks)
+            if file.culprit:
+                row = next(row for row in file.layers if row.layer == file.culprit)
+                right.plot(order[row.layer], row.gain, "o", color=SECOND, markersize=9, fillstyle="none")
+        left.set_title("SQNR of each layer's output")
+        left.set_ylabel("dB; equal outputs have none")
+        right.set_title("Gain of each layer's output")
+        right.axhline(1, color=MUTED, linewidth=0.8)
+        for axes in (left, right):
+            axes.grid(axis="y")
+            if few:
+                axes.set_xticks(range(len(order)), list(order), rotation=45, ha="right", rotation_mode="anchor")
+            else:
+                axes.set_xlabel("layer, in the model's order")
+        left.figure.legend(*left.get_legend_handles_labels(), frameon=False, loc="outside lower center", ncols=3)
+
+
+def draw_flips(run: Run, rows: Sequence[ParityRow], evaluation: Evaluation, labels: Sequence[str]) -> bool:
+    """Write the picture of images that exports answer otherwise, those of most exports first; whether there are any."""
+    seen: dict[int, list[Flip]] = {}
+    for flip in (flip for row in rows for flip in row.flips):
+        seen.setdefault(flip.image, []).append(flip)
+    chosen = sorted(seen, key=lambda image: (-len(seen[image]), image))[:MOST_FLIPS]
+    if not chosen:
+        run.path(FLIPS).unlink(missing_ok=True)
+        return False
+    lines = -(-len(chosen) // FLIPS_A_LINE)
+    with _figure(run, FLIPS, (1.7 * FLIPS_A_LINE, 2.15 * lines), columns=FLIPS_A_LINE, rows=lines) as grid:
+        for axes in grid.ravel():
+            axes.axis("off")
+        for axes, image in zip(grid.ravel(), chosen, strict=False):
+            pixels = evaluation.images[image]
+            axes.imshow(pixels[..., 0] if pixels.shape[-1] == 1 else pixels, cmap="gray", vmin=0, vmax=255)
+            flips = seen[image]
+            answers = ", ".join(dict.fromkeys(labels[flip.answer] for flip in flips))
+            label = "" if flips[0].label is None else f" ({labels[flips[0].label]})"
+            axes.set_title(
+                f"#{image}{label}\n{labels[flips[0].reference]} → {answers}\nin {len(flips)} of {len(rows)} exports",
+                fontsize=7,
+                loc="center",
+            )
+    return True

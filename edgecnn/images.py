@@ -27,6 +27,7 @@ AUTO = "auto"
 PREFERRED, BUILT_IN = "cifar10", "synthetic"
 DRAWN_SEED = 20_260_101  # drawn images that stand in are the same everywhere
 DRAWN_COUNT = 1_000
+DRAWN_EVALUATION = 5_000  # as many as show that a float export changes less than one answer in a thousand
 CALIBRATION_PER_CLASS = 50
 SELECTION_COUNT = 2_000
 MOST_BYTES = 48 << 20  # of pixels kept for one purpose, however large the images are
@@ -254,7 +255,7 @@ def evaluation_of(contract: Contract, trained_on: DataSource, spec: str | None) 
         if spec is not None:
             raise
         words = f"drawn images, since those of {trained_on.name} are not at hand; accuracy is not measured"
-        return Evaluation(drawn(DRAWN_COUNT, contract), None, words, "drawn images")
+        return Evaluation(drawn(DRAWN_EVALUATION, contract), None, words, "drawn images")
     data = align(data, contract.labels)
     same = "" if data.source.sha256 == trained_on.sha256 else ", not the copy the model was trained on"
     words = f"all test images of {data.source.name}{same}"

@@ -79,7 +79,8 @@ def _failure(code: int, stderr: str) -> InputError | MachineError:
     return MachineError(f"TFLite Micro's interpreter died of the model ({end}): {words}")
 
 
-def _interpreter(model: bytes, arena_bytes: int) -> Any:
+def interpreter(model: bytes, arena_bytes: int) -> Any:
+    """An interpreter in an arena of that size; raises RuntimeError where it is too small or the model refused."""
     from tflite_micro import runtime
 
     return runtime.Interpreter.from_bytes(model, arena_size=arena_bytes)
@@ -90,7 +91,7 @@ def _smallest_arena(model: bytes, image: Pixels) -> int:
 
     def suffices(arena_bytes: int) -> bool:
         try:
-            ready = _interpreter(model, arena_bytes)
+            ready = interpreter(model, arena_bytes)
             ready.set_input(image, 0)
             ready.invoke()
         except RuntimeError:
@@ -115,7 +116,7 @@ def main(model_path: str, images_path: str, answers_path: str) -> int:
     model, images = Path(model_path).read_bytes(), np.load(images_path)
     try:
         arena_bytes = _smallest_arena(model, images[:1])
-        ready = _interpreter(model, arena_bytes)
+        ready = interpreter(model, arena_bytes)
         outputs = []
         for image in images:
             ready.set_input(image[None], 0)

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from edgecnn import run as files
 from edgecnn.console import say
-from edgecnn.records import Parity
-from edgecnn.stages import bench, export, features, parity, report, train
+from edgecnn.judging import FAIL
+from edgecnn.records import Layers, Parity
+from edgecnn.stages import bench, export, features, layers, parity, report, train
+from edgecnn.stages.parity import ParityOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,15 +35,16 @@ def steps(run: Run, options: TrainOptions, show: Callable[[str], None]) -> tuple
     return (
         Step("train", lambda: train.is_current(run, options), lambda: train.train(run, options, show)),
         Step("export", lambda: export.is_current(run, ()), lambda: export.export(run)),
-        Step("parity", lambda: parity.is_current(run, None, ()), lambda: parity.parity(run)),
+        Step("parity", lambda: parity.is_current(run, ParityOptions()), lambda: parity.parity(run, ParityOptions())),
+        Step("layers", lambda: layers.is_current(run), lambda: layers.layers(run)),
         Step("bench", lambda: bench.is_current(run, ()), lambda: bench.bench(run)),
         Step("features", lambda: features.is_current(run), lambda: features.draw_run(run)),
         Step("report", lambda: report.is_current(run), lambda: report.report(run)),
     )
 
 
-def run_all(run: Run, options: TrainOptions, show: Callable[[str], None] = say) -> tuple[Path, bool]:
-    """Bring a run directory up to date, stage by stage; the report's path, and whether parity passed.
+def run_all(run: Run, options: TrainOptions, show: Callable[[str], None] = say) -> tuple[Path, str]:
+    """Bring a run directory up to date, stage by stage; the report's path, and the verdict of parity.
 
     A gate that fails does not stop the run: the report shows it. Raises what the stages raise.
     """
@@ -54,5 +57,7 @@ def run_all(run: Run, options: TrainOptions, show: Callable[[str], None] = say) 
             say(f"[{step.name}]")
             step.execute()
             say(f"[{step.name}] done in {time.perf_counter() - start:.1f} s")
-        passed = run.load(files.PARITY, Parity, "parity").passed
-    return run.path(report.PAGE), passed
+        verdict = run.load(files.PARITY, Parity, "parity").verdict
+        if any(file.culprit for file in run.load(files.LAYERS, Layers, "parity").files):
+            verdict = FAIL
+    return run.path(report.PAGE), verdict

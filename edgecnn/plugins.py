@@ -120,7 +120,7 @@ class Architecture:
 class Gate:
     """What an export must keep of the original to pass parity."""
 
-    max_drop_points: float  # accuracy may fall by this many percentage points
+    tolerance_points: float  # accuracy may be shown to have fallen by this many percentage points at most
     min_agreement: float  # share of equal top-1 answers, in [0, 1]
 
 
@@ -161,6 +161,7 @@ class Format:
     gate: Gate
     export: Callable[[ExportSource], Exported]
     output_dtype: str = "float32"
+    numbers: str = "float32"  # what its weights are stored in: "float32", "float16" or "int8"
     weighed_against: str = ""  # for a quantized format: the float format whose place it would take
     calibrated: bool = False  # whether it depends on the calibration images
 
@@ -178,15 +179,20 @@ class Session(Protocol):
 class Runtime:
     """Something that executes artifacts of some file kinds.
 
-    `load(path, threads)` returns a ready session; importing its package is left to that call, and
-    `packages` names what has to be installed for it (import names).
+    `load(path, threads, provider, exposed)` returns a ready session whose outputs are the file's own and the tensors
+    `exposed`; it raises MachineError unless the provider executes compute nodes. Importing its package is left to that
+    call, and `packages` names what has to be installed for it (import names).
     """
 
     name: str
     summary: str
     file_kinds: tuple[str, ...]
     packages: tuple[str, ...]
-    load: Callable[[Path, int], Session]
+    load: Callable[[Path, int, str, tuple[str, ...]], Session]
+    providers: tuple[str, ...] = ("cpu",)  # execution providers by the names `--ep` takes
+    offered: Callable[[], tuple[str, ...]] = lambda: ("cpu",)  # those asked when none is named
+    most_images: int | None = None  # asked of it when none is named: it is too slow for a whole test split
+    exposes: bool = True  # whether it can show what lies inside a file
 
 
 @dataclass(frozen=True)

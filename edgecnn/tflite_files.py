@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float32]
 
 BUFFER_ALIGNMENT = 16  # `force_align` of Buffer.data in TFLite's schema
+COMPUTE_OPERATORS = frozenset(
+    {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "MAX_POOL_2D", "AVERAGE_POOL_2D", "MEAN", "ADD"}
+)
 BORDER = frozenset({"QUANTIZE", "DEQUANTIZE", "CAST"})  # what quantization adds; it computes nothing
 WEIGHTED = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "BATCH_MATMUL"})
 WEIGHTS = {1: "kernel", 2: "bias"}  # the inputs of these

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edgecnn.judging import FAIL
 from edgecnn.plugins import Format, discover
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def _weighed(
 
 def _verdict(size: float, share: float | None, judged: ParityRow | None, against: str) -> tuple[str, str]:
     """The verdict and the sentence that gives its reason."""
-    if judged is not None and not judged.passed:
+    if judged is not None and judged.verdict == FAIL:
         return "not worth it", f"It fails its gate: {judged.reason}."
     if share is None:
         return "not known", "Its speed beside the float export has not been measured here."

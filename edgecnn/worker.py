@@ -3,10 +3,13 @@
 One worker holds one session, so a runtime cannot disturb its neighbour, its memory is its own, and what it
 prints cannot be mistaken for an answer: the pipe is taken off stdout before any runtime is loaded.
 
-    -> {"command": "load", "runtime": "litert", "path": "model.tflite", "threads": 1}
+    -> {"command": "load", "runtime": "litert", "path": "model.tflite", "threads": 1, "provider": "xnnpack",
+        "exposed": []}
     <- {"load_ms": 1.2, "placement": {...}}
-    -> {"command": "run", "images": "images.npy", "answers": "answers.npy", "output": "logits"} (null: the only one)
+    -> {"command": "run", "images": "images.npy", "answers": "answers.npy"}     what the model answers
     <- {"seconds": 0.9}
+    -> {"command": "observe", "images": "images.npy", "answers": "answers.npz"}     the exposed tensors too
+    <- {}
     -> {"command": "time", "images": "images.npy", "skip": 5, "calls": 50}
     <- {"samples_ns": [41200, ...]}
     -> {"command": "memory"}
@@ -25,13 +28,13 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any
 
 from edgecnn.errors import EdgecnnError, InputError, MachineError, from_os_error, missing_package
 from edgecnn.run import import_path, save_array
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable
     from types import TracebackType
 
     from edgecnn.plugins import Session
@@ -39,8 +42,6 @@ if TYPE_CHECKING:
 RUN_BATCH = 64  # images a call when a whole data set is run
 STDERR_LINES = 5
 STOP_SECONDS = 5.0
-
-T = TypeVar("T")
 
 
 class Worker:
@@ -50,7 +51,9 @@ class Worker:
     MachineError when the process dies.
     """
 
-    def __init__(self, runtime: str, path: Path, threads: int) -> None:
+    def __init__(
+        self, runtime: str, path: Path, *, threads: int, provider: str = "cpu", exposed: Iterable[str] = ()
+    ) -> None:
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "edgecnn.worker"],  # -P: no module of the current directory is imported
@@ -61,11 +64,16 @@ class Worker:
             text=True,
         )
         self._what = f"{runtime} with {path.name}"
+        self._settings = {"runtime": runtime, "path": str(path), "threads": threads, "provider": provider}
         try:
-            self.loaded = self.ask("load", runtime=runtime, path=str(path), threads=threads)
+            self.load(exposed)
         except BaseException:
             self.close()
             raise
+
+    def load(self, exposed: Iterable[str]) -> None:
+        """Load the artifact, in the place of what was loaded, with these tensors as further outputs."""
+        self.loaded = self.ask("load", **self._settings, exposed=list(exposed))
 
     def ask(self, command: str, **arguments: object) -> dict[str, Any]:
         """Send one command and wait for its answer."""
@@ -122,6 +130,7 @@ class _Server:
         commands: dict[str, Callable[..., dict[str, Any]]] = {
             "load": self.load,
             "run": self.run,
+            "observe": self.observe,
             "time": self.time,
             "memory": self.memory,
         }
@@ -142,7 +151,7 @@ class _Server:
             text = str(error).strip().splitlines() or [type(error).__name__]
             return {"error": f"{command} failed: {text[0]}", "exit_code": InputError.exit_code}
 
-    def load(self, runtime: str, path: str, threads: int) -> dict[str, Any]:
+    def load(self, runtime: str, path: str, threads: int, provider: str, exposed: list[str]) -> dict[str, Any]:
         from dataclasses import asdict
 
         from edgecnn.plugins import Runtime, pick
@@ -150,8 +159,8 @@ class _Server:
         plugin = pick(Runtime, runtime)
         start = time.perf_counter()
         try:
-            self._session = plugin.load(Path(path), threads)
-        except ModuleNotFoundError:
+            self._session = plugin.load(Path(path), threads, provider, tuple(exposed))
+        except (ModuleNotFoundError, MachineError):
             raise
         except Exception as error:  # a runtime's own errors are of no common kind
             text = str(error).strip().splitlines()
@@ -159,20 +168,28 @@ class _Server:
         seconds = time.perf_counter() - start
         return {"load_ms": seconds * 1e3, "placement": asdict(self._session.placement)}
 
-    def run(self, images: str, answers: str, output: str | None) -> dict[str, Any]:
-        """Run a whole file of images and write what `output` gives; None is the session's only output."""
+    def run(self, images: str, answers: str) -> dict[str, Any]:
+        """Run a whole file of images and write what the model answers, float32 [N, classes]."""
         import numpy as np
 
         pixels = np.load(images, mmap_mode="r")
         session = self._loaded()
         start = time.perf_counter()
         rows = [
-            _chosen(session.run(np.ascontiguousarray(pixels[i : i + RUN_BATCH])), output)
+            next(iter(session.run(np.ascontiguousarray(pixels[i : i + RUN_BATCH])).values()))
             for i in range(0, len(pixels), RUN_BATCH)
         ]
         seconds = time.perf_counter() - start
         save_array(Path(answers), np.concatenate(rows))
         return {"seconds": seconds}
+
+    def observe(self, images: str, answers: str) -> dict[str, Any]:
+        """Run a file of images as one batch and write every output under its number: the answers, the exposed."""
+        import numpy as np
+
+        outputs = self._loaded().run(np.load(images))
+        np.savez(answers, *outputs.values())
+        return {}
 
     def time(self, images: str, skip: int, calls: int) -> dict[str, Any]:
         """Time single calls, one image each, after `skip` calls that are not kept."""
@@ -206,12 +223,6 @@ class _Server:
         if self._session is None:
             raise InputError("The worker was asked to run before it was asked to load.")
         return self._session
-
-
-def _chosen(outputs: Mapping[str, T], name: str | None) -> T:
-    if name is None and len(outputs) != 1:
-        raise InputError(f"The model has the outputs {', '.join(outputs)}; one has to be named.")
-    return next(iter(outputs.values())) if name is None else outputs[name]
 
 
 def serve(requests: IO[str], answers: IO[str]) -> None:

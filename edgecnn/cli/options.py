@@ -26,6 +26,18 @@ def formats_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def providers_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--ep`, the execution providers to ask."""
+    return click.option(
+        "--ep",
+        "providers",
+        multiple=True,
+        metavar="NAME",
+        help="Only this execution provider; repeatable. ONNX Runtime: cpu, cuda, tensorrt, openvino, coreml, directml, "
+        "webgpu, xnnpack; LiteRT: xnnpack, builtin, reference. Default: what works here, LiteRT with xnnpack.",
+    )(command)
+
+
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--json", "as_json", is_flag=True, help="Print the record as JSON.")(command)
 

@@ -2,37 +2,137 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgecnn.cli.options import formats_option, json_option, print_json, run_argument
+from edgecnn.cli.options import formats_option, json_option, print_json, providers_option, run_argument
 from edgecnn.errors import GateFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+    from edgecnn.records import Layers, Parity, ParityRow
+
+
+def _tolerances(context: click.Context, option: click.Parameter, words: tuple[str, ...]) -> dict[str, float]:
+    """Percentage points by format, "" for all of them."""
+    found = {}
+    for word in words:
+        name, _, points = word.rpartition("=")
+        try:
+            found[name] = float(points)
+        except ValueError:
+            raise click.BadParameter(f"{word} is no number of points and no FORMAT=POINTS.") from None
+        if not 0 <= found[name] < math.inf:
+            raise click.BadParameter(f"{word}: a tolerance is 0 or more.")
+    return found
 
 
 @click.command("parity")
 @run_argument
 @formats_option
+@providers_option
 @click.option("--data", metavar="auto|cifar10|synthetic|PATH", help="Judge on this test split. Default: RUN's own.")
+@click.option(
+    "--tolerance",
+    "tolerances",
+    multiple=True,
+    callback=_tolerances,
+    metavar="[FORMAT=]POINTS",
+    help="How far accuracy may fall; repeatable. Default: float 0.05, float16 0.2, dynamic 0.3, int8 1.",
+)
+@click.option(
+    "--part",
+    type=click.IntRange(min=1),
+    metavar="IMAGES",
+    help="How many images a slow runtime answers. Default: TFLite Micro 1000.",
+)
+@click.option("--layers", "by_layer", is_flag=True, help="Hold every layer inside the exports against Keras' too.")
 @json_option
-def command(run: Path, formats: Sequence[str], data: str | None, as_json: bool) -> None:
-    """Check that every export of RUN answers as Keras does; exit 1 when one does not."""
+def command(
+    run: Path, formats: Sequence[str], providers: Sequence[str], by_layer: bool, as_json: bool, **options: Any
+) -> None:
+    """Prove that every export of RUN answers as Keras does; exit 1 when one does not, or when it is not proven.
+
+    An export passes when the 95 % interval of its change in accuracy, paired image by image, stays above minus the
+    tolerance, and that of its agreement above its format's limit. With too few images to tell it is not proven.
+    """
     from edgecnn.run import Run
-    from edgecnn.stages.parity import describe
+    from edgecnn.stages.layers import layers as layers_stage
+    from edgecnn.stages.parity import ParityOptions
     from edgecnn.stages.parity import parity as stage
 
     place = Run.at(run)
+    chosen = ParityOptions(formats=tuple(formats), providers=tuple(providers), **options)
     with place.lock():
-        record = stage(place, data, formats)
+        record = stage(place, chosen)
+        layers = layers_stage(place, chosen.data, formats, providers) if by_layer else None
     if as_json:
-        print_json(record)
+        print_json({"parity": record, "layers": layers} if by_layer else record)
     else:
-        for row in record.rows:
-            click.echo(f"{row.format} on {row.runtime}: {describe(row)}")
-    if not record.passed:
-        failed = [f"{row.format} on {row.runtime}" for row in record.rows if not row.passed]
-        raise GateFailed(f"Parity failed: {', '.join(failed) or 'no export could be asked on this machine'}.")
+        for line in (*_table(record), *(_layer_table(layers) if layers else ())):
+            click.echo(line)
+    failures = [
+        *_failures(record),
+        *(f"{file.name}, layer {file.culprit}" for file in (layers.files if layers else ()) if file.culprit),
+    ]
+    if failures:
+        verb = "failed" if record.verdict != "not proven" else "is not proven"
+        raise GateFailed(f"Parity {verb}: {'; '.join(failures)}.")
+
+
+def _failures(record: Parity) -> Iterator[str]:
+    """What keeps the run from passing, in words: failing rows, or else those not proven."""
+    state = record.verdict
+    yield from (f"{row.name}: {row.reason}" for row in record.rows if row.verdict == state != "pass")
+    yield from record.reasons
+
+
+def _table(record: Parity) -> Iterator[str]:
+    yield _columns("", "images", "accuracy", "change in points", "same", "flips", "SQNR", "verdict")
+    for row in record.rows:
+        yield _line(row)
+    for name, reason in record.skipped.items():
+        yield f"{name}: skipped, {reason}"
+    if record.reference_accuracy is None:
+        yield f"Accuracy was not measured: {record.evaluated_on}."
+    if any(row.paired for row in record.rows):
+        yield "Flips: broken / repaired / wrong both times. Change: with its 95 % interval."
+
+
+def _line(row: ParityRow) -> str:
+    accuracy = f"{row.accuracy.share:.2%}" if row.accuracy else "-"
+    change, flips = "-", f"{len(row.flips)}"
+    if row.judged:
+        change = f"{row.judged.points:+.2f} ({row.judged.low_points:+.2f} to {row.judged.high_points:+.2f})"
+    if row.paired:
+        flips = (
+            f"{row.paired.broken} / {row.paired.repaired} / {len(row.flips) - row.paired.broken - row.paired.repaired}"
+        )
+    sqnr = "equal" if row.max_logit_difference == 0 else "-" if row.sqnr_db is None else f"{row.sqnr_db:.1f} dB"
+    verdict = row.verdict if row.verdict == "pass" else row.verdict.upper()
+    return _columns(row.name, f"{row.images:,}", accuracy, change, f"{row.agreement:.2%}", flips, sqnr, verdict)
+
+
+def _columns(name: str, *words: str) -> str:
+    widths = (7, 9, 23, 8, 14, 8)
+    cells = [word.rjust(width) for word, width in zip(words, widths, strict=False)]
+    return "  ".join([name.ljust(42), *cells, words[-1]])
+
+
+def _layer_table(record: Layers) -> Iterator[str]:
+    from edgecnn.stages.layers import describe
+
+    for file in record.files:
+        yield ""
+        yield describe(file)
+        for row in file.layers:
+            sqnr = "equal" if row.sqnr_db is None else f"{row.sqnr_db:.1f} dB"
+            parts = f"  holds {', '.join(row.absorbed)}" if row.absorbed else ""
+            mark = f"  <- {row.falls_out}" if row.falls_out else ""
+            yield f"  {row.layer:32} {sqnr:>9}  gain {row.gain:.4f}{parts}{mark}"
+    for name, reason in record.skipped.items():
+        yield f"{name}: layers not seen, {reason}"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Field = npt.NDArray[np.float64]
 
 TRAIN_COUNT = 12_000
-TEST_COUNT = 5_000
+TEST_COUNT = 10_000
 SEED = 1  # of the set that `--data synthetic` stands for
 SIDE = 32  # pixels
 CHUNK = 50  # images drawn at once; part of what a seed means, so changing it changes every picture

@@ -24,6 +24,6 @@ PLUGIN = Format(
     suffix=".onnx",
     file_kind="onnx",
     batched=True,
-    gate=Gate(max_drop_points=0.05, min_agreement=0.9998),
+    gate=Gate(tolerance_points=0.05, min_agreement=0.999),
     export=export,
 )

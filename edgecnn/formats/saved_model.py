@@ -80,6 +80,6 @@ PLUGIN = Format(
     suffix="",
     file_kind="saved_model",
     batched=True,
-    gate=Gate(max_drop_points=0.05, min_agreement=0.9998),
+    gate=Gate(tolerance_points=0.05, min_agreement=0.999),
     export=export,
 )

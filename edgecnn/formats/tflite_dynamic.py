@@ -29,7 +29,8 @@ PLUGIN = Format(
     suffix=".tflite",
     file_kind="tflite",
     batched=False,
-    gate=Gate(max_drop_points=0.3, min_agreement=0.95),
+    gate=Gate(tolerance_points=0.3, min_agreement=0.95),
+    numbers="int8",
     weighed_against="tflite_float32",
     export=export,
 )

@@ -30,7 +30,8 @@ PLUGIN = Format(
     suffix=".tflite",
     file_kind="tflite",
     batched=False,
-    gate=Gate(max_drop_points=0.2, min_agreement=0.995),
+    gate=Gate(tolerance_points=0.2, min_agreement=0.995),
+    numbers="float16",
     weighed_against="tflite_float32",
     export=export,
 )

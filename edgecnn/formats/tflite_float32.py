@@ -24,6 +24,6 @@ PLUGIN = Format(
     suffix=".tflite",
     file_kind="tflite",
     batched=False,
-    gate=Gate(max_drop_points=0.05, min_agreement=0.9998),
+    gate=Gate(tolerance_points=0.05, min_agreement=0.999),
     export=export,
 )

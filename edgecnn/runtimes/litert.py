@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from edgecnn.errors import MachineError
 from edgecnn.plugins import Runtime
 from edgecnn.records import Placement
+from edgecnn.tflite_files import COMPUTE_OPERATORS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,18 +18,22 @@ if TYPE_CHECKING:
 
     from edgecnn.plugins import Pixels, Session
 
-COMPUTE_OPERATORS = frozenset(
-    {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "MAX_POOL_2D", "AVERAGE_POOL_2D", "MEAN", "ADD"}
-)
+DELEGATE = "XNNPACK"
+RESOLVERS = {"xnnpack": "AUTO", "builtin": "BUILTIN_WITHOUT_DEFAULT_DELEGATES", "reference": "BUILTIN_REF"}
 
 
 class LiteRTSession:
-    """An interpreter with its default delegate (XNNPACK), a batch of one."""
+    """An interpreter with the kernels asked for, a batch of one."""
 
-    def __init__(self, path: Path, threads: int) -> None:
-        from ai_edge_litert.interpreter import Interpreter
+    def __init__(self, path: Path, threads: int, provider: str, exposed: tuple[str, ...]) -> None:
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-        self._interpreter: Any = Interpreter(str(path), num_threads=threads)
+        content = path.read_bytes()
+        self._interpreter: Any = Interpreter(
+            model_content=_exposing(content, exposed) if exposed else content,
+            num_threads=threads,
+            experimental_op_resolver_type=OpResolverType[RESOLVERS[provider]],
+        )
         self._interpreter.allocate_tensors()
         self._input = self._interpreter.get_input_details()[0]["index"]
         names = next(iter(self._interpreter.get_signature_list().values()))["outputs"]
@@ -35,6 +41,8 @@ class LiteRTSession:
         self._outputs = [(name, d["index"]) for name, d in zip(names, details, strict=True)]
         self._quantized = {n: d["quantization"] for n, d in zip(names, details, strict=True) if d["quantization"][0]}
         self.placement = _placement(self._interpreter._get_ops_details())
+        if (DELEGATE in self.placement.compute_nodes) != (provider == "xnnpack"):
+            raise MachineError(f"LiteRT did not run {path.name} on {provider}: {self.placement.compute_nodes}.")
 
     def run(self, pixels: Pixels) -> dict[str, npt.NDArray[np.float32]]:
         """uint8 [N, H, W, C], one image after the other, to {output name: float32 [N, classes]}."""
@@ -53,6 +61,24 @@ class LiteRTSession:
         for name, parameters in self._quantized.items():
             answers[name] = _dequantized(answers[name], *parameters)
         return answers
+
+
+def _exposing(flatbuffer: bytes, tensors: tuple[str, ...]) -> bytes:
+    """The file with these tensors as further outputs of its graph and signature; nothing else about it changes."""
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromPackedBuf(flatbuffer, 0)
+    graph, outputs = model.subgraphs[0], model.signatureDefs[0].outputs
+    number = {tensor.name.decode(): i for i, tensor in enumerate(graph.tensors)}
+    graph.outputs = [*graph.outputs, *(number[name] for name in tensors)]
+    for name in tensors:
+        entry = schema.TensorMapT()
+        entry.name, entry.tensorIndex = name.encode(), number[name]
+        outputs.append(entry)
+    builder = flatbuffers.Builder(len(flatbuffer))
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())
 
 
 def _dequantized(values: npt.NDArray[np.int8], scale: float, zero_point: int) -> npt.NDArray[np.float32]:
@@ -74,7 +100,7 @@ def _placement(operators: list[dict[str, Any]]) -> Placement:
     other: Counter[str] = Counter()
     for op in plain:
         owned = any(_takes(delegate, op, plain) for delegate in delegates)
-        place = "XNNPACK" if owned else "LiteRT kernels"
+        place = DELEGATE if owned else "LiteRT kernels"
         (compute if op["op_name"] in COMPUTE_OPERATORS else other)[place] += 1
     return Placement(device="cpu", compute_nodes=dict(compute), other_nodes=dict(other))
 
@@ -93,15 +119,17 @@ def _takes(delegate: dict[str, Any], op: dict[str, Any], plain: list[dict[str, A
     return bool(seen & set(op["outputs"].tolist()))
 
 
-def load(path: Path, threads: int) -> Session:
+def load(path: Path, threads: int, provider: str, exposed: tuple[str, ...]) -> Session:
     """A ready session on that many threads."""
-    return LiteRTSession(path, threads)
+    return LiteRTSession(path, threads, provider, exposed)
 
 
 PLUGIN = Runtime(
     name="litert",
-    summary="LiteRT with XNNPACK",
-    file_kinds=("tflite",),
+    summary="LiteRT with XNNPACK, its plain kernels or its reference kernels",
+    file_kinds=("tflite", "tflite_micro"),
     packages=("ai_edge_litert",),
     load=load,
+    providers=tuple(RESOLVERS),
+    offered=lambda: ("xnnpack",),
 )

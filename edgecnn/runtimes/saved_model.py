@@ -22,7 +22,7 @@ COMPUTE_OPERATORS = frozenset({"Conv2D", "DepthwiseConv2dNative", "MatMul", "Max
 class SavedModelSession:
     """The function behind `serving_default`."""
 
-    def __init__(self, path: Path, threads: int) -> None:
+    def __init__(self, path: Path, threads: int, exposed: tuple[str, ...]) -> None:
         configure_tensorflow(threads)
         import tensorflow as tf
 
@@ -35,11 +35,24 @@ class SavedModelSession:
             compute_nodes={"TensorFlow": _compute_nodes(self._function.graph.as_graph_def())},
             other_nodes={},
         )
+        self._outputs = tuple(self._function.structured_outputs)
+        if exposed:
+            self._outputs, self._function = _exposing(self._function, exposed)
 
     def run(self, pixels: Pixels) -> dict[str, npt.NDArray[np.float32]]:
         """uint8 [N, H, W, C] to {output name: float32 [N, classes]}."""
         outputs = self._function(**{self._input: self._constant(pixels)})
-        return {name: tensor.numpy() for name, tensor in outputs.items()}
+        return {name: outputs[name].numpy() for name in self._outputs}
+
+
+def _exposing(function: Any, tensors: tuple[str, ...]) -> tuple[tuple[str, ...], Any]:
+    """The signature's graph, frozen as layer maps name it, giving these tensors beside its only output."""
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    frozen = convert_variables_to_constants_v2(function)
+    names = (next(iter(function.structured_outputs)), *tensors)
+    pruned = frozen.prune(frozen.inputs[0].name, [frozen.outputs[0].name, *tensors])
+    return names, lambda **inputs: dict(zip(names, pruned(next(iter(inputs.values()))), strict=True))
 
 
 def _compute_nodes(graph: Any) -> int:
@@ -48,9 +61,9 @@ def _compute_nodes(graph: Any) -> int:
     return max(counts)  # the same operators stand in the wrappers' bodies again
 
 
-def load(path: Path, threads: int) -> Session:
+def load(path: Path, threads: int, provider: str, exposed: tuple[str, ...]) -> Session:
     """A ready session; threads is TensorFlow's intra-op setting."""
-    return SavedModelSession(path, threads)
+    return SavedModelSession(path, threads, exposed)
 
 
 PLUGIN = Runtime(

@@ -74,6 +74,9 @@ def bench(run: Run, formats: Sequence[str] = ()) -> Latency:
     contract = run.contract()
     samples = samples_of(run, contract)
     found, skipped = pairs(run, formats)
+    found = [pair for pair in found if pair.runtime.most_images is None]  # the slow ones are no target on a computer
+    for pair in found:
+        run.artifact_path(pair.artifact)
     thread_counts = sorted({1, usable_cores()})
     say(f"Latency of one image, {' and '.join(str(n) for n in thread_counts)} threads")
     with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=run.root) as folder, ExitStack() as stack:
@@ -83,7 +86,9 @@ def bench(run: Run, formats: Sequence[str] = ()) -> Latency:
         with progress("starting and warming up", len(found) * len(thread_counts)) as advance:
             for pair in found:
                 for threads in thread_counts:
-                    worker = stack.enter_context(Worker(pair.runtime.name, pair.path, threads))
+                    worker = stack.enter_context(
+                        Worker(pair.runtime.name, pair.path, threads=threads, provider=pair.provider)
+                    )
                     targets.append(_Target(pair, threads, worker, _warm_up(worker, images), []))
                     advance(len(targets))
         _measure(targets, images)
@@ -136,6 +141,7 @@ def _row(target: _Target) -> LatencyRow:
     return LatencyRow(
         format=target.pair.format.name,
         runtime=target.pair.runtime.name,
+        provider=target.pair.provider,
         artifact_sha256=target.pair.artifact.sha256,
         threads=target.threads,
         batch=1,

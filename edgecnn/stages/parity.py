@@ -3,173 +3,327 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgecnn import run as files
-from edgecnn.console import say
+from edgecnn.charts import FLIPS, draw_flips
+from edgecnn.console import progress, say
+from edgecnn.embedded import differences
+from edgecnn.errors import EdgecnnError, MachineError
 from edgecnn.images import evaluation_of
-from edgecnn.records import SCHEMA, Flip, Parity, ParityRow, Placement
-from edgecnn.run import TEMPORARY, Run, save_array, usable_cores
-from edgecnn.statistics import accuracy
+from edgecnn.judging import FAIL, NOT_PROVEN, PASS, Agreement, agreement, rule, says_nothing, verdict
+from edgecnn.pathways import pathways
+from edgecnn.plugins import Format, pick
+from edgecnn.records import SCHEMA, Parity, ParityRow, Placement
+from edgecnn.run import TEMPORARY, Run, save_array, sha256_of, staged, usable_cores
+from edgecnn.statistics import accuracy, chained
 from edgecnn.targets import pairs
 from edgecnn.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     import numpy.typing as npt
 
     from edgecnn.images import Evaluation
     from edgecnn.plugins import Gate
-    from edgecnn.records import Accuracy
+    from edgecnn.records import Accuracy, Contract, Difference, Pathway
     from edgecnn.targets import Pair
 
     Logits = npt.NDArray[np.float32]
+    Indices = npt.NDArray[np.int64]
 
-RUNTIME_PACKAGES = ("tensorflow", "keras", "ai-edge-litert", "onnxruntime", "edgecnn")
 SPLIT = "test"
-ALWAYS_ALLOWED = 2  # images: float rounding alone turns as many ties, however small the test split is
-ROUNDING = 1e-9
+REFERENCE = "keras"
+PART_SEED = 1  # of the images that slow runtimes answer
+NOT_ASKED = -1  # in answers.npz
 
 
-def inputs(run: Run, evaluation: Evaluation, data: str | None, formats: Sequence[str]) -> dict[str, str]:
-    """What decides the answers: the files' hashes, the images, and the runtimes' versions."""
-    versions = files.installed_versions()
+@dataclass(frozen=True, kw_only=True)
+class ParityOptions:
+    """What to judge, on what, and how strictly.
+
+    `data` None is the test split the model was trained beside; `tolerances` are percentage points by format, "" for
+    all; `part` is how many images slow runtimes answer (None: as many as each is asked by itself).
+    """
+
+    data: str | None = None
+    formats: tuple[str, ...] = ()
+    providers: tuple[str, ...] = ()
+    tolerances: Mapping[str, float] = field(default_factory=dict)
+    part: int | None = None
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What one pair answered: float32 [len(indices), classes] for these images."""
+
+    pair: Pair
+    logits: Logits
+    indices: Indices
+    placement: Placement
+    seconds: float
+    agreement: Agreement
+
+
+def inputs(run: Run, evaluation: Evaluation, options: ParityOptions) -> dict[str, str]:
+    """What decides the answers: the files' hashes, the images, the options, and the runtimes' versions."""
     return {
-        **{name: run.hash_of(name) for name in (files.MODEL, files.CONTRACT, files.ARTIFACTS)},
-        "data": data or "",
+        **{name: run.hash_of(name) for name in (files.MODEL, files.CONTRACT, files.ARTIFACTS, files.EXPORTS)},
+        "data": options.data or "",
         "images": evaluation.source,
-        "formats": " ".join(sorted(formats)),
-        **{name: versions.get(name, "missing") for name in RUNTIME_PACKAGES},
+        "formats": " ".join(sorted(options.formats)),
+        "providers": " ".join(sorted(options.providers)),
+        "tolerances": " ".join(f"{name}={points}" for name, points in sorted(options.tolerances.items())),
+        "part": str(options.part or ""),
+        **files.runtime_versions(),
     }
 
 
-def is_current(run: Run, data: str | None, formats: Sequence[str]) -> bool:
+def is_current(run: Run, options: ParityOptions) -> bool:
     """Whether parity.json is the verdict on what the run holds now."""
     if not run.path(files.PARITY).is_file():
         return False
-    evaluation = evaluation_of(run.contract(), run.training().data, data)
-    return run.is_current(files.PARITY, Parity, inputs(run, evaluation, data, formats))
+    evaluation = evaluation_of(run.contract(), run.training().data, options.data)
+    return run.is_current(files.PARITY, Parity, inputs(run, evaluation, options))
 
 
-def parity(run: Run, data: str | None = None, formats: Sequence[str] = ()) -> Parity:
-    """Judge every export against Keras and write parity.json; `passed` in it says whether all gates held.
+def parity(run: Run, options: ParityOptions) -> Parity:
+    """Judge every export against Keras; write parity.json, answers.npz and a picture of changed answers.
 
-    `data` None is the test split the model was trained beside. Raises InputError for files that are not those
-    exported, MachineError when a worker dies.
+    Raises UsageError for names that do not exist, InputError for files that cannot be used, MachineError when the
+    reference's worker dies. A runtime that cannot run an export is in `skipped`.
     """
-
+    for name in options.tolerances:
+        if name:
+            pick(Format, name)
     contract = run.contract()
-    evaluation = evaluation_of(contract, run.training().data, data)
-    found, skipped = pairs(run, formats)
+    evaluation = evaluation_of(contract, run.training().data, options.data)
+    found, skipped = pairs(run, options.formats, options.providers)
     say(f"Parity over {len(evaluation.images):,} images: {evaluation.words}")
+    nothing, asked = "", []
     with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=run.root) as folder:
         images = Path(folder) / "images.npy"
+        everything = _part(len(evaluation.images), None)
         save_array(images, evaluation.images)
-        reference, _, seconds = _ask("keras", run.model_path(contract), images, None)
-        say(f"  keras: reference ({seconds:.1f} s)")
-        rows = []
-        for pair in found:
-            logits, placement, seconds = _ask(pair.runtime.name, pair.path, images, contract.output.name)
-            row = judge(pair, reference, logits, evaluation, placement, seconds)
-            say(f"  {row.format} on {row.runtime}: {describe(row)} ({seconds:.1f} s)")
-            rows.append(row)
-    for name, reason in skipped.items():
-        say(f"  {name}: skipped, {reason}")
+        with progress("asking", len(found) + 1) as advance:
+            reference, _, seconds = _ask(REFERENCE, run.model_path(contract), images, "cpu")
+            nothing = says_nothing(reference, evaluation.labels)
+            say(f"  keras: reference ({seconds:.1f} s)" + (f"; {nothing}" if nothing else ""))
+            for number, pair in enumerate(found):
+                advance(number + 1)
+                most = pair.runtime.most_images
+                indices = everything if most is None else _part(len(everything), options.part or most)
+                try:
+                    asked.append(_compare(pair, indices, images, reference, evaluation))
+                except EdgecnnError as error:
+                    skipped[pair.name] = str(error).rstrip(".")
+                    say(f"  {pair.name}: skipped, {skipped[pair.name]}")
+                    continue
+                say(f"  {pair.name}: {len(indices):,} images ({asked[-1].seconds:.1f} s)")
+    for name in options.providers:
+        if name not in {one.pair.provider for one in asked}:
+            refused = next((skipped[pair.name] for pair in found if pair.provider == name), "no export runs on it")
+            raise MachineError(f"{name} was asked for and did not answer: {refused}.")
+    rows = tuple(_row(one, asked, reference, evaluation, contract, options.tolerances, nothing) for one in asked)
+    ways = pathways(contract)
+    state, reasons = _whole(rows, found, ways)
+    _save_answers(run, reference, evaluation, asked)
+    outputs = [files.ANSWERS]
+    if draw_flips(run, rows, evaluation, contract.labels):
+        outputs.append(FLIPS)
     record = Parity(
         schema=SCHEMA,
-        origin=run.origin("parity", inputs(run, evaluation, data, formats), []),
+        origin=run.origin("parity", inputs(run, evaluation, options), outputs),
         data=contract.data,
         evaluated_on=evaluation.words,
         images=len(evaluation.images),
-        reference="keras",
-        reference_accuracy=_accuracy(reference, evaluation),
-        rows=tuple(rows),
+        reference=REFERENCE,
+        reference_accuracy=_accuracy(reference, evaluation.labels),
+        rows=rows,
+        agreement=_matrix(reference, asked),
+        pathways=ways,
         skipped=skipped,
-        passed=bool(rows) and all(row.passed for row in rows),
+        verdict=state,
+        reasons=reasons,
     )
     run.save(files.PARITY, record)
     return record
 
 
-def describe(row: ParityRow) -> str:
-    """A row in words."""
-    measured = f"accuracy {row.accuracy.share:.2%}, " if row.accuracy else ""
-    verdict = "pass" if row.passed else f"FAIL, {row.reason}"
-    return (
-        f"{measured}agreement {row.agreement:.2%}, {len(row.flips)} flips, largest logit difference "
-        f"{row.max_logit_difference:.2g}: {verdict}"
-    )
+def _part(count: int, most: int | None) -> Indices:
+    """Indices of `most` images drawn from `count`, in order; of all of them when there are no more."""
+    import numpy as np
+
+    if most is None or most >= count:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(PART_SEED).choice(count, most, replace=False))
 
 
-def _ask(runtime: str, path: Path, images: Path, output: str | None) -> tuple[Logits, Placement, float]:
-    """All answers of one artifact on one runtime, from a worker on all cores; output None is its only one."""
+def _ask(runtime: str, path: Path, images: Path, provider: str) -> tuple[Logits, Placement, float]:
+    """All answers of one artifact on one runtime, from a worker on all cores."""
     import numpy as np
 
     answers = images.with_name("answers.npy")
-    with Worker(runtime, path, threads=usable_cores()) as worker:
-        seconds = worker.ask("run", images=str(images), answers=str(answers), output=output)["seconds"]
+    with Worker(runtime, path, threads=usable_cores(), provider=provider) as worker:
+        seconds = worker.ask("run", images=str(images), answers=str(answers))["seconds"]
         return np.load(answers), Placement(**worker.loaded["placement"]), seconds
 
 
-def judge(
-    pair: Pair, reference: Logits, logits: Logits, evaluation: Evaluation, placement: Placement, seconds: float
-) -> ParityRow:
-    """Compare float32 [N, classes] logits of an artifact with the reference's on the same images."""
-    import numpy as np
+def _compare(pair: Pair, indices: Indices, images: Path, reference: Logits, evaluation: Evaluation) -> _Asked:
+    place = images
+    if len(indices) < len(evaluation.images):
+        place = images.with_name("part.npy")
+        save_array(place, evaluation.images[indices])
+    logits, placement, seconds = _ask(pair.runtime.name, pair.path, place, pair.provider)
+    labels = None if evaluation.labels is None else evaluation.labels[indices]
+    found = agreement(reference[indices], logits, labels)
+    flips = tuple(replace(flip, image=int(indices[flip.image])) for flip in found.flips)
+    return _Asked(pair, logits, indices, placement, seconds, replace(found, flips=flips))
 
-    expected, answered = reference.argmax(axis=1), logits.argmax(axis=1)
-    labels = evaluation.labels
-    flips = tuple(
-        Flip(
-            image=int(i),
-            label=None if labels is None else int(labels[i]),
-            reference=int(expected[i]),
-            answer=int(answered[i]),
-        )
-        for i in np.flatnonzero(expected != answered)
-    )
-    lost = 0 if labels is None else int((expected == labels).sum() - (answered == labels).sum())
-    difference = float(np.abs(logits - reference).max())
-    finite = bool(np.isfinite(logits).all())
-    reason = _failure(pair.format.gate, len(expected), len(flips), lost) if finite else "some answers are not finite"
+
+def _row(
+    one: _Asked,
+    asked: Sequence[_Asked],
+    reference: Logits,
+    evaluation: Evaluation,
+    contract: Contract,
+    tolerances: Mapping[str, float],
+    nothing: str,
+) -> ParityRow:
+    pair, found = one.pair, one.agreement
+    gate = _gate(pair, tolerances)
+    labels = None if evaluation.labels is None else evaluation.labels[one.indices]
+    judged, through = _judged(one, asked, labels)
+    state, reason = verdict(found, judged, gate, len(one.indices))
+    if nothing and state == PASS:
+        state, reason = NOT_PROVEN, nothing
+    sha256 = sha256_of(pair.path)
+    foreign = differences(pair.path, contract)
+    if sha256 != pair.artifact.sha256:
+        foreign = ("it is not the file that was exported (its SHA-256 differs)", *foreign)
+    if foreign:
+        state, reason = FAIL, "; ".join((*foreign, reason) if reason else foreign)
     return ParityRow(
         format=pair.format.name,
         runtime=pair.runtime.name,
-        artifact_sha256=pair.artifact.sha256,
-        images=len(expected),
-        accuracy=_accuracy(logits, evaluation),
-        agreement=1 - len(flips) / len(expected),
-        flips=flips,
-        max_logit_difference=difference if np.isfinite(difference) else -1.0,
-        placement=placement,
-        gate=_gate_words(pair.format.gate, labelled=labels is not None),
-        passed=not reason,
+        provider=pair.provider,
+        artifact_sha256=sha256,
+        images=len(one.indices),
+        accuracy=_accuracy(one.logits, labels),
+        paired=found.paired,
+        judged=judged,
+        through=through,
+        agreement=found.top1,
+        top5_agreement=found.top5,
+        flips=found.flips,
+        max_logit_difference=found.max_difference,
+        mean_logit_difference=found.mean_difference,
+        sqnr_db=found.sqnr_db,
+        cosine=found.cosine,
+        bit_equal_to=_bit_equal(one, asked, reference),
+        placement=one.placement,
+        gate=rule(gate, labelled=labels is not None),
+        verdict=state,
         reason=reason,
-        seconds=seconds,
+        seconds=one.seconds,
     )
 
 
-def _failure(gate: Gate, images: int, flips: int, lost: int) -> str:
-    """Why a gate does not hold; empty when it does. `lost` is how many fewer answers are right."""
-    allowed_loss = max(ALWAYS_ALLOWED, gate.max_drop_points / 100 * images)
-    allowed_flips = max(ALWAYS_ALLOWED, (1 - gate.min_agreement) * images)
-    if lost > allowed_loss + ROUNDING:
-        return f"accuracy fell by {100 * lost / images:.2f} points, {gate.max_drop_points} are allowed"
-    if flips > allowed_flips + ROUNDING:
-        return f"agreement is {1 - flips / images:.2%}, {gate.min_agreement:.2%} is needed"
-    return ""
+def _gate(pair: Pair, tolerances: Mapping[str, float]) -> Gate:
+    gate = pair.format.gate
+    points = tolerances.get(pair.format.name, tolerances.get("", gate.tolerance_points))
+    return replace(gate, tolerance_points=points)
 
 
-def _gate_words(gate: Gate, *, labelled: bool) -> str:
-    agreement = f"agreement at least {gate.min_agreement:.2%}"
-    drop = f", accuracy at most {gate.max_drop_points} points lower" if labelled else ""
-    return f"{agreement}{drop}; {ALWAYS_ALLOWED} images are always allowed"
+def _judged(one: _Asked, asked: Sequence[_Asked], labels: Indices | None) -> tuple[Difference | None, str]:
+    """The change of accuracy that the gate looks at, and the name of the row it was judged through.
+
+    Where a slow runtime answered a part of the images, the same file was asked about all of them elsewhere: what the
+    file changes is known from there, and what the runtime changes of that from the part.
+    """
+    direct = one.agreement.paired
+    if direct is None:
+        return None, ""
+    whole = [o for o in asked if o.pair.path == one.pair.path and len(o.indices) > len(one.indices)]
+    if not whole or whole[0].agreement.paired is None:
+        return direct, ""
+    step = agreement(whole[0].logits[one.indices], one.logits, labels).paired
+    assert step is not None
+    return chained(whole[0].agreement.paired, step), whole[0].pair.name
 
 
-def _accuracy(logits: Logits, evaluation: Evaluation) -> Accuracy | None:
-    if evaluation.labels is None:
+def _bit_equal(one: _Asked, asked: Sequence[_Asked], reference: Logits) -> tuple[str, ...]:
+    """Which rows, and the reference, gave the very same outputs for the images both answered."""
+    import numpy as np
+
+    names = [REFERENCE] if np.array_equal(one.logits, reference[one.indices]) else []
+    for other in asked:
+        if other is not one:
+            mine, theirs = _common(one, other)
+            if np.array_equal(mine, theirs):
+                names.append(other.pair.name)
+    return tuple(names)
+
+
+def _common(a: _Asked, b: _Asked) -> tuple[Logits, Logits]:
+    """The outputs of both for the images that both answered."""
+    import numpy as np
+
+    if len(a.indices) == len(b.indices):
+        return a.logits, b.logits
+    _, in_a, in_b = np.intersect1d(a.indices, b.indices, assume_unique=True, return_indices=True)
+    return a.logits[in_a], b.logits[in_b]
+
+
+def _matrix(reference: Logits, asked: Sequence[_Asked]) -> tuple[tuple[float, ...], ...]:
+    """Share of equal top-1 answers of each with each, the reference first."""
+    table = [[1.0, *(one.agreement.top1 for one in asked)]]
+    for one in asked:
+        shares = [one.agreement.top1]
+        for other in asked:
+            mine, theirs = _common(one, other)
+            shares.append(float((mine.argmax(axis=1) == theirs.argmax(axis=1)).mean()))
+        table.append(shares)
+    return tuple(tuple(row) for row in table)
+
+
+def _whole(rows: Sequence[ParityRow], found: Sequence[Pair], ways: Sequence[Pathway]) -> tuple[str, tuple[str, ...]]:
+    """The verdict on the run, and its reasons beside those of the rows."""
+    reasons = [f"{way.name} brings other pixels than the contract's rules: {', '.join(way.different)}"
+               for way in ways if way.different]  # fmt: skip
+    if reasons or any(row.verdict == FAIL for row in rows):
+        return FAIL, tuple(reasons)
+    asked = {row.format for row in rows}
+    unasked = dict.fromkeys(pair.format.name for pair in found if pair.format.name not in asked)
+    if unasked or not rows:
+        return NOT_PROVEN, (f"{', '.join(unasked) or 'no export'} could be asked on no runtime here",)
+    return (PASS if all(row.verdict == PASS for row in rows) else NOT_PROVEN), ()
+
+
+def _save_answers(run: Run, reference: Logits, evaluation: Evaluation, asked: Sequence[_Asked]) -> None:
+    """Every top-1 answer, for `edgecnn compare`: int32 [rows, N] with NOT_ASKED, the reference's, and the labels."""
+    import numpy as np
+
+    answers = np.full((len(asked), len(reference)), NOT_ASKED, np.int32)
+    for row, one in zip(answers, asked, strict=True):
+        row[one.indices] = one.logits.argmax(axis=1)
+    labels = evaluation.labels
+    with staged(run.path(files.ANSWERS)) as draft:
+        np.savez_compressed(
+            draft,
+            names=np.array([one.pair.name for one in asked], dtype=np.str_),
+            answers=answers,
+            reference=reference.argmax(axis=1).astype(np.int32),
+            labels=np.zeros(0, np.int32) if labels is None else labels.astype(np.int32),
+            images=np.array(evaluation.source),
+        )
+
+
+def _accuracy(logits: Logits, labels: Indices | None) -> Accuracy | None:
+    if labels is None:
         return None
-    return accuracy(int((logits.argmax(axis=1) == evaluation.labels).sum()), len(logits), SPLIT)
+    return accuracy(int((logits.argmax(axis=1) == labels).sum()), len(logits), SPLIT)

@@ -19,7 +19,8 @@ from edgecnn import charts
 from edgecnn import run as files
 from edgecnn.console import say
 from edgecnn.errors import InputError
-from edgecnn.records import SCHEMA, Features, Latency, Parity, Report
+from edgecnn.judging import FAIL, NOT_PROVEN, PASS
+from edgecnn.records import SCHEMA, Features, Latency, Layers, Parity, Report
 from edgecnn.rendering import render
 from edgecnn.run import Run, staged
 from edgecnn.weighing import weigh
@@ -27,7 +28,7 @@ from edgecnn.weighing import weigh
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgecnn.records import Artifact, LatencyRow, Origin, ParityRow, Placement
+    from edgecnn.records import Artifact, Flip, LatencyRow, LayerParity, Origin, ParityRow, Placement
 
 PAGE, MARKDOWN = "report.html", "report.md"
 SOURCES = {
@@ -35,10 +36,12 @@ SOURCES = {
     files.TRAINING: "data, recipe, epochs, test accuracy, classes, confusion",
     files.ARTIFACTS: "formats, sizes, calibration",
     files.PARITY: "accuracy of the exports, agreement, flips, gates, placement",
+    files.LAYERS: "what arrives of each layer",
     files.LATENCY: "latencies, placement",
     files.FEATURES: "feature maps",
 }
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+MOST_CHANGED = 24  # images in the table of changed answers
 MOST_TICKS = 7  # of a scale labelled at 1, 2 and 5; a wider one is labelled at powers of ten
 
 R = TypeVar("R")
@@ -64,13 +67,19 @@ class Line:
 
     artifact: Artifact
     runtime: str
+    provider: str
     parity: ParityRow | None
     latencies: tuple[LatencyRow, ...]
 
     @property
     def name(self) -> str:
         """The export and its runtime in words."""
-        return f"{self.artifact.format} on {self.runtime}" if self.runtime else self.artifact.format
+        return f"{self.artifact.format} on {self.where}" if self.runtime else self.artifact.format
+
+    @property
+    def where(self) -> str:
+        """The runtime and the execution provider."""
+        return f"{self.runtime} ({self.provider})" if self.runtime else ""
 
     @property
     def placements(self) -> tuple[Placement, ...]:
@@ -79,18 +88,6 @@ class Line:
         return tuple(
             row.placement for i, row in enumerate(rows) if row.placement not in [r.placement for r in rows[:i]]
         )
-
-    @property
-    def changes(self) -> tuple[int, int, int, float] | None:
-        """Of the flips: right before and wrong now, the reverse, wrong both times; and McNemar's exact p."""
-        from scipy.stats import binomtest
-
-        if self.parity is None or self.parity.accuracy is None:
-            return None
-        flips = self.parity.flips
-        lost, gained = sum(f.reference == f.label for f in flips), sum(f.answer == f.label for f in flips)
-        p = float(binomtest(lost, lost + gained).pvalue) if lost + gained else 1.0
-        return lost, gained, len(flips) - lost - gained, p
 
 
 @dataclass(frozen=True)
@@ -127,6 +124,7 @@ def report(run: Run) -> Path:
         training=run.training(),
         artifacts=run.artifacts(),
         parity=_optional(run, files.PARITY, Parity),
+        layers=_optional(run, files.LAYERS, Layers),
         latency=_optional(run, files.LATENCY, Latency),
         features=_optional(run, files.FEATURES, Features),
     )
@@ -146,7 +144,12 @@ def _optional(run: Run, name: str, kind: type[R]) -> R | None:
 
 def _view(run: Run, record: Report) -> dict[str, Any]:
     """Everything the templates name."""
-    parts = {files.PARITY: record.parity, files.LATENCY: record.latency, files.FEATURES: record.features}
+    parts = {
+        files.PARITY: record.parity,
+        files.LAYERS: record.layers,
+        files.LATENCY: record.latency,
+        files.FEATURES: record.features,
+    }
     stale = [name for name, part in parts.items() if part and _is_stale(run, part.origin)]
     drawn = None if files.FEATURES in stale else record.features
     rows = lines(record)
@@ -155,7 +158,7 @@ def _view(run: Run, record: Report) -> dict[str, Any]:
     return {
         "record": record,
         "notices": list(dict.fromkeys(part.data.notice for part in sources if part and part.data.notice)),
-        "verdict": verdict(rows),
+        "verdict": verdict(record),
         "lines": rows,
         "scale": scale([row for _, row in timed]),
         "fastest": min(timed, key=lambda pair: pair[1].p50_ms, default=None),
@@ -172,6 +175,9 @@ def _view(run: Run, record: Report) -> dict[str, Any]:
         "origins": _origins(record),
         "commands": commands(record),
         "weighings": weigh(record),
+        "changed": changed(record.parity),
+        "flip_sheet": _picture(run, charts.FLIPS),
+        "layer_chart": _picture(run, charts.LAYERS),
         "searches": {
             artifact.format: (artifact.precision, _picture(run, charts.precision_picture(artifact.format)))
             for artifact in record.artifacts.artifacts
@@ -196,38 +202,65 @@ def _is_stale(run: Run, origin: Origin) -> bool:
 
 
 def lines(record: Report) -> list[Line]:
-    """The rows of the tables: every export with every runtime it was asked or measured on."""
+    """The rows of the tables: every export with every runtime and provider it was asked or measured on."""
     found = []
     for artifact in record.artifacts.artifacts:
         asked = [r for r in (record.parity.rows if record.parity else ()) if r.artifact_sha256 == artifact.sha256]
         timed = [r for r in (record.latency.rows if record.latency else ()) if r.artifact_sha256 == artifact.sha256]
-        for runtime in dict.fromkeys([row.runtime for row in asked] + [row.runtime for row in timed]) or [""]:
-            judged = next((row for row in asked if row.runtime == runtime), None)
-            here = sorted((row for row in timed if row.runtime == runtime), key=lambda row: (row.batch, row.threads))
-            found.append(Line(artifact, runtime, judged, tuple(here)))
+        places = [*((row.runtime, row.provider) for row in asked), *((row.runtime, row.provider) for row in timed)]
+        for place in dict.fromkeys(places) or [("", "")]:
+            judged = next((row for row in asked if (row.runtime, row.provider) == place), None)
+            here = [row for row in timed if (row.runtime, row.provider) == place]
+            found.append(
+                Line(
+                    artifact, place[0], place[1], judged, tuple(sorted(here, key=lambda row: (row.batch, row.threads)))
+                )
+            )
     return found
 
 
-def verdict(rows: Sequence[Line]) -> tuple[str, str, list[str]]:
+def verdict(record: Report) -> tuple[str, str, list[str]]:
     """The state "passed", "failed" or "unproven", the sentence that says so, and what to know about it."""
-    formats = dict.fromkeys(line.artifact.format for line in rows)
-    judged = {line.name: line.parity for line in rows if line.parity}
-    failed = dict.fromkeys(line.artifact.format for line in rows if line.parity and not line.parity.passed)
-    unproven = [name for name in formats if name not in {line.artifact.format for line in rows if line.parity}]
-    total = f"{len(formats)} export{'' if len(formats) == 1 else 's'}"
-    details = [f"{name}: {row.reason}." for name, row in judged.items() if not row.passed]
-    if failed:
-        headline = f"{len(failed)} of {total} {'does' if len(failed) == 1 else 'do'} not answer as trained"
-        rest = [f"Not checked: {', '.join(unproven)}."] if unproven else []
-        return "failed", f"{headline}: {', '.join(failed)}", details + rest
-    if not judged:
+    current = {artifact.sha256: artifact.format for artifact in record.artifacts.artifacts}
+    parity = record.parity
+    rows = [row for row in (parity.rows if parity else ()) if row.artifact_sha256 in current or row.verdict == FAIL]
+    of = {state: dict.fromkeys(row.format for row in rows if row.verdict == state) for state in (FAIL, NOT_PROVEN)}
+    unchecked = [name for name in current.values() if name not in {row.format for row in rows}]
+    total = f"{len(current)} export{'' if len(current) == 1 else 's'}"
+    details = [f"{row.name}: {row.reason}." for row in rows if row.verdict != PASS]
+    details += [f"{reason}." for reason in (parity.reasons if parity else ())]
+    details += [f"{file.name}: layer {file.culprit} falls out. {file.advice}" for file in culprits(record)]
+    if unchecked and rows:
+        details.append(f"Not checked: {', '.join(unchecked)}.")
+    if of[FAIL] or (parity and parity.verdict == FAIL) or culprits(record):
+        names = list(of[FAIL]) or list(dict.fromkeys(file.format for file in culprits(record))) or ["preprocessing"]
+        verb = "does" if len(names) == 1 else "do"
+        return "failed", f"{len(names)} of {total} {verb} not answer as trained: {', '.join(names)}", details
+    if not rows:
         return "unproven", "Not proven yet: no export has been checked against the trained model", []
-    name, least = min(judged.items(), key=lambda item: item[1].agreement)
-    details = [f"Every gate held over {least.images:,} images; the lowest agreement is {least.agreement:.2%}, {name}."]
-    if unproven:
-        proven = len(formats) - len(unproven)
-        return "unproven", f"{proven} of {total} answer as trained; not checked: {', '.join(unproven)}", details
-    return "passed", f"All {total} answer as trained" if len(formats) > 1 else "The export answers as trained", details
+    least = min(rows, key=lambda row: row.agreement)
+    summary = f"the lowest agreement is {least.agreement:.2%} over {least.images:,} images, {least.name}."
+    if of[NOT_PROVEN] or unchecked:
+        names = list(dict.fromkeys([*of[NOT_PROVEN], *unchecked]))
+        sentence = f"{len(current) - len(names)} of {total} answer as trained; not proven: {', '.join(names)}"
+        return "unproven", sentence, [f"No gate was broken; {summary}", *details]
+    sentence = f"All {total} answer as trained" if len(current) > 1 else "The export answers as trained"
+    unmeasured = [] if parity and parity.reference_accuracy else ["Accuracy was not measured."]
+    return "passed", sentence, [f"Every gate held; {summary}", *unmeasured, *details]
+
+
+def culprits(record: Report) -> list[LayerParity]:
+    """The exports one of whose layers falls out."""
+    return [file for file in (record.layers.files if record.layers else ()) if file.culprit]
+
+
+def changed(parity: Parity | None) -> list[tuple[Flip, list[str]]]:
+    """Images that exports answer otherwise, those of most exports first, with the exports' names."""
+    seen: dict[tuple[int, int], tuple[Flip, list[str]]] = {}
+    for row in parity.rows if parity else ():
+        for flip in row.flips:
+            seen.setdefault((flip.image, flip.answer), (flip, []))[1].append(row.name)
+    return sorted(seen.values(), key=lambda pair: (-len(pair[1]), pair[0].image))[:MOST_CHANGED]
 
 
 def scale(rows: Sequence[LatencyRow]) -> Scale | None:
@@ -271,7 +304,9 @@ def _picture(run: Run, path: str) -> Picture | None:
 def _origins(record: Report) -> list[tuple[list[str], Origin]]:
     """Where the stages ran: commands that share machine and versions together, each with such an origin."""
     groups: list[tuple[list[str], Origin]] = []
-    for part in (record.training, record.artifacts, record.parity, record.latency, record.features):
+    for part in (
+        record.training, record.artifacts, record.parity, record.layers, record.latency, record.features
+    ):  # fmt: skip
         if part is None:
             continue
         for names, origin in groups:

@@ -34,13 +34,15 @@ def _pixels(run: Run, count: int) -> np.ndarray:
         return samples["images"][:count]
 
 
-def _ask(runtime: str, path: Path, batches: list[np.ndarray], folder: Path) -> tuple[list[np.ndarray], dict[str, int]]:
+def _ask(
+    runtime: str, path: Path, batches: list[np.ndarray], folder: Path, provider: str = "cpu"
+) -> tuple[list[np.ndarray], dict[str, int]]:
     """The answers to each batch from a worker, since TensorFlow's threads can be set once a process only."""
     answers = []
-    with Worker(runtime, path, threads=1) as worker:
+    with Worker(runtime, path, threads=1, provider=provider) as worker:
         for pixels in batches:
             np.save(folder / "images.npy", pixels)
-            worker.ask("run", images=str(folder / "images.npy"), answers=str(folder / "a.npy"), output=None)
+            worker.ask("run", images=str(folder / "images.npy"), answers=str(folder / "a.npy"))
             answers.append(np.load(folder / "a.npy"))
         return answers, worker.loaded["placement"]["compute_nodes"]
 
@@ -71,7 +73,9 @@ def test_it_answers_as_the_model_does_on_every_runtime(run: Run, name: str, tmp_
     found, skipped = pairs(run, [name])
     assert found or skipped
     for pair in found:
-        (answers, one), compute_nodes = _ask(pair.runtime.name, pair.path, [pixels, pixels[5:6]], tmp_path)
+        (answers, one), compute_nodes = _ask(
+            pair.runtime.name, pair.path, [pixels, pixels[5:6]], tmp_path, pair.provider
+        )
         assert answers.dtype == np.float32
         assert answers.shape == expected.shape
         assert (answers.argmax(axis=1) == expected.argmax(axis=1)).mean() >= pair.format.gate.min_agreement - 1 / 64
@@ -113,7 +117,7 @@ def test_the_contract_travels_inside(run: Run, name: str) -> None:
         assert artifact.calibration.source == "training images"
 
 
-@pytest.mark.parametrize("name", [name for name in FORMATS if pick(Format, name).file_kind == "tflite"])
+@pytest.mark.parametrize("name", [name for name in FORMATS if pick(Format, name).suffix == ".tflite"])
 def test_tflite_is_clean(run: Run, name: str) -> None:
     from ai_edge_litert import schema_py_generated as schema
     from ai_edge_litert.interpreter import Interpreter
@@ -241,7 +245,7 @@ def test_onnx_layer_map_holds_keras_layers(run: Run) -> None:
             assert _noise(maps[layer], value[0]) < most, layer
 
 
-@pytest.mark.parametrize("name", [name for name in FORMATS if pick(Format, name).file_kind == "tflite"])
+@pytest.mark.parametrize("name", [name for name in FORMATS if pick(Format, name).suffix == ".tflite"])
 def test_tflite_layer_map_holds_keras_layers(run: Run, name: str) -> None:
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 

@@ -1,0 +1,85 @@
+"""TFLite Micro, the interpreter of microcontrollers, as it runs on this computer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from edgecnn.errors import InputError
+from edgecnn.micro import FIRST_ARENA, LARGEST_ARENA, interpreter
+from edgecnn.plugins import Runtime
+from edgecnn.records import Placement
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from edgecnn.plugins import Pixels, Session
+
+KERNELS = "TFLite Micro kernels"
+OUTPUT = "output"  # TFLite Micro knows outputs by number only, and these files have one
+
+
+class TFLiteMicroSession:
+    """An interpreter in an arena that suffices, a batch of one; its int8 outputs are dequantized."""
+
+    def __init__(self, path: Path) -> None:
+        import numpy as np
+
+        model = path.read_bytes()
+        self._interpreter: Any = _ready(model)
+        details = self._interpreter.get_output_details(0)
+        parameters = details["quantization_parameters"]
+        self._scale = np.float32(parameters["scales"][0])
+        self._zero_point = np.float32(parameters["zero_points"][0])
+        self.placement = _placement(model)
+
+    def run(self, pixels: Pixels) -> dict[str, npt.NDArray[np.float32]]:
+        """uint8 [N, H, W, C], one image after the other, to {OUTPUT: float32 [N, classes]}."""
+        import numpy as np
+
+        rows = []
+        for i in range(len(pixels)):
+            self._interpreter.set_input(pixels[i : i + 1], 0)
+            self._interpreter.invoke()
+            rows.append(np.array(self._interpreter.get_output(0))[0])
+        return {OUTPUT: (np.stack(rows).astype(np.float32) - self._zero_point) * self._scale}
+
+
+def _ready(model: bytes) -> Any:
+    """An interpreter in the first of ever larger arenas that holds the model; raises InputError where none does."""
+    size = FIRST_ARENA
+    while True:
+        try:
+            return interpreter(model, size)
+        except RuntimeError as error:
+            size *= 2
+            if size > LARGEST_ARENA:
+                reason = (str(error).strip().splitlines() or ["it gave no reason"])[0]
+                raise InputError(f"TFLite Micro cannot run the model: {reason}") from None
+
+
+def _placement(model: bytes) -> Placement:
+    """Its own kernels execute everything."""
+    from edgecnn.tflite_files import COMPUTE_OPERATORS, File
+
+    kinds = File(model).kinds
+    compute = sum(kind in COMPUTE_OPERATORS for kind in kinds)
+    return Placement(device="cpu", compute_nodes={KERNELS: compute}, other_nodes={KERNELS: len(kinds) - compute})
+
+
+def load(path: Path, threads: int, provider: str, exposed: tuple[str, ...]) -> Session:
+    """A ready session; it computes on one thread whatever is asked, and shows no layers."""
+    return TFLiteMicroSession(path)
+
+
+PLUGIN = Runtime(
+    name="tflite_micro",
+    summary="TFLite Micro's own interpreter, slow on a computer",
+    file_kinds=("tflite_micro",),
+    packages=("tflite_micro",),
+    load=load,
+    most_images=1_000,
+    exposes=False,
+)
