@@ -125,8 +125,9 @@ def says_nothing(reference: Logits, labels: Labels | None) -> str:
 def verdict(found: Agreement, change: Difference | None, gate: Gate, images: int) -> tuple[str, str]:
     """PASS, FAIL or NOT_PROVEN, and the reason in words, empty for a pass; `change` None where no label is known.
 
-    It passes when the 95 % intervals exclude what is not allowed, fails when they hold nothing else, and is not proven
-    when there are too few images to tell.
+    With labels the change of accuracy decides: it passes when its 95 % interval excludes a fall by more than the
+    tolerance, fails when the interval holds nothing else, and is not proven when there are too few images to tell.
+    An agreement that is shown to be below the format's limit fails too. Without labels the agreement decides alone.
     """
     if not found.finite:
         return FAIL, "some answers are not finite"
@@ -141,7 +142,7 @@ def verdict(found: Agreement, change: Difference | None, gate: Gate, images: int
             f"{images:,} images cannot exclude that accuracy fell by {-change.low_points:.2f} points, {allowed:g} are "
             "allowed"
         )
-    if low < gate.min_agreement - ROUNDING:
+    if not change and low < gate.min_agreement - ROUNDING:
         return NOT_PROVEN, (
             f"{images:,} images cannot exclude an agreement of {low:.2%}, {gate.min_agreement:.2%} is needed"
         )
@@ -151,5 +152,6 @@ def verdict(found: Agreement, change: Difference | None, gate: Gate, images: int
 def rule(gate: Gate, *, labelled: bool) -> str:
     """The gate in words."""
     agreement = f"agreement at least {gate.min_agreement:.2%}"
-    drop = f"accuracy at most {gate.tolerance_points:g} points lower, and " if labelled else ""
-    return f"{drop}{agreement}, both ends of the 95 % interval"
+    if not labelled:
+        return f"{agreement} at the lower end of its 95 % interval"
+    return f"accuracy at most {gate.tolerance_points:g} points lower at the lower end of the 95 % interval, {agreement}"

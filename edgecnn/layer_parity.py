@@ -115,7 +115,8 @@ def _falls_out(found: Sums, sources: Sequence[LayerRow], expected: Expectation) 
     before_db = min([row.sqnr_db for row in sources if row.sqnr_db is not None], default=math.inf)
     before = sum(row.gain for row in sources) / len(sources) if sources else 1.0
     ratio = found.gain / before if before else math.inf
-    noise = 10 ** (-before_db / 10)  # its power: what a curved activation can make of it is a shift of that order
+    own_db = math.inf if found.sqnr_db is None else found.sqnr_db
+    noise = 10 ** (-min(before_db, own_db) / 10)  # its power: a curved activation makes a shift of that order of it
     if not abs(ratio - 1) <= max(expected.gain, noise):
         return f"its gain is {ratio:.3f} times that of its inputs"
     floor = min(before_db, expected.noise_db) - expected.drop_db

@@ -193,6 +193,7 @@ class Runtime:
     offered: Callable[[], tuple[str, ...]] = lambda: ("cpu",)  # those asked when none is named
     most_images: int | None = None  # asked of it when none is named: it is too slow for a whole test split
     exposes: bool = True  # whether it can show what lies inside a file
+    fuses: bool = False  # whether it fuses operators when it loads a file, so that to show some changes answers
 
 
 @dataclass(frozen=True)

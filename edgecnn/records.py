@@ -362,6 +362,36 @@ class Layers:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ComparedRow:
+    """One target in two runs."""
+
+    name: str
+    old_accuracy: Accuracy | None
+    new_accuracy: Accuracy | None
+    change: Difference | None  # of the accuracy; a Paired where both runs saw the same images
+    paired: bool
+    old_verdict: str  # of parity; empty for the reference
+    new_verdict: str
+    old_bytes: int | None  # of the exported file
+    new_bytes: int | None
+    state: str  # "better", "worse", "no difference shown" or "not comparable"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """What `edgecnn compare` prints of two runs."""
+
+    schema: int
+    old: str
+    new: str
+    same_images: bool
+    rows: tuple[ComparedRow, ...]
+    only_old: tuple[str, ...]
+    only_new: tuple[str, ...]
+    worse: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class LatencyRow:
     """One target's latency; the timed region sets the uint8 input, invokes, and reads the output."""
 

@@ -86,3 +86,16 @@ def mid_p_limits(count: int, total: int) -> tuple[float, float]:
         return float(brentq(lambda p: binom.cdf(k - 1, total, p) + binom.pmf(k, total, p) / 2 - TAIL, k / total, 1.0))
 
     return 1 - upper(total - count), upper(count)
+
+
+def independent(old: Accuracy, new: Accuracy) -> Difference:
+    """The change between accuracies on different images, its interval by square-and-add of Wilson's limits.
+
+    Source: R. G. Newcombe, "Interval estimation for the difference between independent proportions", 1998, method 10.
+    """
+    change = new.share - old.share
+    return Difference(
+        points=100 * change,
+        low_points=100 * (change - math.hypot(new.share - new.low, old.high - old.share)),
+        high_points=100 * (change + math.hypot(new.high - new.share, old.share - old.low)),
+    )

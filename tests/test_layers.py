@@ -19,6 +19,7 @@ LAYERS = (
         "stages.adopt",
         "stages.bench",
         "stages.bundle",
+        "stages.compare",
         "stages.export",
         "stages.features",
         "stages.inspect",
@@ -27,7 +28,7 @@ LAYERS = (
         "stages.report",
         "stages.train",
     ),
-    ("beginning", "bundles", "embedded", "pathways", "weighing"),
+    ("beginning", "bundles", "embedded", "grid", "pathways", "weighing"),
     (
         "predictor",
         "worker",

@@ -58,7 +58,7 @@ def command(
     """Prove that every export of RUN answers as Keras does; exit 1 when one does not, or when it is not proven.
 
     An export passes when the 95 % interval of its change in accuracy, paired image by image, stays above minus the
-    tolerance, and that of its agreement above its format's limit. With too few images to tell it is not proven.
+    tolerance. With too few images to tell it is not proven. Without labelled images its agreement is judged.
     """
     from edgecnn.run import Run
     from edgecnn.stages.layers import layers as layers_stage
@@ -98,7 +98,7 @@ def _table(record: Parity) -> Iterator[str]:
     for name, reason in record.skipped.items():
         yield f"{name}: skipped, {reason}"
     if record.reference_accuracy is None:
-        yield f"Accuracy was not measured: {record.evaluated_on}."
+        yield f"Agreement was judged on {record.evaluated_on}."
     if any(row.paired for row in record.rows):
         yield "Flips: broken / repaired / wrong both times. Change: with its 95 % interval."
 

@@ -86,4 +86,5 @@ PLUGIN = Runtime(
     load=load,
     providers=tuple(PROVIDERS),
     offered=offered,
+    fuses=True,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.errors import InputError
-from edgecnn.micro import FIRST_ARENA, LARGEST_ARENA, interpreter
+from edgecnn.micro import LARGEST_ARENA, interpreter
 from edgecnn.plugins import Runtime
 from edgecnn.records import Placement
 
@@ -48,16 +48,12 @@ class TFLiteMicroSession:
 
 
 def _ready(model: bytes) -> Any:
-    """An interpreter in the first of ever larger arenas that holds the model; raises InputError where none does."""
-    size = FIRST_ARENA
-    while True:
-        try:
-            return interpreter(model, size)
-        except RuntimeError as error:
-            size *= 2
-            if size > LARGEST_ARENA:
-                reason = (str(error).strip().splitlines() or ["it gave no reason"])[0]
-                raise InputError(f"TFLite Micro cannot run the model: {reason}") from None
+    """An interpreter in the largest arena: TFLite Micro may crash in one that is too small."""
+    try:
+        return interpreter(model, LARGEST_ARENA)
+    except RuntimeError as error:
+        reason = (str(error).strip().splitlines() or ["it gave no reason"])[0]
+        raise InputError(f"TFLite Micro cannot run the model: {reason}") from None
 
 
 def _placement(model: bytes) -> Placement:

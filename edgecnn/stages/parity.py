@@ -12,15 +12,15 @@ from edgecnn.charts import FLIPS, draw_flips
 from edgecnn.console import progress, say
 from edgecnn.embedded import differences
 from edgecnn.errors import EdgecnnError, MachineError
+from edgecnn.grid import REFERENCE, Asked, ask, bit_equal, compare, judged, matrix, part
 from edgecnn.images import evaluation_of
-from edgecnn.judging import FAIL, NOT_PROVEN, PASS, Agreement, agreement, rule, says_nothing, verdict
+from edgecnn.judging import FAIL, NOT_PROVEN, PASS, rule, says_nothing, verdict
 from edgecnn.pathways import pathways
 from edgecnn.plugins import Format, pick
-from edgecnn.records import SCHEMA, Parity, ParityRow, Placement
-from edgecnn.run import TEMPORARY, Run, save_array, sha256_of, staged, usable_cores
-from edgecnn.statistics import accuracy, chained
+from edgecnn.records import SCHEMA, Parity, ParityRow
+from edgecnn.run import TEMPORARY, Run, save_array, sha256_of, staged
+from edgecnn.statistics import accuracy
 from edgecnn.targets import pairs
-from edgecnn.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,15 +30,13 @@ if TYPE_CHECKING:
 
     from edgecnn.images import Evaluation
     from edgecnn.plugins import Gate
-    from edgecnn.records import Accuracy, Contract, Difference, Pathway
+    from edgecnn.records import Accuracy, Contract, Pathway
     from edgecnn.targets import Pair
 
     Logits = npt.NDArray[np.float32]
     Indices = npt.NDArray[np.int64]
 
 SPLIT = "test"
-REFERENCE = "keras"
-PART_SEED = 1  # of the images that slow runtimes answer
 NOT_ASKED = -1  # in answers.npz
 
 
@@ -55,18 +53,6 @@ class ParityOptions:
     providers: tuple[str, ...] = ()
     tolerances: Mapping[str, float] = field(default_factory=dict)
     part: int | None = None
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """What one pair answered: float32 [len(indices), classes] for these images."""
-
-    pair: Pair
-    logits: Logits
-    indices: Indices
-    placement: Placement
-    seconds: float
-    agreement: Agreement
 
 
 def inputs(run: Run, evaluation: Evaluation, options: ParityOptions) -> dict[str, str]:
@@ -101,24 +87,24 @@ def parity(run: Run, options: ParityOptions) -> Parity:
         if name:
             pick(Format, name)
     contract = run.contract()
-    evaluation = evaluation_of(contract, run.training().data, options.data)
     found, skipped = pairs(run, options.formats, options.providers)
+    evaluation = evaluation_of(contract, run.training().data, options.data)
     say(f"Parity over {len(evaluation.images):,} images: {evaluation.words}")
     nothing, asked = "", []
     with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=run.root) as folder:
         images = Path(folder) / "images.npy"
-        everything = _part(len(evaluation.images), None)
+        everything = part(len(evaluation.images), None)
         save_array(images, evaluation.images)
         with progress("asking", len(found) + 1) as advance:
-            reference, _, seconds = _ask(REFERENCE, run.model_path(contract), images, "cpu")
+            reference, _, seconds = ask(REFERENCE, run.model_path(contract), images, "cpu")
             nothing = says_nothing(reference, evaluation.labels)
             say(f"  keras: reference ({seconds:.1f} s)" + (f"; {nothing}" if nothing else ""))
             for number, pair in enumerate(found):
                 advance(number + 1)
                 most = pair.runtime.most_images
-                indices = everything if most is None else _part(len(everything), options.part or most)
+                indices = everything if most is None else part(len(everything), options.part or most)
                 try:
-                    asked.append(_compare(pair, indices, images, reference, evaluation))
+                    asked.append(compare(pair, indices, images, reference, evaluation))
                 except EdgecnnError as error:
                     skipped[pair.name] = str(error).rstrip(".")
                     say(f"  {pair.name}: skipped, {skipped[pair.name]}")
@@ -144,7 +130,7 @@ def parity(run: Run, options: ParityOptions) -> Parity:
         reference=REFERENCE,
         reference_accuracy=_accuracy(reference, evaluation.labels),
         rows=rows,
-        agreement=_matrix(reference, asked),
+        agreement=matrix(reference, asked),
         pathways=ways,
         skipped=skipped,
         verdict=state,
@@ -154,40 +140,9 @@ def parity(run: Run, options: ParityOptions) -> Parity:
     return record
 
 
-def _part(count: int, most: int | None) -> Indices:
-    """Indices of `most` images drawn from `count`, in order; of all of them when there are no more."""
-    import numpy as np
-
-    if most is None or most >= count:
-        return np.arange(count)
-    return np.sort(np.random.default_rng(PART_SEED).choice(count, most, replace=False))
-
-
-def _ask(runtime: str, path: Path, images: Path, provider: str) -> tuple[Logits, Placement, float]:
-    """All answers of one artifact on one runtime, from a worker on all cores."""
-    import numpy as np
-
-    answers = images.with_name("answers.npy")
-    with Worker(runtime, path, threads=usable_cores(), provider=provider) as worker:
-        seconds = worker.ask("run", images=str(images), answers=str(answers))["seconds"]
-        return np.load(answers), Placement(**worker.loaded["placement"]), seconds
-
-
-def _compare(pair: Pair, indices: Indices, images: Path, reference: Logits, evaluation: Evaluation) -> _Asked:
-    place = images
-    if len(indices) < len(evaluation.images):
-        place = images.with_name("part.npy")
-        save_array(place, evaluation.images[indices])
-    logits, placement, seconds = _ask(pair.runtime.name, pair.path, place, pair.provider)
-    labels = None if evaluation.labels is None else evaluation.labels[indices]
-    found = agreement(reference[indices], logits, labels)
-    flips = tuple(replace(flip, image=int(indices[flip.image])) for flip in found.flips)
-    return _Asked(pair, logits, indices, placement, seconds, replace(found, flips=flips))
-
-
 def _row(
-    one: _Asked,
-    asked: Sequence[_Asked],
+    one: Asked,
+    asked: Sequence[Asked],
     reference: Logits,
     evaluation: Evaluation,
     contract: Contract,
@@ -197,8 +152,8 @@ def _row(
     pair, found = one.pair, one.agreement
     gate = _gate(pair, tolerances)
     labels = None if evaluation.labels is None else evaluation.labels[one.indices]
-    judged, through = _judged(one, asked, labels)
-    state, reason = verdict(found, judged, gate, len(one.indices))
+    change, through = judged(one, asked, labels)
+    state, reason = verdict(found, change, gate, len(one.indices))
     if nothing and state == PASS:
         state, reason = NOT_PROVEN, nothing
     sha256 = sha256_of(pair.path)
@@ -215,7 +170,7 @@ def _row(
         images=len(one.indices),
         accuracy=_accuracy(one.logits, labels),
         paired=found.paired,
-        judged=judged,
+        judged=change,
         through=through,
         agreement=found.top1,
         top5_agreement=found.top5,
@@ -224,7 +179,7 @@ def _row(
         mean_logit_difference=found.mean_difference,
         sqnr_db=found.sqnr_db,
         cosine=found.cosine,
-        bit_equal_to=_bit_equal(one, asked, reference),
+        bit_equal_to=bit_equal(one, asked, reference),
         placement=one.placement,
         gate=rule(gate, labelled=labels is not None),
         verdict=state,
@@ -237,58 +192,6 @@ def _gate(pair: Pair, tolerances: Mapping[str, float]) -> Gate:
     gate = pair.format.gate
     points = tolerances.get(pair.format.name, tolerances.get("", gate.tolerance_points))
     return replace(gate, tolerance_points=points)
-
-
-def _judged(one: _Asked, asked: Sequence[_Asked], labels: Indices | None) -> tuple[Difference | None, str]:
-    """The change of accuracy that the gate looks at, and the name of the row it was judged through.
-
-    Where a slow runtime answered a part of the images, the same file was asked about all of them elsewhere: what the
-    file changes is known from there, and what the runtime changes of that from the part.
-    """
-    direct = one.agreement.paired
-    if direct is None:
-        return None, ""
-    whole = [o for o in asked if o.pair.path == one.pair.path and len(o.indices) > len(one.indices)]
-    if not whole or whole[0].agreement.paired is None:
-        return direct, ""
-    step = agreement(whole[0].logits[one.indices], one.logits, labels).paired
-    assert step is not None
-    return chained(whole[0].agreement.paired, step), whole[0].pair.name
-
-
-def _bit_equal(one: _Asked, asked: Sequence[_Asked], reference: Logits) -> tuple[str, ...]:
-    """Which rows, and the reference, gave the very same outputs for the images both answered."""
-    import numpy as np
-
-    names = [REFERENCE] if np.array_equal(one.logits, reference[one.indices]) else []
-    for other in asked:
-        if other is not one:
-            mine, theirs = _common(one, other)
-            if np.array_equal(mine, theirs):
-                names.append(other.pair.name)
-    return tuple(names)
-
-
-def _common(a: _Asked, b: _Asked) -> tuple[Logits, Logits]:
-    """The outputs of both for the images that both answered."""
-    import numpy as np
-
-    if len(a.indices) == len(b.indices):
-        return a.logits, b.logits
-    _, in_a, in_b = np.intersect1d(a.indices, b.indices, assume_unique=True, return_indices=True)
-    return a.logits[in_a], b.logits[in_b]
-
-
-def _matrix(reference: Logits, asked: Sequence[_Asked]) -> tuple[tuple[float, ...], ...]:
-    """Share of equal top-1 answers of each with each, the reference first."""
-    table = [[1.0, *(one.agreement.top1 for one in asked)]]
-    for one in asked:
-        shares = [one.agreement.top1]
-        for other in asked:
-            mine, theirs = _common(one, other)
-            shares.append(float((mine.argmax(axis=1) == theirs.argmax(axis=1)).mean()))
-        table.append(shares)
-    return tuple(tuple(row) for row in table)
 
 
 def _whole(rows: Sequence[ParityRow], found: Sequence[Pair], ways: Sequence[Pathway]) -> tuple[str, tuple[str, ...]]:
@@ -304,7 +207,7 @@ def _whole(rows: Sequence[ParityRow], found: Sequence[Pair], ways: Sequence[Path
     return (PASS if all(row.verdict == PASS for row in rows) else NOT_PROVEN), ()
 
 
-def _save_answers(run: Run, reference: Logits, evaluation: Evaluation, asked: Sequence[_Asked]) -> None:
+def _save_answers(run: Run, reference: Logits, evaluation: Evaluation, asked: Sequence[Asked]) -> None:
     """Every top-1 answer, for `edgecnn compare`: int32 [rows, N] with NOT_ASKED, the reference's, and the labels."""
     import numpy as np
 

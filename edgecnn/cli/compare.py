@@ -1,0 +1,36 @@
+"""`edgecnn compare`."""
+
+from __future__ import annotations
+
+import click
+
+from edgecnn.cli.options import json_option, print_json
+from edgecnn.errors import GateFailed
+
+
+@click.command("compare")
+@click.argument("old")
+@click.argument("new")
+@json_option
+def command(old: str, new: str, as_json: bool) -> None:
+    """Say whether the run NEW is worse than the run OLD; exit 1 when it is.
+
+    Both have been through parity; either may be the name of a published run. Accuracies are compared image by image
+    where both saw the same images.
+    """
+    from edgecnn.published import find_run
+    from edgecnn.run import Run
+    from edgecnn.stages.compare import compare, describe
+
+    record = compare(Run.at(find_run(old)), Run.at(find_run(new)))
+    if as_json:
+        print_json(record)
+    else:
+        for row in record.rows:
+            click.echo(describe(row))
+        for names, run in ((record.only_old, record.old), (record.only_new, record.new)):
+            if names:
+                click.echo(f"Only in {run}: {', '.join(names)}")
+    if record.worse:
+        worse = ", ".join(row.name for row in record.rows if row.state == "worse")
+        raise GateFailed(f"{record.new} is worse than {record.old}: {worse}.")

@@ -1,0 +1,135 @@
+"""Is a new run worse than an old one? Target by target, image by image where both saw the same images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edgecnn import run as files
+from edgecnn.errors import InputError
+from edgecnn.judging import FAIL, PASS
+from edgecnn.records import SCHEMA, ComparedRow, Comparison, Parity
+from edgecnn.statistics import independent, paired
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from edgecnn.records import Difference, Paired
+    from edgecnn.run import Run
+
+    Indices = npt.NDArray[np.int32]
+
+BETTER, WORSE, SAME, UNKNOWN = "better", "worse", "no difference shown", "not comparable"
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """A run's answers.npz: every top-1 answer, -1 where a target was not asked."""
+
+    by_name: dict[str, Indices]
+    labels: Indices
+    images: str
+
+
+def compare(old: Run, new: Run) -> Comparison:
+    """Compare what parity found in two runs; `worse` says whether any target lost.
+
+    A target is worse when the 95 % interval of its change in accuracy lies below zero, or when it passed parity before
+    and fails it now. Raises InputError where a run has not been through parity.
+    """
+    records = [run.load(files.PARITY, Parity, "parity") for run in (old, new)]
+    answers = [_answers(run) for run in (old, new)]
+    labelled = len(answers[0].labels) > 0
+    same = labelled and answers[0].images == answers[1].images
+    verdicts = [{row.name: row.verdict for row in record.rows} for record in records]
+    accuracies = [
+        {record.reference: record.reference_accuracy, **{row.name: row.accuracy for row in record.rows}}
+        for record in records
+    ]
+    formats = {row.name: row.format for record in records for row in record.rows}
+    sizes = [{a.format: a.size_bytes for a in run.artifacts().artifacts} for run in (old, new)]
+    rows = []
+    for name in (name for name in accuracies[0] if name in accuracies[1]):
+        before, now = accuracies[0][name], accuracies[1][name]
+        change: Difference | None = None
+        if same:
+            change = _paired(answers, name)
+        elif before and now:
+            change = independent(before, now)
+        old_verdict, new_verdict = (verdict.get(name, "") for verdict in verdicts)
+        rows.append(
+            ComparedRow(
+                name=name,
+                old_accuracy=before,
+                new_accuracy=now,
+                change=change,
+                paired=same,
+                old_verdict=old_verdict,
+                new_verdict=new_verdict,
+                old_bytes=sizes[0].get(formats.get(name, "")),
+                new_bytes=sizes[1].get(formats.get(name, "")),
+                state=_state(change, old_verdict, new_verdict),
+            )
+        )
+    return Comparison(
+        schema=SCHEMA,
+        old=str(old.root),
+        new=str(new.root),
+        same_images=same,
+        rows=tuple(rows),
+        only_old=tuple(name for name in accuracies[0] if name not in accuracies[1]),
+        only_new=tuple(name for name in accuracies[1] if name not in accuracies[0]),
+        worse=any(row.state == WORSE for row in rows),
+    )
+
+
+def _answers(run: Run) -> _Answers:
+    import numpy as np
+
+    path = run.path(files.ANSWERS)
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            by_name = dict(zip(archive["names"].tolist(), archive["answers"], strict=True))
+            by_name["keras"] = archive["reference"]
+            return _Answers(by_name, archive["labels"], str(archive["images"]))
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing; `edgecnn parity {run.root}` writes it.") from None
+    except Exception as error:  # zip, zlib and numpy's parser each fail in their own ways
+        raise InputError(f"{path} is damaged ({error}); `edgecnn parity {run.root}` writes it again.") from None
+
+
+def _paired(answers: list[_Answers], name: str) -> Paired | None:
+    """The change on the images that both runs' targets answered; None where there are none."""
+    before, now = (found.by_name[name] for found in answers)
+    both = (before >= 0) & (now >= 0)
+    if not both.any():
+        return None
+    labels = answers[0].labels
+    was_right, is_right = (before == labels)[both], (now == labels)[both]
+    return paired(int((was_right & ~is_right).sum()), int((~was_right & is_right).sum()), int(both.sum()))
+
+
+def _state(change: Difference | None, old_verdict: str, new_verdict: str) -> str:
+    if old_verdict == PASS and new_verdict == FAIL:
+        return WORSE
+    if change is None:
+        return UNKNOWN
+    return WORSE if change.high_points < 0 else BETTER if change.low_points > 0 else SAME
+
+
+def describe(row: ComparedRow) -> str:
+    """A row in words."""
+    parts = [f"{row.name}: {row.state}"]
+    if row.old_accuracy and row.new_accuracy:
+        parts.append(f"accuracy {row.old_accuracy.share:.2%} -> {row.new_accuracy.share:.2%}")
+    if row.change:
+        how = "on the same images" if row.paired else "on different images"
+        parts.append(
+            f"{row.change.points:+.2f} points ({row.change.low_points:+.2f} to {row.change.high_points:+.2f}) {how}"
+        )
+    if row.old_verdict != row.new_verdict:
+        parts.append(f"parity {row.old_verdict} -> {row.new_verdict}")
+    if row.old_bytes and row.new_bytes and row.old_bytes != row.new_bytes:
+        parts.append(f"{row.old_bytes:,} -> {row.new_bytes:,} bytes")
+    return ", ".join(parts)
