@@ -83,7 +83,7 @@ def judged(one: Asked, asked: Sequence[Asked], labels: Indices | None) -> tuple[
         return None, ""
     whole = [o for o in asked if o.pair.path == one.pair.path and len(o.indices) > len(one.indices)]
     if not whole or whole[0].agreement.paired is None:
-        return direct, ""
+        return direct.difference, ""
     step = agreement(whole[0].logits[one.indices], one.logits, labels).paired
     assert step is not None
     return chained(whole[0].agreement.paired, step), whole[0].pair.name

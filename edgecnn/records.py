@@ -242,6 +242,11 @@ class Paired(Difference):
     images: int
     p: float  # McNemar's exact test
 
+    @property
+    def difference(self) -> Difference:
+        """The change alone."""
+        return Difference(points=self.points, low_points=self.low_points, high_points=self.high_points)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Flip:
@@ -368,8 +373,8 @@ class ComparedRow:
     name: str
     old_accuracy: Accuracy | None
     new_accuracy: Accuracy | None
-    change: Difference | None  # of the accuracy; a Paired where both runs saw the same images
-    paired: bool
+    change: Difference | None  # of the accuracy
+    paired: bool  # whether image by image, both runs having seen the same
     old_verdict: str  # of parity; empty for the reference
     new_verdict: str
     old_bytes: int | None  # of the exported file

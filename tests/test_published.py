@@ -15,7 +15,7 @@ from edgecnn.predictor import Predictor
 from edgecnn.published import PLACES
 from edgecnn.records import Features, Latency, Parity, Report
 from edgecnn.run import CONTRACT, FEATURES, LATENCY, MODEL, PARITY, REPORT, SAMPLES, Run
-from edgecnn.stages.parity import parity
+from edgecnn.stages.parity import ParityOptions, parity
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,7 +58,7 @@ def test_no_image_of_the_data_set_and_no_path_is_in_it(published: Run) -> None:
 
 
 def test_it_passed_its_own_gates(published: Run) -> None:
-    assert published.load(PARITY, Parity, "parity").passed
+    assert published.load(PARITY, Parity, "parity").verdict == "pass"
     assert published.training().accuracy.share >= 0.66
 
 
@@ -70,8 +70,8 @@ def test_it_answers_drawn_images_as_its_model_does(
     monkeypatch.delenv("EDGECNN_DATA", raising=False)
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody listens there
     copy = Run(shutil.copytree(published.root, tmp_path / "run"))
-    verdict = parity(copy)
-    assert verdict.passed
+    verdict = parity(copy, ParityOptions())
+    assert verdict.verdict == "pass"
     assert verdict.reference_accuracy is None
 
 
@@ -90,8 +90,8 @@ def test_its_accuracy_is_what_it_says(published: Run) -> None:
 
 @needs_cifar10
 def test_parity_on_real_data(published: Run, tmp_path: Path) -> None:
-    verdict = parity(Run(shutil.copytree(published.root, tmp_path / "run")))
-    assert verdict.passed
+    verdict = parity(Run(shutil.copytree(published.root, tmp_path / "run")), ParityOptions())
+    assert verdict.verdict == "pass"
     assert verdict.images == 10_000
     for row in verdict.rows:
         assert row.accuracy is not None

@@ -32,7 +32,8 @@ def _changed(
         return replace(row, p50_ms=base * speed) if speed and (row.format, row.threads) == (QUANTIZED, 1) else row
 
     def judged(row: ParityRow) -> ParityRow:
-        return replace(row, passed=passed, reason="" if passed else "too bad") if row.format == QUANTIZED else row
+        verdict, reason = ("pass", "") if passed else ("fail", "too bad")
+        return replace(row, verdict=verdict, reason=reason) if row.format == QUANTIZED else row
 
     if size:
         bytes_of_float = artifacts["tflite_float32"].size_bytes

@@ -32,9 +32,26 @@ def test_it_answers_as_the_runtime_does_in_this_process(tiny_onnx: Path, images:
     with Worker("onnxruntime", tiny_onnx, threads=1) as worker:
         assert worker.loaded["load_ms"] > 0
         assert worker.loaded["placement"]["compute_nodes"] == {"CPUExecutionProvider": 4}
-        worker.ask("run", images=str(images), answers=str(answers), output="logits")
+        worker.ask("run", images=str(images), answers=str(answers))
         assert worker.ask("memory")["peak_bytes"] > 10_000_000
     np.testing.assert_array_equal(np.load(answers), expected)
+
+
+def test_it_shows_what_lies_inside(tiny_onnx: Path, images: Path, tmp_path: Path) -> None:
+    answers = tmp_path / "answers.npz"
+    with Worker("onnxruntime", tiny_onnx, threads=1, exposed=["relu"]) as worker:
+        worker.ask("observe", images=str(images), answers=str(answers))
+        with np.load(answers) as archive:
+            assert [archive[name].shape for name in archive.files] == [(70, 3), (70, 4, 6, 6)]
+        worker.load([])
+        worker.ask("observe", images=str(images), answers=str(answers))
+        with np.load(answers) as archive:
+            assert len(archive.files) == 1
+
+
+def test_a_provider_that_is_not_there_is_this_machines_affair(tiny_onnx: Path) -> None:
+    with pytest.raises(MachineError, match="has no CUDAExecutionProvider"):
+        Worker("onnxruntime", tiny_onnx, threads=1, provider="cuda")
 
 
 def test_it_times_single_calls(tiny_onnx: Path, images: Path) -> None:

@@ -25,8 +25,8 @@ def command(run: Path, **options: Any) -> None:
     from edgecnn.run import Run
 
     page, verdict = run_all(Run(run), options_of(**options), click.echo)
+    if verdict == "not proven":
+        click.echo("Parity is not proven: the report says why.")
     click.echo(f"Report: {page.resolve()}")
     if verdict == "fail":
         raise GateFailed("Parity failed: the report says which exports do not answer as trained.")
-    if verdict != "pass":
-        click.echo("Parity is not proven: the report says why.")

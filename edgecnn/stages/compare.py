@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from edgecnn.records import Difference, Paired
+    from edgecnn.records import Difference
     from edgecnn.run import Run
 
     Indices = npt.NDArray[np.int32]
@@ -99,7 +99,7 @@ def _answers(run: Run) -> _Answers:
         raise InputError(f"{path} is damaged ({error}); `edgecnn parity {run.root}` writes it again.") from None
 
 
-def _paired(answers: list[_Answers], name: str) -> Paired | None:
+def _paired(answers: list[_Answers], name: str) -> Difference | None:
     """The change on the images that both runs' targets answered; None where there are none."""
     before, now = (found.by_name[name] for found in answers)
     both = (before >= 0) & (now >= 0)
@@ -107,7 +107,8 @@ def _paired(answers: list[_Answers], name: str) -> Paired | None:
         return None
     labels = answers[0].labels
     was_right, is_right = (before == labels)[both], (now == labels)[both]
-    return paired(int((was_right & ~is_right).sum()), int((~was_right & is_right).sum()), int(both.sum()))
+    found = paired(int((was_right & ~is_right).sum()), int((~was_right & is_right).sum()), int(both.sum()))
+    return found.difference
 
 
 def _state(change: Difference | None, old_verdict: str, new_verdict: str) -> str:

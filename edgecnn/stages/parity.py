@@ -11,7 +11,7 @@ from edgecnn import run as files
 from edgecnn.charts import FLIPS, draw_flips
 from edgecnn.console import progress, say
 from edgecnn.embedded import differences
-from edgecnn.errors import EdgecnnError, MachineError
+from edgecnn.errors import InputError, MachineError
 from edgecnn.grid import REFERENCE, Asked, ask, bit_equal, compare, judged, matrix, part
 from edgecnn.images import evaluation_of
 from edgecnn.judging import FAIL, NOT_PROVEN, PASS, rule, says_nothing, verdict
@@ -90,7 +90,7 @@ def parity(run: Run, options: ParityOptions) -> Parity:
     found, skipped = pairs(run, options.formats, options.providers)
     evaluation = evaluation_of(contract, run.training().data, options.data)
     say(f"Parity over {len(evaluation.images):,} images: {evaluation.words}")
-    nothing, asked = "", []
+    nothing, asked, broken = "", [], []
     with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=run.root) as folder:
         images = Path(folder) / "images.npy"
         everything = part(len(evaluation.images), None)
@@ -105,18 +105,21 @@ def parity(run: Run, options: ParityOptions) -> Parity:
                 indices = everything if most is None else part(len(everything), options.part or most)
                 try:
                     asked.append(compare(pair, indices, images, reference, evaluation))
-                except EdgecnnError as error:
+                except InputError as error:
+                    if most is None:
+                        broken.append(f"{pair.name} does not run: {str(error).rstrip('.')}")
                     skipped[pair.name] = str(error).rstrip(".")
-                    say(f"  {pair.name}: skipped, {skipped[pair.name]}")
-                    continue
-                say(f"  {pair.name}: {len(indices):,} images ({asked[-1].seconds:.1f} s)")
+                except MachineError as error:
+                    skipped[pair.name] = str(error).rstrip(".")
+                seen = f"skipped, {skipped[pair.name]}" if pair.name in skipped else f"{asked[-1].seconds:.1f} s"
+                say(f"  {pair.name}: {len(indices):,} images, {seen}")
     for name in options.providers:
         if name not in {one.pair.provider for one in asked}:
             refused = next((skipped[pair.name] for pair in found if pair.provider == name), "no export runs on it")
             raise MachineError(f"{name} was asked for and did not answer: {refused}.")
     rows = tuple(_row(one, asked, reference, evaluation, contract, options.tolerances, nothing) for one in asked)
     ways = pathways(contract)
-    state, reasons = _whole(rows, found, ways)
+    state, reasons = _whole(rows, found, ways, broken)
     _save_answers(run, reference, evaluation, asked)
     outputs = [files.ANSWERS]
     if draw_flips(run, rows, evaluation, contract.labels):
@@ -194,9 +197,12 @@ def _gate(pair: Pair, tolerances: Mapping[str, float]) -> Gate:
     return replace(gate, tolerance_points=points)
 
 
-def _whole(rows: Sequence[ParityRow], found: Sequence[Pair], ways: Sequence[Pathway]) -> tuple[str, tuple[str, ...]]:
+def _whole(
+    rows: Sequence[ParityRow], found: Sequence[Pair], ways: Sequence[Pathway], broken: Sequence[str]
+) -> tuple[str, tuple[str, ...]]:
     """The verdict on the run, and its reasons beside those of the rows."""
-    reasons = [f"{way.name} brings other pixels than the contract's rules: {', '.join(way.different)}"
+    reasons = [*broken]
+    reasons += [f"{way.name} brings other pixels than the contract's rules: {', '.join(way.different)}"
                for way in ways if way.different]  # fmt: skip
     if reasons or any(row.verdict == FAIL for row in rows):
         return FAIL, tuple(reasons)

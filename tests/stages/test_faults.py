@@ -91,8 +91,8 @@ def test_a_wrong_zero_point_is_caught(run: Run, format: str) -> None:
 
 
 def _shift_tflite(graph: Any, buffers: Any) -> None:
-    tensor = next(tensor for tensor in graph.tensors if tensor.name == b"conv2d_1")
-    tensor.quantization.zeroPoint = np.asarray(tensor.quantization.zeroPoint) + 9
+    tensor = next(tensor for tensor in graph.tensors if tensor.name == b"image")
+    tensor.quantization.zeroPoint = np.asarray(tensor.quantization.zeroPoint) + 40
 
 
 def _shift_onnx(path: Path) -> None:
@@ -104,6 +104,19 @@ def _shift_onnx(path: Path) -> None:
     tensor = next(t for t in model.graph.initializer if t.name == quantize.input[2])
     tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) + np.uint8(9), tensor.name))
     onnx.save(model, path)
+
+
+def test_a_file_that_no_runtime_takes_fails(run: Run) -> None:
+    def break_it(graph: Any, buffers: Any) -> None:
+        tensor = next(tensor for tensor in graph.tensors if tensor.name == b"conv2d_1")
+        tensor.quantization.zeroPoint = np.asarray(tensor.quantization.zeroPoint) + 9  # its pooling keeps the old one
+
+    faults.edit_tflite(run.path("exports/tflite_int8.tflite"), break_it)
+    faults.accept(run)
+    record = parity(run, replace(LOOSE, formats=("tflite_int8", "tflite_float32")))
+    assert record.verdict == "fail"
+    assert "tflite_int8 on litert (xnnpack) does not run: litert cannot load" in record.reasons[0]
+    assert [row.verdict for row in record.rows] == ["pass"]
 
 
 def test_a_resize_with_another_filter_is_caught(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,7 @@ from edgecnn.stages.report import (
     report,
     scale,
 )
+from edgecnn.statistics import paired
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,6 +51,9 @@ LOGITS = TensorSpec(name="logits", dtype="float32", shape=(None, 3))
 PLACEMENT = Placement(device="cpu", compute_nodes={"XNNPACK": 7}, other_nodes={"LiteRT kernels": 2})
 
 
+CHANGE = paired(3, 7, 700)
+
+
 def share(correct: int, total: int = 700) -> Accuracy:
     return Accuracy(correct=correct, total=total, split="test", low=correct / total - 0.03, high=correct / total + 0.03)
 
@@ -60,21 +64,33 @@ def sha_of(format: str) -> str:
 
 def parity_row(format: str, passed: bool = True) -> ParityRow:
     flips = tuple(
-        records.Flip(image=i, label=0, reference=0 if i < 3 else 1, answer=1 if i < 3 else 0 if i < 10 else 2)
+        records.Flip(
+            image=i,
+            label=0,
+            reference=0 if i < 3 else 1,
+            answer=1 if i < 3 else 0 if i < 10 else 2,
+            reference_margin=0.5,
+            answer_margin=0.25,
+            kind="broken" if i < 3 else "repaired" if i < 10 else "changed",
+        )
         for i in range(12)
     )
     return ParityRow(
-        format=format, runtime=FORMATS[format][0], artifact_sha256=sha_of(format), images=700, accuracy=share(602),
-        agreement=0.9829, flips=flips, max_logit_difference=0.0312, placement=PLACEMENT,
-        gate="agreement at least 98.0%", passed=passed, seconds=1.0,
+        format=format, runtime=FORMATS[format][0], provider="cpu", artifact_sha256=sha_of(format), images=700,
+        accuracy=share(602), paired=CHANGE, judged=CHANGE.difference, through="", agreement=0.9829,
+        top5_agreement=0.9911,
+        flips=flips, max_logit_difference=0.0312, mean_logit_difference=0.01, sqnr_db=36.4, cosine=0.99912,
+        bit_equal_to=(), placement=PLACEMENT, gate="agreement at least 98.0%", verdict="pass" if passed else "fail",
+        seconds=1.0,
         reason="" if passed else "accuracy fell by 9.00 points, 1.0 are allowed",
     )  # fmt: skip
 
 
 def latency_row(format: str, threads: int, p50_ms: float) -> LatencyRow:
     return LatencyRow(
-        format=format, runtime=FORMATS[format][0], artifact_sha256=sha_of(format), threads=threads, batch=1,
-        p50_ms=p50_ms, p90_ms=1.5 * p50_ms, p99_ms=3 * p50_ms, iterations=3, warmup_iterations=60, load_ms=74.5,
+        format=format, runtime=FORMATS[format][0], provider="cpu", artifact_sha256=sha_of(format), threads=threads,
+        batch=1, p50_ms=p50_ms, p90_ms=1.5 * p50_ms, p99_ms=3 * p50_ms, iterations=3, warmup_iterations=60,
+        load_ms=74.5,
         peak_memory_bytes=1 << 27, placement=PLACEMENT, samples_ns=(1, 2, 3),
     )  # fmt: skip
 
@@ -100,7 +116,25 @@ def parity_of(run: Run, data: DataSource, failing: str = "") -> records.Parity:
     return records.Parity(
         schema=records.SCHEMA, origin=origin_of(run, "parity", files.CONTRACT, files.ARTIFACTS), data=data,
         evaluated_on="all test images of small", images=700, reference="keras", reference_accuracy=share(595),
-        rows=rows, skipped={"quantum": "qubits is not installed: pip install qubits"}, passed=not failing,
+        rows=rows, agreement=((1.0, 0.9829, 0.9829), (0.9829, 1.0, 1.0), (0.9829, 1.0, 1.0)),
+        pathways=(records.Pathway(name="a file to the predictor", files=20, different=()),),
+        skipped={"quantum": "qubits is not installed: pip install qubits"},
+        verdict="fail" if failing else "pass", reasons=(),
+    )  # fmt: skip
+
+
+def layers_of(run: Run, data: DataSource, culprit: str = "") -> records.Layers:
+    row = records.LayerRow(
+        layer="conv2d_1", tensor="t", sqnr_db=24.8, gain=1.05, absorbed=("activation",),
+        falls_out="its gain is 1.050 times that of its inputs" if culprit else "",
+    )  # fmt: skip
+    file = records.LayerParity(
+        format="tflite_int8", runtime="litert", provider="cpu", artifact_sha256=sha_of("tflite_int8"),
+        answer_difference=0.0, fused=(), layers=(row,), culprit=culprit, advice="Export it again." if culprit else "",
+    )  # fmt: skip
+    return records.Layers(
+        schema=records.SCHEMA, origin=origin_of(run, "parity --layers", files.CONTRACT), data=data, images=128,
+        files=(file,), skipped={},
     )  # fmt: skip
 
 
@@ -135,6 +169,7 @@ def build(root: Path, data: DataSource = DATA) -> Run:
         ),
     ))  # fmt: skip
     run.save(files.PARITY, parity_of(run, data))
+    run.save(files.LAYERS, layers_of(run, data))
     run.save(files.LATENCY, latency_of(run, data))
     for name in (charts.CURVES, charts.CLASS_ACCURACY, charts.CONFUSION, "features/input.png", "features/conv2d.png"):
         draw(run, name)
@@ -177,28 +212,34 @@ def test_the_page_holds_every_figure(small: Run) -> None:
     text = page_of(small).text
     for figure in (
         "cnn-small", "All 2 exports answer as trained", "85.00%", "82.00% to 88.00%", "700 images", "122,570", "131",
-        "485", "0.019", "0.046", "0.500", "0.138", "1.500", "×1.0", "×2.5", "×26.6", "86.00%", "+1.00", "98.29%",
+        "485", "0.019", "0.046", "0.500", "0.138", "1.500", "×1.0", "×2.5", "×26.6", "86.00%", "+0.57", "98.29%",
         "12 flips", "0.0312", "agreement at least 98.0%", "XNNPACK 7", "LiteRT kernels 2", "500", "min-max", "tool 1",
         "2 epochs in 2 min 4 s", "a drawn frog", "Layer conv2d", "60 warm-up calls", "qubits is not installed",
         "1 thread", "2 threads", "66.67%",
-        *FORMATS, *(f"on {runtime}" for runtime, _ in FORMATS.values()),
+        "99.11%", "36.4", "0.99912", "a file to the predictor", "equal to the bit", "24.8",
+        *FORMATS, *(f"on {runtime} (cpu)" for runtime, _ in FORMATS.values()),
     ):  # fmt: skip
         assert figure in text, f"{figure} is not on the page"
-    row = text[text.rindex("tflite_int8 on litert ✓ pass") :]
-    assert re.match(r"\S+ on litert ✓ pass agreement at least 98.0% 700 12 3 7 2 0\.34 ", row)
+    row = text[text.rindex("tflite_int8 on litert (cpu) ✓ pass") :]
+    assert re.match(
+        r"\S+ on litert \(cpu\) ✓ pass agreement at least 98.0% 700 \+0.57 \S+ to \S+ 3 / 7 / 2 0\.34 ", row
+    )
 
 
 def test_the_markdown_holds_the_same_tables(small: Run) -> None:
     report(small)
     text = small.path(MARKDOWN).read_text(encoding="utf-8")
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
-    assert ["tflite_int8", "litert", "131", "86.00%", "+1.00", "98.29%", "12", "0.0312", "pass"] in rows
-    assert ["onnx_float32", "onnxruntime", "2 threads", "0.500", "0.750", "1.500", "x26.6"] in rows
-    assert ["tflite_int8", "litert", "3", "7", "2", "0.34", "agreement at least 98.0%"] in rows
-    assert ["onnx_float32", "onnxruntime", "cpu", "XNNPACK 7", "LiteRT kernels 2"] in rows
+    assert ["tflite_int8", "litert (cpu)", "131", "86.00%", "+0.57", "98.29%", "12", "0.0312", "pass"] in rows
+    assert ["onnx_float32", "onnxruntime (cpu)", "2 threads", "0.500", "0.750", "1.500", "x26.6"] in rows
+    interval = f"{CHANGE.low_points:+.2f} to {CHANGE.high_points:+.2f}".replace("-", "\N{MINUS SIGN}")
+    judged = ["+0.57", interval, "3", "7", "2", "0.34", "99.11%", "36.4", "agreement at least 98.0%"]
+    assert ["tflite_int8", "litert (cpu)", *judged] in rows
+    assert ["conv2d_1", "24.8", "1.0500", "activation"] in rows
+    assert ["onnx_float32", "onnxruntime (cpu)", "cpu", "XNNPACK 7", "LiteRT kernels 2"] in rows
     assert f"[{charts.CURVES}]({charts.CURVES})" in text
     blocks = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
-    assert len(blocks) == 9
+    assert len(blocks) == 10
     for block in blocks:
         assert len({len(line) for line in block.splitlines()}) == 1, "a table is not padded"
 
@@ -273,16 +314,34 @@ def test_a_failed_gate_is_the_verdict(small: Run) -> None:
     small.save(files.PARITY, parity_of(small, DATA, failing="tflite_int8"))
     text = page_of(small).text
     assert "1 of 2 exports does not answer as trained: tflite_int8" in text
-    assert "tflite_int8 on litert: accuracy fell by 9.00 points, 1.0 are allowed." in text
+    assert "tflite_int8 on litert (cpu): accuracy fell by 9.00 points, 1.0 are allowed." in text
     assert "✗ fail" in text and "All 2" not in text
     assert "1 of 2 exports does not answer as trained" in small.path(MARKDOWN).read_text()
 
 
+def test_a_layer_that_falls_out_is_the_verdict(small: Run) -> None:
+    small.save(files.LAYERS, layers_of(small, DATA, culprit="conv2d_1"))
+    text = page_of(small).text
+    assert "1 of 2 exports does not answer as trained: tflite_int8" in text
+    assert "tflite_int8 on litert (cpu): layer conv2d_1 falls out. Export it again." in text
+    assert "its gain is 1.050 times that of its inputs" in text
+
+
+def test_what_is_not_proven_is_not_called_passed(small: Run) -> None:
+    parity = parity_of(small, DATA)
+    first, second = parity.rows
+    rows = (first, replace(second, verdict="not proven", reason="700 images cannot exclude it"))
+    small.save(files.PARITY, replace(parity, rows=rows, verdict="not proven"))
+    text = page_of(small).text
+    assert f"1 of 2 exports answer as trained; not proven: {second.format}" in text
+    assert f"{second.name}: 700 images cannot exclude it." in text
+
+
 def test_an_export_nobody_asked_is_not_called_proven(small: Run) -> None:
     parity = parity_of(small, DATA)
-    small.save(files.PARITY, replace(parity, rows=parity.rows[:1]))
+    small.save(files.PARITY, replace(parity, rows=parity.rows[:1], agreement=((1.0, 0.98), (0.98, 1.0))))
     text = page_of(small).text
-    assert "1 of 2 exports answer as trained; not checked: tflite_int8" in text
+    assert "1 of 2 exports answer as trained; not proven: tflite_int8" in text
     assert "not checked" in text and "All 2" not in text
 
 
@@ -291,7 +350,7 @@ def test_figures_of_replaced_exports_are_left_out(small: Run) -> None:
     first, second = artifacts.artifacts
     small.save(files.ARTIFACTS, replace(artifacts, artifacts=(replace(first, sha256="e" * 64), second)))
     text = page_of(small).text
-    assert "1 of 2 exports answer as trained; not checked: onnx_float32" in text
+    assert "1 of 2 exports answer as trained; not proven: onnx_float32" in text
     assert "×26.6" not in text and "×1.0" in text
     for name in (files.PARITY, files.LATENCY):
         assert f"{name} was made before the last export" in text
@@ -304,7 +363,8 @@ def test_the_record_holds_everything_and_names_what_was_written(small: Run) -> N
     record = small.load(files.REPORT, Report, "report")
     kept = {
         files.CONTRACT: record.contract, files.TRAINING: record.training, files.ARTIFACTS: record.artifacts,
-        files.PARITY: record.parity, files.LATENCY: record.latency, files.FEATURES: record.features,
+        files.PARITY: record.parity, files.LAYERS: record.layers,
+        files.LATENCY: record.latency, files.FEATURES: record.features,
     }  # fmt: skip
     for name, part in kept.items():
         assert records.encode(part) == small.path(name).read_bytes()

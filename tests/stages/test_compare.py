@@ -1,0 +1,88 @@
+"""Two runs side by side."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from edgecnn import run as files
+from edgecnn.cli import _run as command
+from edgecnn.records import Parity
+from edgecnn.run import Run
+from edgecnn.stages.compare import compare
+from edgecnn.stages.parity import ParityOptions, parity
+from tests import faults
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FORMATS = ("onnx_float32", "tflite_int8")
+
+
+@pytest.fixture(scope="module")
+def old(golden_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    run = Run(shutil.copytree(golden_run, tmp_path_factory.mktemp("compare") / "old"))
+    parity(run, ParityOptions(formats=FORMATS, tolerances={"": 8.0}))
+    return run
+
+
+@pytest.fixture
+def new(old: Run, tmp_path: Path) -> Run:
+    return Run(shutil.copytree(old.root, tmp_path / "new"))
+
+
+def test_a_run_is_no_worse_than_itself(old: Run, new: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(["compare", str(old.root), str(new.root)]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert len(told) == 3
+    assert all("no difference shown" in line and "on the same images" in line for line in told)
+
+
+def test_a_worse_run_is_named_and_the_command_exits_1(old: Run, new: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    faults.export_changed(new, ["onnx_float32"], faults.permute_logits)
+    parity(new, ParityOptions(formats=FORMATS, tolerances={"": 8.0}))
+    assert command(["compare", str(old.root), str(new.root), "--json"]) == 1
+    told = capsys.readouterr()
+    assert f"{new.root} is worse than {old.root}: onnx_float32 on onnxruntime (cpu)." in told.err
+    record = json.loads(told.out)
+    rows = {row["name"]: row for row in record["rows"]}
+    assert record["same_images"] and record["worse"]
+    assert rows["onnx_float32 on onnxruntime (cpu)"]["change"]["high_points"] < 0
+    assert rows["onnx_float32 on onnxruntime (cpu)"]["new_verdict"] == "fail"
+    assert rows["tflite_int8 on litert (xnnpack)"]["state"] == "no difference shown"
+    assert compare(new, old).worse is False
+    assert {row.state for row in compare(new, old).rows} == {"better", "no difference shown"}
+
+
+def test_other_images_are_compared_as_independent_samples(old: Run, new: Run) -> None:
+    with np.load(new.path(files.ANSWERS)) as archive:
+        changed = {**archive, "images": np.array("other images")}
+    np.savez(new.path(files.ANSWERS), **changed)
+    record = compare(old, new)
+    assert not record.same_images
+    change = record.rows[0].change
+    assert change is not None and change.points == 0
+    assert change.high_points > 3, "much wider than image by image"
+
+
+def test_what_only_one_of_them_has_is_said(old: Run, new: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    record = new.load(files.PARITY, Parity, "parity")
+    new.save(files.PARITY, replace(record, rows=record.rows[:1]))
+    assert command(["compare", str(old.root), str(new.root)]) == 0
+    assert f"Only in {old.root}: tflite_int8 on litert (xnnpack)" in capsys.readouterr().out
+
+
+def test_a_run_without_parity_is_refused(old: Run, new: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    new.path(files.ANSWERS).write_bytes(b"no archive")
+    assert command(["compare", str(old.root), str(new.root)]) == 4
+    assert "answers.npz is damaged" in capsys.readouterr().err
+    new.path(files.ANSWERS).unlink()
+    assert command(["compare", str(old.root), str(new.root)]) == 4
+    new.path(files.PARITY).unlink()
+    assert command(["compare", str(old.root), str(new.root)]) == 4
+    assert command(["compare", str(old.root), "nowhere"]) == 4

@@ -1,0 +1,125 @@
+"""The verdict: what passes, what fails, what is not proven, and no false alarm."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from edgecnn.judging import agreement, says_nothing, verdict
+from edgecnn.plugins import Gate
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edgecnn.judging import Labels, Logits
+
+GATE = Gate(tolerance_points=1.0, min_agreement=0.9)
+CLASSES = 5
+
+
+def _answers(labels: Labels, wrong: int = 0) -> Logits:
+    """One-hot outputs that are right but for the first `wrong`."""
+    answers = labels.copy()
+    answers[:wrong] = (answers[:wrong] + 1) % CLASSES
+    return np.eye(CLASSES, dtype=np.float32)[answers]
+
+
+def _verdict(reference: Logits, logits: Logits, labels: Labels | None) -> tuple[str, str]:
+    found = agreement(reference, logits, labels)
+    return verdict(found, found.paired.difference if found.paired else None, GATE, len(reference))
+
+
+def test_with_labels_the_interval_of_the_change_decides() -> None:
+    labels = np.arange(2_000) % CLASSES
+    right = _answers(labels)
+    assert _verdict(right, right, labels) == ("pass", "")
+    assert _verdict(right, _answers(labels, 8), labels)[0] == "pass"
+    state, reason = _verdict(right, _answers(labels, 18), labels)
+    assert state == "not proven", "0.9 points lost, and up to 1.4 cannot be excluded"
+    assert "2,000 images cannot exclude that accuracy fell by 1.39 points" in reason
+    assert _verdict(right, _answers(labels, 40), labels) == (
+        "fail", "accuracy fell by 2.00 points, 1 are allowed",
+    )  # fmt: skip
+    assert _verdict(_answers(labels, 40), right, labels)[0] == "pass", "more right answers are no failure"
+
+
+def test_few_images_prove_nothing() -> None:
+    labels = np.arange(100) % CLASSES
+    assert _verdict(_answers(labels), _answers(labels), labels)[0] == "not proven"
+    assert _verdict(_answers(labels), _answers(labels), None)[0] == "pass", "agreement alone asks less"
+    assert _verdict(_answers(labels[:20]), _answers(labels[:20]), None)[0] == "not proven"
+
+
+def test_as_good_but_another_model_fails() -> None:
+    """The same accuracy, but not the same answers."""
+    labels = np.arange(4_000) % CLASSES
+    state, reason = _verdict(_answers(labels, 500), _answers(labels[::-1], 500)[::-1], labels)
+    assert (state, reason) == ("fail", "agreement is 75.00%, 90.00% is needed")
+
+
+def test_what_is_not_finite_fails() -> None:
+    labels = np.arange(100) % CLASSES
+    right = _answers(labels)
+    assert _verdict(right, np.full_like(right, np.nan), labels) == ("fail", "some answers are not finite")
+
+
+def test_the_figures_of_agreement() -> None:
+    reference = np.array([[4, 3, 2, 1, 0, -1], [0, 0, 0, 3, 1, 0], [9, 0, 0, 0, 0, 1]], np.float32)
+    logits = reference.copy()
+    logits[0] = [3, 4, 2, 1, 0, -1]
+    logits[1] += 1
+    found = agreement(reference, logits, np.array([1, 3, 0]))
+    assert found.top1 == pytest.approx(2 / 3)
+    assert found.top5 == 1
+    assert (found.max_difference, found.mean_difference) == (1, pytest.approx(8 / 18))
+    assert found.sqnr_db == pytest.approx(10 * np.log10(np.square(reference).sum() / 8))
+    (flip,) = found.flips
+    assert (flip.image, flip.label, flip.reference, flip.answer, flip.kind) == (0, 1, 0, 1, "repaired")
+    assert (flip.reference_margin, flip.answer_margin) == (1, 1)
+    assert agreement(reference, reference, None).sqnr_db is None
+    assert agreement(reference, logits, None).flips[0].kind == ""
+
+
+@pytest.mark.parametrize(("label", "kind"), [(0, "broken"), (1, "repaired"), (2, "changed")])
+def test_kinds_of_flips(label: int, kind: str) -> None:
+    before, now = np.eye(3, dtype=np.float32)[[0]], np.eye(3, dtype=np.float32)[[1]]
+    assert agreement(before, now, np.array([label])).flips[0].kind == kind
+
+
+def test_a_reference_that_hardly_varies_proves_nothing() -> None:
+    labels = np.arange(1_000) % CLASSES
+    assert "gives 100% of the images the same answer" in says_nothing(_answers(np.zeros(1_000, np.int64)), None)
+    guesses = np.random.default_rng(1).integers(0, CLASSES, 1_000)
+    assert "not shown to do better than guessing" in says_nothing(_answers(guesses), labels)
+    assert says_nothing(_answers(labels, 300), labels) == says_nothing(_answers(labels), None) == ""
+
+
+def test_a_model_beside_itself_under_harmless_noise_gives_no_alarm(tiny_onnx: Path) -> None:
+    """200 comparisons, each with another number of threads, another batch, with and without fused operators."""
+    import onnxruntime
+
+    random = np.random.default_rng(3)
+    images = random.integers(0, 256, (10_000, 8, 8, 3), np.uint8)
+    sessions = []
+    levels = onnxruntime.GraphOptimizationLevel
+    for threads, level in itertools.product((1, 2, 4), (levels.ORT_ENABLE_ALL, levels.ORT_DISABLE_ALL)):
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.graph_optimization_level = threads, level
+        sessions.append(onnxruntime.InferenceSession(str(tiny_onnx), options, providers=["CPUExecutionProvider"]))
+    reference = sessions[0].run(None, {"image": images})[0]
+    labels = np.where(random.random(len(images)) < 0.7, reference.argmax(axis=1), random.integers(0, 3, len(images)))
+    strict = Gate(tolerance_points=0.05, min_agreement=0.999)
+    differing = 0
+    for _ in range(200):
+        session, batch = sessions[random.integers(6)], int(random.integers(16, 4_000))
+        logits = np.concatenate(
+            [session.run(None, {"image": images[i : i + batch]})[0] for i in range(0, len(images), batch)]
+        )
+        found = agreement(reference, logits, labels)
+        differing += found.max_difference > 0
+        assert found.paired is not None
+        assert verdict(found, found.paired.difference, strict, len(images)) == ("pass", "")
+    assert differing, "there was noise"
