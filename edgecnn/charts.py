@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from edgecnn.run import Run, staged
 
@@ -39,7 +39,15 @@ def pictures_of(training: Training) -> tuple[str, ...]:
 
 
 @contextmanager
-def _figure(run: Run, name: str, size: tuple[float, float], columns: int = 1, rows: int = 1) -> Iterator[Any]:
+def _figure(
+    run: Run,
+    name: str,
+    size: tuple[float, float],
+    columns: int = 1,
+    rows: int = 1,
+    *,
+    layout: Literal["constrained"] | None = "constrained",
+) -> Iterator[Any]:
     """Yield one or more axes, and save the figure under `name` afterwards."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
@@ -51,7 +59,7 @@ def _figure(run: Run, name: str, size: tuple[float, float], columns: int = 1, ro
         "text.parse_math": False,
     }  # fmt: skip
     with rc_context(style):
-        figure = Figure(figsize=size, dpi=DPI, layout="constrained")
+        figure = Figure(figsize=size, dpi=DPI, layout=layout)
         yield figure.subplots(rows, columns)
         with staged(run.path(name)) as draft:
             figure.savefig(draft, format="png", metadata={"Software": None})
@@ -167,6 +175,8 @@ def draw_layers(run: Run, files: Sequence[LayerParity]) -> None:
         left.set_ylabel("dB; equal outputs have none")
         right.set_title("Gain of each layer's output")
         right.axhline(1, color=MUTED, linewidth=0.8)
+        gains = [row.gain for file in files for row in file.layers]
+        right.set_ylim(min([0.99, *gains]) - 0.002, max([1.01, *gains]) + 0.002)
         for axes in (left, right):
             axes.grid(axis="y")
             if few:
@@ -178,6 +188,8 @@ def draw_layers(run: Run, files: Sequence[LayerParity]) -> None:
 
 def draw_flips(run: Run, rows: Sequence[ParityRow], evaluation: Evaluation, labels: Sequence[str]) -> bool:
     """Write the picture of images that exports answer otherwise, those of most exports first; whether there are any."""
+    import numpy as np
+
     seen: dict[int, list[Flip]] = {}
     for flip in (flip for row in rows for flip in row.flips):
         seen.setdefault(flip.image, []).append(flip)
@@ -186,7 +198,9 @@ def draw_flips(run: Run, rows: Sequence[ParityRow], evaluation: Evaluation, labe
         run.path(FLIPS).unlink(missing_ok=True)
         return False
     lines = -(-len(chosen) // FLIPS_A_LINE)
-    with _figure(run, FLIPS, (1.7 * FLIPS_A_LINE, 2.15 * lines), columns=FLIPS_A_LINE, rows=lines) as grid:
+    with _figure(run, FLIPS, (1.7 * FLIPS_A_LINE, 2.15 * lines), columns=FLIPS_A_LINE, rows=lines, layout=None) as grid:
+        grid = np.atleast_2d(grid)
+        grid[0, 0].figure.subplots_adjust(0.01, 0.02, 0.99, 1 - 0.55 / (2.15 * lines), 0.1, 0.42)
         for axes in grid.ravel():
             axes.axis("off")
         for axes, image in zip(grid.ravel(), chosen, strict=False):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from edgecnn.console import progress, say
+from edgecnn.errors import EdgecnnError
 from edgecnn.judging import Agreement, agreement
 from edgecnn.records import Placement
 from edgecnn.run import save_array, usable_cores
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     Indices = npt.NDArray[np.int64]
 
 REFERENCE = "keras"
+MOST_WORKERS = 4  # at once: each holds a runtime in memory
 PART_SEED = 1  # of the images that slow runtimes answer
 
 
@@ -50,24 +54,65 @@ def part(count: int, most: int | None) -> Indices:
     return np.sort(np.random.default_rng(PART_SEED).choice(count, most, replace=False))
 
 
-def ask(runtime: str, path: Path, images: Path, provider: str) -> tuple[Logits, Placement, float]:
-    """All answers of one artifact on one runtime, from a worker on all cores."""
+def ask_all(
+    reference: Path, found: Sequence[Pair], evaluation: Evaluation, most: int | None, folder: Path
+) -> tuple[Logits, list[Asked], dict[str, EdgecnnError]]:
+    """What the reference and each pair answer, and why a pair did not, by its name.
+
+    As many workers as there are cores, each computing on one thread; `most` is how many images slow runtimes answer
+    (None: as many as each is asked by itself). Raises what the reference's worker raises.
+    """
+    everything = part(len(evaluation.images), None)
+    chosen = {
+        pair.name: everything
+        if pair.runtime.most_images is None
+        else part(len(everything), most or pair.runtime.most_images)
+        for pair in found
+    }
+    places = {len(everything): folder / "images.npy"}
+    save_array(places[len(everything)], evaluation.images)
+    for indices in chosen.values():
+        if len(indices) not in places:
+            places[len(indices)] = folder / f"part-{len(indices)}.npy"
+            save_array(places[len(indices)], evaluation.images[indices])
+    slow_first = sorted(found, key=lambda pair: pair.runtime.most_images is None)
+    with ThreadPoolExecutor(min(usable_cores(), MOST_WORKERS)) as pool, progress("asking", len(found) + 1) as advance:
+        first = pool.submit(_ask, REFERENCE, reference, places[len(everything)], "cpu", "reference")
+        waiting = {
+            pair.name: pool.submit(
+                _ask, pair.runtime.name, pair.path, places[len(chosen[pair.name])], pair.provider, f"{number}"
+            )
+            for number, pair in enumerate(slow_first)
+        }
+        logits, _, seconds = first.result()
+        say(f"  {REFERENCE}: reference, {seconds:.1f} s")
+        asked, refused = [], {}
+        for number, pair in enumerate(found):
+            advance(number + 1)
+            try:
+                asked.append(_compared(pair, chosen[pair.name], waiting[pair.name].result(), logits, evaluation.labels))
+                say(f"  {pair.name}: {len(asked[-1].indices):,} images, {asked[-1].seconds:.1f} s")
+            except EdgecnnError as error:
+                refused[pair.name] = error
+                say(f"  {pair.name}: skipped, {str(error).rstrip('.')}")
+    return logits, asked, refused
+
+
+def _ask(runtime: str, path: Path, images: Path, provider: str, name: str) -> tuple[Logits, Placement, float]:
+    """All answers of one artifact on one runtime, from a worker on one thread."""
     import numpy as np
 
-    answers = images.with_name("answers.npy")
-    with Worker(runtime, path, threads=usable_cores(), provider=provider) as worker:
+    answers = images.with_name(f"answers-{name}.npy")
+    with Worker(runtime, path, threads=1, provider=provider) as worker:
         seconds = worker.ask("run", images=str(images), answers=str(answers))["seconds"]
         return np.load(answers), Placement(**worker.loaded["placement"]), seconds
 
 
-def compare(pair: Pair, indices: Indices, images: Path, reference: Logits, evaluation: Evaluation) -> Asked:
-    place = images
-    if len(indices) < len(evaluation.images):
-        place = images.with_name("part.npy")
-        save_array(place, evaluation.images[indices])
-    logits, placement, seconds = ask(pair.runtime.name, pair.path, place, pair.provider)
-    labels = None if evaluation.labels is None else evaluation.labels[indices]
-    found = agreement(reference[indices], logits, labels)
+def _compared(
+    pair: Pair, indices: Indices, answered: tuple[Logits, Placement, float], reference: Logits, labels: Indices | None
+) -> Asked:
+    logits, placement, seconds = answered
+    found = agreement(reference[indices], logits, None if labels is None else labels[indices])
     flips = tuple(replace(flip, image=int(indices[flip.image])) for flip in found.flips)
     return Asked(pair, logits, indices, placement, seconds, replace(found, flips=flips))
 

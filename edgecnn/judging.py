@@ -152,6 +152,4 @@ def verdict(found: Agreement, change: Difference | None, gate: Gate, images: int
 def rule(gate: Gate, *, labelled: bool) -> str:
     """The gate in words."""
     agreement = f"agreement at least {gate.min_agreement:.2%}"
-    if not labelled:
-        return f"{agreement} at the lower end of its 95 % interval"
-    return f"accuracy at most {gate.tolerance_points:g} points lower at the lower end of the 95 % interval, {agreement}"
+    return f"accuracy at most {gate.tolerance_points:g} points lower, {agreement}" if labelled else agreement

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 from edgecnn import run as files
 from edgecnn.charts import FLIPS, draw_flips
-from edgecnn.console import progress, say
+from edgecnn.console import say
 from edgecnn.embedded import differences
 from edgecnn.errors import InputError, MachineError
-from edgecnn.grid import REFERENCE, Asked, ask, bit_equal, compare, judged, matrix, part
+from edgecnn.grid import REFERENCE, Asked, ask_all, bit_equal, judged, matrix
 from edgecnn.images import evaluation_of
 from edgecnn.judging import FAIL, NOT_PROVEN, PASS, rule, says_nothing, verdict
 from edgecnn.pathways import pathways
 from edgecnn.plugins import Format, pick
 from edgecnn.records import SCHEMA, Parity, ParityRow
-from edgecnn.run import TEMPORARY, Run, save_array, sha256_of, staged
+from edgecnn.run import TEMPORARY, Run, sha256_of, staged
 from edgecnn.statistics import accuracy
 from edgecnn.targets import pairs
 
@@ -90,33 +90,19 @@ def parity(run: Run, options: ParityOptions) -> Parity:
     found, skipped = pairs(run, options.formats, options.providers)
     evaluation = evaluation_of(contract, run.training().data, options.data)
     say(f"Parity over {len(evaluation.images):,} images: {evaluation.words}")
-    nothing, asked, broken = "", [], []
     with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=run.root) as folder:
-        images = Path(folder) / "images.npy"
-        everything = part(len(evaluation.images), None)
-        save_array(images, evaluation.images)
-        with progress("asking", len(found) + 1) as advance:
-            reference, _, seconds = ask(REFERENCE, run.model_path(contract), images, "cpu")
-            nothing = says_nothing(reference, evaluation.labels)
-            say(f"  keras: reference ({seconds:.1f} s)" + (f"; {nothing}" if nothing else ""))
-            for number, pair in enumerate(found):
-                advance(number + 1)
-                most = pair.runtime.most_images
-                indices = everything if most is None else part(len(everything), options.part or most)
-                try:
-                    asked.append(compare(pair, indices, images, reference, evaluation))
-                except InputError as error:
-                    if most is None:
-                        broken.append(f"{pair.name} does not run: {str(error).rstrip('.')}")
-                    skipped[pair.name] = str(error).rstrip(".")
-                except MachineError as error:
-                    skipped[pair.name] = str(error).rstrip(".")
-                seen = f"skipped, {skipped[pair.name]}" if pair.name in skipped else f"{asked[-1].seconds:.1f} s"
-                say(f"  {pair.name}: {len(indices):,} images, {seen}")
+        reference, asked, refused = ask_all(run.model_path(contract), found, evaluation, options.part, Path(folder))
+    skipped |= {name: str(error).rstrip(".") for name, error in refused.items()}
+    broken = [
+        f"{pair.name} does not run: {skipped[pair.name]}"
+        for pair in found
+        if isinstance(refused.get(pair.name), InputError) and pair.runtime.most_images is None
+    ]
+    nothing = says_nothing(reference, evaluation.labels)
     for name in options.providers:
         if name not in {one.pair.provider for one in asked}:
-            refused = next((skipped[pair.name] for pair in found if pair.provider == name), "no export runs on it")
-            raise MachineError(f"{name} was asked for and did not answer: {refused}.")
+            reason = next((skipped[pair.name] for pair in found if pair.provider == name), "no export runs on it")
+            raise MachineError(f"{name} was asked for and did not answer: {reason}.")
     rows = tuple(_row(one, asked, reference, evaluation, contract, options.tolerances, nothing) for one in asked)
     ways = pathways(contract)
     state, reasons = _whole(rows, found, ways, broken)
