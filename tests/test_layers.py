@@ -34,7 +34,7 @@ LAYERS = (
     ("conversion", "layer_map", "micro", "plugins"),
     ("run", "sampling", "statistics", "unfolding"),
     ("contract",),
-    ("records", "console"),
+    ("records", "console", "resizing"),
     ("errors",),
 )
 LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}

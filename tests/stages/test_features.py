@@ -131,7 +131,7 @@ def test_features_writes_a_picture_a_layer(tiny_onnx: Path, tmp_path: Path) -> N
 
 
 def test_the_input_is_shown_as_the_model_sees_it(tiny_onnx: Path, tmp_path: Path) -> None:
-    from edgecnn.contract import resize
+    from edgecnn.resizing import resize
 
     features(tiny_onnx, PIXELS, tmp_path / "out", layers=["dense"], channel=None)
     shown = np.asarray(Image.open(tmp_path / "out" / "input.png"))
