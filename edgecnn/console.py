@@ -6,11 +6,14 @@ Results go to stdout and are printed by the command line alone, so a pipe carrie
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
+import time
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+LATE_SECONDS = 2.0
 
 
 def say(text: str) -> None:
@@ -40,3 +43,20 @@ def progress(label: str, total: float) -> Iterator[Callable[[float], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(label, total=total)
         yield lambda done: bar.update(task, completed=done)
+
+
+@contextmanager
+def late_progress(label: str, total: float) -> Iterator[Callable[[float], None]]:
+    """The same for a job that prints its results as they come: nothing is drawn for its first two seconds, nor where
+    its results go to the terminal, which then shows them."""
+    with ExitStack() as stack:
+        start, draw = time.monotonic(), None
+
+        def advance(done: float) -> None:
+            nonlocal draw
+            if draw is None and time.monotonic() - start > LATE_SECONDS and not sys.stdout.isatty():
+                draw = stack.enter_context(progress(label, total))
+            if draw is not None:
+                draw(done)
+
+        yield advance

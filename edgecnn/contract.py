@@ -236,6 +236,8 @@ def fitted(source: Source, height: int, width: int, channels: int) -> Pixels:
     """
     import numpy as np
 
+    if isinstance(source, np.ndarray) and source.shape == (height, width, channels) and source.dtype == np.uint8:
+        return source  # what all the rest would make of it too
     pixels = resize(_as_rgb(source) if isinstance(source, np.ndarray) else decode_image(source), height, width)
     return pixels if channels == 3 else luma(pixels)
 

@@ -113,13 +113,13 @@ class Predictor:
         or running :class:`Readers`, files are read by so many at once, a few batches ahead. Memory stays bounded.
         Raises :class:`InputError` as :func:`edgecnn.contract.fitted` does.
         """
-        contract = self.contract
+        labels = self.contract.labels
         if isinstance(image, (list, tuple, Iterator)):
             at_once = 1 if isinstance(image, Iterator) and processes == 1 else self._batch
             return Predictions(self._answers(image, at_once, processes))
         pixels = fitted(image, *self._shape)
         scores = self._model.session().run(self._outputs, {self._input: pixels[None]})[0][0]
-        return prediction_of(scores, contract.labels, are_logits=self._are_logits)
+        return prediction_of(scores, labels, are_logits=self._are_logits)
 
     def _answers(
         self, images: Iterable[Source], at_once: int, processes: int | Readers

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "edgecnn"
 LAYERS = (
     ("__main__",),
     ("cli",),
-    ("cli.options",),
+    ("cli.options", "cli.sources"),
     ("pipeline",),
     (
         "stages.adopt",
