@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 DEFAULT_FORMAT = "onnx_float32"
 PREFIX, SUFFIX = "onnx_", ".onnx"
+
+_MODELS: weakref.WeakSet[OnnxModel] = weakref.WeakSet()
+_INHERITED: list[object] = []  # by a forked process; never freed, since freeing waits for threads that are not there
 
 
 class OnnxModel:
@@ -38,7 +42,7 @@ class OnnxModel:
         check_available(providers)
         self.path, self._content, self._threads, self._providers = path, content, threads, providers
         self._lock = threading.Lock()
-        self._process = os.getpid()
+        self._is_open = True
         self._session: Any = self._open(content)
         self._session_with_layers: Any = None
         self.placement = placement_of(self._session)
@@ -47,6 +51,7 @@ class OnnxModel:
         export = self._contract.export if self._contract else None
         self.absorbed = dict(export.absorbed) if export else {}
         self.layers = self._own_tensors() if self._contract is None else dict(export.layers) if export else {}
+        _MODELS.add(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return OnnxModel, (self.path, self._content, self._threads, self._providers)
@@ -68,12 +73,13 @@ class OnnxModel:
 
     def session(self) -> Any:
         """The InferenceSession of the file as it is; raises UsageError when closed."""
-        if self._process != os.getpid():  # a fork has copied the session without its threads
-            self._lock, self._process = threading.Lock(), os.getpid()
-            self._session, self._session_with_layers = self._session and self._open(self._content), None
-        if self._session is None:
-            raise UsageError("The predictor is closed; make another.")
-        return self._session
+        session = self._session
+        if session is None:
+            with self._lock:
+                if not self._is_open:
+                    raise UsageError("The predictor is closed; make another.")
+                session = self._session = self._session or self._open(self._content)
+        return session
 
     def session_with_layers(self) -> Any:
         """The same with each of `layers` as a further output: another session, so that the first stays what it is."""
@@ -95,6 +101,14 @@ class OnnxModel:
 
     def close(self) -> None:
         """Free the sessions."""
+        with self._lock:
+            self._is_open = False
+            self._session = self._session_with_layers = None
+
+    def leave_inherited(self) -> None:
+        """In a process that was just forked: put the sessions, whose threads were not copied, out of use."""
+        _INHERITED.append((self._session, self._session_with_layers))
+        self._lock = threading.Lock()
         self._session = self._session_with_layers = None
 
     def _open(self, content: bytes) -> Any:
@@ -122,6 +136,15 @@ class OnnxModel:
             for name in names
             if ranks.get(name) in (2, 4)
         }
+
+
+def _after_fork() -> None:
+    for model in list(_MODELS):
+        model.leave_inherited()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def model_file(model: str | Path, format: str | None) -> Path:
