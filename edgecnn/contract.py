@@ -32,7 +32,7 @@ ImageFile: TypeAlias = "str | Path | bytes | PIL.Image.Image"  # bytes are a who
 Source: TypeAlias = "ImageFile | Pixels"
 
 RESIZE_RULE = "antialiased-bilinear-q15"
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")  # to Pillow, JPEG includes the MPO files of some phones
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")  # to Pillow, JPEG includes the MPO files of some phones
 MAX_PIXELS = 100_000_000
 
 CONTRACT_KEY = "edgecnn.contract"  # under which a file carries its contract
@@ -78,7 +78,8 @@ def decode_image(source: ImageFile) -> Pixels:
     Raises :class:`InputError` for what is no readable image, holds more than `MAX_PIXELS` or a side above
     `MAX_SIDE` (found before decoding), or holds 32-bit or floating-point values.
     """
-    from PIL import Image, UnidentifiedImageError
+    # The first two formats by name, or Pillow loads all forty of its plug-ins to look for them.
+    from PIL import Image, JpegImagePlugin, PngImagePlugin, UnidentifiedImageError  # noqa: F401
 
     name = str(source) if isinstance(source, (str, Path)) else "The image"
     with _silence:  # Pillow warns of large images and odd metadata; the rules here decide

@@ -109,8 +109,8 @@ class Predictor:
         """The prediction for one image: a path, a file's bytes, a Pillow image, or uint8 pixels, RGB or grey.
 
         For a list, tuple or iterator of images it is an iterator, in the same order. A list is computed in batches; of
-        an iterator each image is answered before the next is taken, a camera's for instance. With `processes`, a number
-        or running :class:`Readers`, files are read by so many at once, a few batches ahead. Memory stays bounded.
+        an iterator each image is answered before the next is taken, a camera's for instance. With more
+        `processes`, a number or running :class:`Readers`, so many read files, a few batches ahead. Memory is bounded.
         Raises :class:`InputError` as :func:`edgecnn.contract.fitted` does.
         """
         labels = self.contract.labels

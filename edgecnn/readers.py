@@ -33,16 +33,15 @@ if TYPE_CHECKING:
     from edgecnn.preparing import Shape
 
 LENGTHS = Struct("<II")
-FIRST_IMAGES = 4  # a batch while the processes start
+FEW = 8  # images that this process reads at a time where it would have to wait
 QUEUE = 2  # batches a process is asked for at a time, so that it never waits for the next
-AHEAD = 4  # batches a process may be ahead of the first that was not used yet
-NICENESS = 5  # the process that uses the images goes first, or all wait for it
+AHEAD = 8  # batches a process that may be read before they are used
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}  # numpy then loads in half the time, and a resize needs no more
 STOP_SECONDS = 5.0
 
 
 class Readers:
-    """So many processes. They start at once, and are ready a tenth of a second later.
+    """So many processes, this one among them. The others start at once, and are ready a tenth of a second later.
 
     Use as a context manager, from one thread at a time. Raises UsageError for a number that makes no sense,
     MachineError where the system cannot do it.
@@ -55,44 +54,45 @@ class Readers:
             raise UsageError(f"Images are read by 1 process or more, not {processes}.")
         if sys.platform == "win32":
             raise MachineError("On Windows images are read by 1 process; ask for no more.")
-        pairs = [socket.socketpair() for _ in range(processes)]
+        pairs = [socket.socketpair() for _ in range(processes - 1)]
         theirs = [their for _, their in pairs]
         # Elsewhere than on Linux system libraries that numpy uses are not made for forks.
-        groups = [theirs] if sys.platform == "linux" else [[their] for their in theirs]
+        groups = [theirs] if theirs and sys.platform == "linux" else [[their] for their in theirs]
         self._processes = [_start(group) for group in groups]
         for their in theirs:
             their.close()
         self._readers = [_Reader(own) for own, _ in pairs]
 
     def prepared(self, images: Iterable[Source], shape: Shape, size: int) -> Iterator[Batch]:
-        """The images in order, in batches of at most `size`; those that are no paths are read by this process.
+        """The images in order, in batches of at most `size`; those that are no paths are read by this process, as are
+        others whenever it would have to wait.
 
-        Memory stays bounded: at most `AHEAD` batches a process are under way or waiting for their turn. Until the first
-        process is ready this one reads. Raises MachineError when a process dies.
+        Memory stays bounded: at most `AHEAD` batches a process are under way or waiting for their turn. Raises
+        MachineError when a process dies.
         """
         rest = iter(images)
         done: dict[int, Batch] = {}  # read, and not yet given
         asked = given = 0
+        most = AHEAD * (len(self._readers) + 1)
         try:
             while True:
-                while asked - given < AHEAD * len(self._readers) and (reader := self._free()):
-                    if not (sources := list(islice(rest, size))):
-                        break
+                while asked - given < most and (reader := self._free()) and (sources := list(islice(rest, size))):
                     if all(isinstance(source, (str, Path)) for source in sources):
                         reader.ask(asked, [str(source) for source in sources], shape)
                     else:
                         done[asked] = prepare_batch(sources, shape)
                     asked += 1
-                if asked == given:  # nothing under way: all is read, or no process is ready
-                    if not (sources := list(islice(rest, FIRST_IMAGES))):
-                        return
-                    done[asked] = prepare_batch(sources, shape)
-                    asked += 1
-                for reader in self._heard(wait=given not in done):
-                    done.update(reader.hear(shape))
+                self._listen(done, shape, wait=False)
                 if given in done:
                     yield done.pop(given)
                     given += 1
+                elif asked - given < most and (sources := list(islice(rest, min(size, FEW)))):
+                    done[asked] = prepare_batch(sources, shape)  # rather than to wait
+                    asked += 1
+                elif asked > given:
+                    self._listen(done, shape, wait=True)
+                else:
+                    return
         finally:
             for reader in self._readers:
                 while reader.waiting:
@@ -103,11 +103,12 @@ class Readers:
         free = [reader for reader in self._readers if reader.is_ready and len(reader.waiting) < QUEUE]
         return min(free, key=lambda reader: len(reader.waiting), default=None)
 
-    def _heard(self, *, wait: bool) -> list[_Reader]:
-        """The readers that have something to say."""
+    def _listen(self, done: dict[int, Batch], shape: Shape, *, wait: bool) -> None:
+        """Take what the readers have to say, after waiting for the first where that is wanted."""
         import select
 
-        return select.select(self._readers, [], [], None if wait else 0)[0]
+        for reader in select.select(self._readers, [], [], None if wait else 0)[0]:
+            done.update(reader.hear(shape))
 
     def close(self) -> None:
         """End the processes."""
@@ -213,10 +214,8 @@ def _start(sockets: list[socket]) -> Any:
 def main(numbers: list[int]) -> None:
     """The far end of these sockets: a process each, forked from this one when it has loaded what they need."""
     import numpy  # noqa: F401
-    from PIL import Image
+    from PIL import JpegImagePlugin, PngImagePlugin  # noqa: F401
 
-    Image.preinit()
-    os.nice(NICENESS)
     mine = numbers[-1]
     for number in numbers[:-1]:
         if not os.fork():

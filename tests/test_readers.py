@@ -43,8 +43,7 @@ def folder(tmp_path: Path) -> list[Path]:
 def wait_until_ready(readers: Readers) -> None:
     end = time.monotonic() + 30
     while not all(reader.is_ready for reader in readers._readers):
-        for reader in readers._heard(wait=True):
-            reader.hear(SHAPE)
+        readers._listen({}, SHAPE, wait=True)
         assert time.monotonic() < end
 
 
@@ -57,7 +56,7 @@ def flat(batches: Iterator[Any]) -> list[bytes | str]:
     return found
 
 
-@pytest.mark.parametrize("processes", [1, 2, 5])
+@pytest.mark.parametrize("processes", [2, 3, 5])
 def test_they_read_what_this_process_would_in_the_same_order(folder: list[Path], processes: int) -> None:
     expected = flat(prepared(folder, SHAPE, 7))
     assert len(expected) == 60 and sum(isinstance(image, str) for image in expected) == 3
@@ -84,12 +83,12 @@ def test_no_more_is_taken_than_can_be_held(folder: list[Path]) -> None:
             taken += 1
             yield folder[1]
 
-    with Readers(2) as readers:
+    with Readers(3) as readers:
         wait_until_ready(readers)
         batches = readers.prepared(endless(), SHAPE, 3)
         for given in range(1, 40):
             next(batches)
-            assert taken <= (given + AHEAD * 2) * 3
+            assert taken <= (given + AHEAD * 3) * 3
         batches.close()
         assert flat(readers.prepared(folder[:9], SHAPE, 3)) == flat(prepared(folder[:9], SHAPE, 3)), "none is mixed up"
 
@@ -111,7 +110,7 @@ def test_the_predictor_uses_them(tiny_onnx: Path, folder: list[Path]) -> None:
 
 
 def test_a_process_that_dies_is_a_sentence(folder: list[Path]) -> None:
-    with Readers(2) as readers:
+    with Readers(3) as readers:
         wait_until_ready(readers)
         os.killpg(readers._processes[0].pid, signal.SIGKILL)
         with pytest.raises(MachineError, match="has died"):
@@ -143,7 +142,7 @@ def test_a_program_without_a_main_guard_may_use_them(tiny_onnx: Path, folder: li
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc")
 def test_they_end_when_their_program_is_killed(folder: list[Path]) -> None:
     code = (
-        "import time\nfrom edgecnn.readers import Readers\nr = Readers(2)\nprint(r._processes[0].pid, flush=True)\n"
+        "import time\nfrom edgecnn.readers import Readers\nr = Readers(3)\nprint(r._processes[0].pid, flush=True)\n"
         "time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as program:
