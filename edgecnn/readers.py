@@ -95,8 +95,9 @@ class Readers:
                     return
         finally:
             for reader in self._readers:
-                while reader.waiting:
-                    reader.hear(shape)  # for nobody, so that the next answer is the next request's
+                with suppress(MachineError):  # of one that has died nothing comes
+                    while reader.waiting:
+                        reader.hear(shape)  # for nobody, so that the next answer is the next request's
 
     def _free(self) -> _Reader | None:
         """The reader with the least to do, None where each has enough."""
