@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.contract import CONTRACT_KEY, image_shape
-from edgecnn.errors import InputError, UsageError, unknown_name
+from edgecnn.errors import InputError, MachineError, UsageError, unknown_name
 from edgecnn.onnx_wire import layouts, nodes, with_outputs
 from edgecnn.published import find_run
 from edgecnn.records import Contract, LayerTensor, Placement, decode
 from edgecnn.run import EXPORTS
-from edgecnn.runtimes.onnxruntime import check_available, check_placement, open_session, placement_of
+from edgecnn.runtimes.onnxruntime import CPU, check_available, check_placement, names_of, open_session, placement_of
 
 if TYPE_CHECKING:
     from edgecnn.runtimes.onnxruntime import Provider
@@ -46,7 +46,6 @@ class OnnxModel:
         self._session: Any = self._open(content)
         self._session_with_layers: Any = None
         self.placement = placement_of(self._session)
-        check_placement(self.placement, providers)
         self._contract = _contract_of(self._session, path)
         export = self._contract.export if self._contract else None
         self.absorbed = dict(export.absorbed) if export else {}
@@ -112,12 +111,25 @@ class OnnxModel:
         self._session = self._session_with_layers = None
 
     def _open(self, content: bytes) -> Any:
+        """A session whose placement is proven."""
         try:
-            return open_session(content, self._threads, self._providers, self.path.parent)
+            session = open_session(content, self._threads, self._providers, self.path.parent)
         except Exception as error:  # ONNX Runtime's errors share no base class
-            raise InputError(
-                f"{self.path} is damaged or no ONNX model ({reason_of(error)}); export or copy it again."
-            ) from None
+            raise self._refusal(content, error) from None
+        check_placement(placement_of(session), self._providers)
+        return session
+
+    def _refusal(self, content: bytes, error: Exception) -> InputError | MachineError:
+        """Whether it is the file or, where the CPU can run it, the provider that is no good."""
+        if self._providers != (CPU,):
+            try:
+                open_session(content, 1, weights=self.path.parent)
+            except Exception as other:
+                error = other
+            else:
+                names = " and ".join(names_of(self._providers))
+                return MachineError(f"{names} cannot run the model on this machine ({reason_of(error)}).")
+        return InputError(f"{self.path} is damaged or no ONNX model ({reason_of(error)}); export or copy it again.")
 
     def _own_tensors(self) -> dict[str, LayerTensor]:
         """What a file without a layer map can show: its float tensors with the rank of maps or of a dense layer.
@@ -170,8 +182,8 @@ def model_file(model: str | Path, format: str | None) -> Path:
 
 
 def reason_of(error: Exception) -> str:
-    """What an error of ONNX Runtime says, without its code and place."""
-    return str(error).split(" : ")[-1].strip().rstrip(".")
+    """What an error of ONNX Runtime says, in one line, without its code and place."""
+    return " ".join(str(error).split(" : ")[-1].split(" was false. ")[-1].split()).rstrip(".")
 
 
 def _contract_of(session: Any, path: Path) -> Contract | None:

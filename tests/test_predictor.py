@@ -292,7 +292,19 @@ def test_placement_is_told_and_proven(tiny_onnx: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(
         "edgecnn.onnx_model.open_session", lambda model, threads, _, weights: open_session(model, threads)
     )
-    with pytest.raises(MachineError, match=r"4 on CPUExecutionProvider"):
+    with pytest.raises(MachineError, match=r"4 compute nodes on CPUExecutionProvider"):
+        Predictor(tiny_onnx, providers=["WebGpuExecutionProvider"])
+
+    def fails(model: bytes, threads: int, providers: Any = (), weights: Any = None) -> Any:
+        if providers:
+            raise RuntimeError("/a.cc:1 void f() ok was false. No supported adapters.")
+        return open_session(model, threads)
+
+    monkeypatch.setattr("edgecnn.onnx_model.open_session", fails)
+    with pytest.raises(MachineError, match=r"^WebGpuExecutionProvider cannot .* \(No supported adapters\)\.$"):
+        Predictor(tiny_onnx, providers=["WebGpuExecutionProvider"])
+    tiny_onnx.write_bytes(b"no model")
+    with pytest.raises(InputError, match="damaged"):
         Predictor(tiny_onnx, providers=["WebGpuExecutionProvider"])
 
 

@@ -43,7 +43,8 @@ def open_session(
 ) -> Any:
     """An InferenceSession of a file, or of a file's content, that says where its nodes run.
 
-    `weights` is the folder where a content's external weights lie. Whatever ONNX Runtime raises is passed on.
+    `weights` is the folder where a content's external weights lie. Whatever ONNX Runtime raises is passed on; left to
+    itself it would print that a provider failed, and use the CPU.
     """
     import onnxruntime
 
@@ -54,7 +55,7 @@ def open_session(
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     if weights is not None:
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(weights))
-    return onnxruntime.InferenceSession(model, options, providers=list(providers))
+    return onnxruntime.InferenceSession(model, options, providers=list(providers), enable_fallback=0)
 
 
 def check_available(providers: Sequence[Provider]) -> None:
@@ -73,10 +74,10 @@ def check_placement(placement: Placement, providers: Sequence[Provider]) -> None
     """Raises MachineError where a compute node runs on another provider than those asked for."""
     elsewhere = {name: n for name, n in placement.compute_nodes.items() if name not in names_of(providers)}
     if elsewhere:
-        found = ", ".join(f"{count} on {name}" for name, count in elsewhere.items())
+        found = ", ".join(f"{count} compute nodes on {name}" for name, count in elsewhere.items())
         raise MachineError(
-            f"Not all of the model runs on {' and '.join(names_of(providers))} here ({found} compute nodes); "
-            f"name those providers too, or use another machine."
+            f"Not all of the model runs on {' and '.join(names_of(providers))} here ({found}); name those "
+            "providers too, or use another machine."
         )
 
 
