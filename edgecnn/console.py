@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 LATE_SECONDS = 2.0
+REDRAW_SECONDS = 0.1
 
 
 def say(text: str) -> None:
@@ -40,7 +41,8 @@ def progress(label: str, total: float) -> Iterator[Callable[[float], None]]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    # rich would send to stderr what is printed meanwhile, and results go to stdout.
+    with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as bar:
         task = bar.add_task(label, total=total)
         yield lambda done: bar.update(task, completed=done)
 
@@ -50,13 +52,15 @@ def late_progress(label: str, total: float) -> Iterator[Callable[[float], None]]
     """The same for a job that prints its results as they come: nothing is drawn for its first two seconds, nor where
     its results go to the terminal, which then shows them."""
     with ExitStack() as stack:
-        start, draw = time.monotonic(), None
+        due, draw = time.monotonic() + LATE_SECONDS, None
 
         def advance(done: float) -> None:
-            nonlocal draw
-            if draw is None and time.monotonic() - start > LATE_SECONDS and not sys.stdout.isatty():
+            nonlocal due, draw
+            if time.monotonic() < due or sys.stdout.isatty():
+                return
+            if draw is None:
                 draw = stack.enter_context(progress(label, total))
-            if draw is not None:
-                draw(done)
+            draw(done)
+            due = time.monotonic() + REDRAW_SECONDS
 
         yield advance

@@ -60,6 +60,7 @@ def open_session(
 
 def check_available(providers: Sequence[Provider]) -> None:
     """Raises MachineError for a provider this ONNX Runtime lacks: itself it would only warn, and use the CPU."""
+    import numpy  # noqa: F401 - first, since onnxruntime makes an ImportError of a Ctrl-C during this
     import onnxruntime
 
     there = onnxruntime.get_available_providers()
