@@ -46,7 +46,7 @@ def source_of(path: str) -> str | bytes:
 def shown(path: str) -> str:
     """A path as it can be printed anywhere: control characters and bytes that are no text are replaced."""
     text = os.fsencode(path).decode(errors="replace")
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
+    return text if text.isprintable() else "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _in_folder(folder: str) -> Iterator[str]:
