@@ -6,11 +6,15 @@ Results go to stdout and are printed by the command line alone, so a pipe carrie
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
+import time
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+LATE_SECONDS = 2.0
+REDRAW_SECONDS = 0.1
 
 
 def say(text: str) -> None:
@@ -37,6 +41,26 @@ def progress(label: str, total: float) -> Iterator[Callable[[float], None]]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    # rich would send to stderr what is printed meanwhile, and results go to stdout.
+    with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as bar:
         task = bar.add_task(label, total=total)
         yield lambda done: bar.update(task, completed=done)
+
+
+@contextmanager
+def late_progress(label: str, total: float) -> Iterator[Callable[[float], None]]:
+    """The same for a job that prints its results as they come: nothing is drawn for its first two seconds, nor where
+    its results go to the terminal, which then shows them."""
+    with ExitStack() as stack:
+        due, draw = time.monotonic() + LATE_SECONDS, None
+
+        def advance(done: float) -> None:
+            nonlocal due, draw
+            if time.monotonic() < due or sys.stdout.isatty():
+                return
+            if draw is None:
+                draw = stack.enter_context(progress(label, total))
+            draw(done)
+            due = time.monotonic() + REDRAW_SECONDS
+
+        yield advance

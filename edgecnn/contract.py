@@ -2,20 +2,22 @@
 and JavaScript can repeat every step to the bit.
 
 1. Decode; apply the EXIF orientation; composite alpha over white; grey becomes RGB (`decode_image`).
-2. Resize to the model's height and width (`resize`, the rule named `RESIZE_RULE`).
+2. Resize to the model's height and width (`edgecnn.resizing`, the rule named `RESIZE_RULE`).
 3. A model with one channel gets the luma of the resized RGB (`prepare`).
 """
 
 from __future__ import annotations
 
 import os
+import stat
+import threading
 import warnings
-from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from edgecnn.errors import InputError
+from edgecnn.resizing import MAX_SIDE, resize
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,21 +27,45 @@ if TYPE_CHECKING:
     from edgecnn.records import Contract
 
     Pixels = npt.NDArray[np.uint8]
-    Block = tuple[slice, slice, npt.NDArray[np.float32]]
 
 ImageFile: TypeAlias = "str | Path | bytes | PIL.Image.Image"  # bytes are a whole file's
 Source: TypeAlias = "ImageFile | Pixels"
 
 RESIZE_RULE = "antialiased-bilinear-q15"
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")  # to Pillow, JPEG includes the MPO files of some phones
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")  # to Pillow, JPEG includes the MPO files of some phones
 MAX_PIXELS = 100_000_000
-MAX_SIDE = 65_535  # JPEG's own limit; keeps the sums behind the resize weights far inside 64 bits
 
 CONTRACT_KEY = "edgecnn.contract"  # under which a file carries its contract
 
 _ORIENTATION_TAG = 0x0112
-_BAND = 1 << 18  # values worked on at a time: as float32 they fit a core's cache, and memory stays bounded
-_BLOCK = 4  # output pixels computed by one matrix product
+_BAND = 1 << 18  # values worked on at a time, so that memory stays bounded
+
+
+class _Silence:
+    """No warnings while any thread is inside: `warnings.catch_warnings` alone is one for the whole process, and threads
+    that leave in another order than they came would leave the filters changed for good."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._filters = warnings.catch_warnings()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._filters = warnings.catch_warnings()
+                self._filters.__enter__()
+                warnings.simplefilter("ignore")
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._filters.__exit__(None, None, None)
+
+
+_silence = _Silence()
 
 
 def decode_image(source: ImageFile) -> Pixels:
@@ -52,11 +78,11 @@ def decode_image(source: ImageFile) -> Pixels:
     Raises :class:`InputError` for what is no readable image, holds more than `MAX_PIXELS` or a side above
     `MAX_SIDE` (found before decoding), or holds 32-bit or floating-point values.
     """
-    from PIL import Image, UnidentifiedImageError
+    # The first two formats by name, or Pillow loads all forty of its plug-ins to look for them.
+    from PIL import Image, JpegImagePlugin, PngImagePlugin, UnidentifiedImageError  # noqa: F401
 
     name = str(source) if isinstance(source, (str, Path)) else "The image"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow warns of large images and odd metadata; the rules here decide
+    with _silence:  # Pillow warns of large images and odd metadata; the rules here decide
         try:
             if isinstance(source, Image.Image):
                 return _upright_rgb(source, name)
@@ -77,21 +103,23 @@ def decode_image(source: ImageFile) -> Pixels:
             raise InputError(f"{name} is damaged or cut short ({error}); copy or save it again.") from None
 
 
-def _readable(source: str | Path | bytes, name: str) -> Path | BytesIO:
+def _readable(source: str | Path | bytes, name: str) -> str | BytesIO:
     """What Pillow can open; raises InputError for a path that leads to no file with content."""
     if isinstance(source, bytes):
         if not source:
             raise InputError("The image is empty (0 bytes); give the bytes of a whole image file.")
         return BytesIO(source)
-    if not os.path.exists(source):  # unlike Path.exists, also False for a name that no file can have
-        raise InputError(f"There is no image {name}; check the path.")
-    if os.path.isdir(source):
+    try:
+        status = os.stat(source)
+    except (OSError, ValueError):  # ValueError: a name that no file can have
+        raise InputError(f"There is no image {name}; check the path.") from None
+    if stat.S_ISDIR(status.st_mode):
         raise InputError(f"{name} is a directory; give the images in it one by one.")
-    if not os.path.isfile(source):  # a device or a pipe might never end
+    if not stat.S_ISREG(status.st_mode):  # a device or a pipe might never end
         raise InputError(f"{name} is no regular file; save the image to a file first.")
-    if os.path.getsize(source) == 0:
+    if status.st_size == 0:
         raise InputError(f"{name} is empty (0 bytes); copy or save it again.")
-    return Path(source)
+    return str(source)
 
 
 def _check_size(width: int, height: int, name: str) -> None:
@@ -120,7 +148,7 @@ def _upright_rgb(image: PIL.Image.Image, name: str) -> Pixels:
     elif image.has_transparency_data:
         pixels = _over_white(np.asarray(image.convert("RGBA")))
     else:
-        pixels = np.asarray(image.convert("RGB"))
+        pixels = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
     return np.ascontiguousarray(_turned(pixels, _orientation(image)))
 
 
@@ -167,84 +195,6 @@ def _turned(pixels: Pixels, orientation: int) -> Pixels:
     return pixels
 
 
-def resize(pixels: Pixels, height: int, width: int) -> Pixels:
-    """Antialiased bilinear in 15-bit fixed point: uint8 [H, W, C] to uint8 [height, width, C].
-
-    First every row, then every column. For output pixel i of n_out, made from n_in:
-
-        w_j = max(0, 2 * max(n_in, n_out) - |(2 j + 1) * n_out - (2 i + 1) * n_in|)    a triangle around its centre
-        Q_k = (2 * (w_0 + ... + w_k) * 2**15 + W) // (2 * W)                           W the sum of all w_j
-        q_j = Q_j - Q_(j-1)                                                            so they sum to 2**15 exactly
-        out = (sum of p_j * q_j + 2**14) >> 15                                         0 to 255 again
-
-    It is Pillow's BILINEAR but for roundings: within one level. Both sides may be 1 to `MAX_SIDE`; at the right
-    size already, the pixels themselves are returned.
-    """
-    h, w, channels = pixels.shape
-    if (h, w) == (height, width):
-        return pixels
-    rows = _resize_rows(pixels.reshape(h, w * channels), _blocks(w, width, channels), width * channels)
-    columns = _resize_rows(rows.T, _blocks(h, height, 1), height)
-    return columns.T.copy().reshape(height, width, channels)
-
-
-def _resize_rows(rows: Pixels, blocks: tuple[Block, ...], size: int) -> Pixels:
-    """One pass over uint8 [R, n_in * C], giving uint8 [R, size].
-
-    The products are float32 matrix products, which are fast, and exact here: every partial sum, in whatever
-    order, is an integer of at most 255 * 2**15 + 2**14, and float32 holds all integers below 2**24.
-    """
-    import numpy as np
-
-    out = np.empty((len(rows), size), np.uint8)
-    step = min(len(rows), max(1, _BAND // rows.shape[1]))
-    buffer = np.empty((step, rows.shape[1]), np.float32)
-    for top in range(0, len(rows), step):
-        band = buffer[: len(rows) - top]
-        band[...] = rows[top : top + step]
-        sums = np.empty((len(band), size), np.float32)
-        for outputs, inputs, weights in blocks:
-            np.matmul(band[:, inputs], weights, out=sums[:, outputs])
-        sums += 2**14
-        sums *= 2**-15
-        out[top : top + step] = sums  # the cast cuts off the fraction, as >> does
-    return out
-
-
-@lru_cache(maxsize=8)
-def _blocks(n_in: int, n_out: int, channels: int) -> tuple[Block, ...]:
-    """The weights of a pass over interleaved channels, a few neighbouring output pixels a block.
-
-    A block says: the output values of this slice are the input values of that slice times this matrix. Zeros
-    outside a block's inputs are never multiplied, and channels need not be taken apart.
-    """
-    import numpy as np
-
-    blocks = []
-    for first in range(0, n_out, _BLOCK):
-        last = min(first + _BLOCK, n_out)
-        # No weight lies more than max(n_in, n_out) / n_out input pixels from an output pixel's centre.
-        reach = -(-max(n_in, n_out) // n_out) + 1
-        low = max(0, (2 * first + 1) * n_in // (2 * n_out) - reach)
-        high = min(n_in, (2 * last - 1) * n_in // (2 * n_out) + reach + 1)
-        weights = np.stack([_weights(i, low, high, n_in, n_out) for i in range(first, last)], axis=1)
-        matrix = np.kron(weights, np.eye(channels, dtype=np.float32))
-        blocks.append((slice(first * channels, last * channels), slice(low * channels, high * channels), matrix))
-    return tuple(blocks)
-
-
-def _weights(i: int, low: int, high: int, n_in: int, n_out: int) -> npt.NDArray[np.float32]:
-    """The q_j of :func:`resize` for output pixel i and the input pixels low to high, outside of which they are 0."""
-    import numpy as np
-
-    j = np.arange(low, high, dtype=np.int64)
-    w = np.maximum(0, 2 * max(n_in, n_out) - np.abs((2 * j + 1) * n_out - (2 * i + 1) * n_in))
-    running = np.cumsum(w)
-    rounded = (2 * running * 2**15 + running[-1]) // (2 * running[-1])
-    q: npt.NDArray[np.float32] = np.diff(rounded, prepend=0).astype(np.float32)
-    return q
-
-
 def image_shape(contract: Contract) -> tuple[int, int, int]:
     """Height, width and channels of the input; raises InputError for a contract that no image can meet."""
     match contract.image.shape:
@@ -260,20 +210,35 @@ def image_shape(contract: Contract) -> tuple[int, int, int]:
 def prepare(source: Source, contract: Contract) -> Pixels:
     """The model's input for one image: uint8 [height, width, channels] of `contract.image`, without the batch.
 
-    An array is taken as decoded pixels: uint8 [H, W, 3] RGB, [H, W, 1] or [H, W] grey. A model with one
-    channel gets their :func:`luma`, after the resize.
-
-    Raises :class:`InputError` as :func:`decode_image` does, for other arrays, and for a contract made by other rules.
+    `source` is as in :func:`fitted`. Raises :class:`InputError` as it does, and for a contract made by other rules.
     """
-    import numpy as np
+    check_rules(contract)
+    _, height, width, channels = contract.image.shape
+    assert height is not None and width is not None and channels is not None, "only the batch is open"
+    return fitted(source, height, width, channels)
 
+
+def check_rules(contract: Contract) -> None:
+    """Raises InputError unless this module knows how images become the contract's input."""
     if contract.resize != RESIZE_RULE or len(contract.image.shape) != 4 or contract.image.shape[3] not in (1, 3):
         raise InputError(
             f"The model {contract.model} wants images {list(contract.image.shape)} by the rule '{contract.resize}', "
             "which this edgecnn does not know; pip install --upgrade edgecnn."
         )
-    _, height, width, channels = contract.image.shape
-    assert height is not None and width is not None, "only the batch is open in an image's shape"
+
+
+def fitted(source: Source, height: int, width: int, channels: int) -> Pixels:
+    """An image in a model's size: uint8 [height, width, channels], of 1 or 3 channels.
+
+    An array is taken as decoded pixels: uint8 [H, W, 3] RGB, [H, W, 1] or [H, W] grey. A model with one
+    channel gets their :func:`luma`, after the resize.
+
+    Raises :class:`InputError` as :func:`decode_image` does, and for other arrays.
+    """
+    import numpy as np
+
+    if isinstance(source, np.ndarray) and source.shape == (height, width, channels) and source.dtype == np.uint8:
+        return source  # what all the rest would make of it too
     pixels = resize(_as_rgb(source) if isinstance(source, np.ndarray) else decode_image(source), height, width)
     return pixels if channels == 3 else luma(pixels)
 

@@ -12,9 +12,9 @@ import zipfile
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from edgecnn.contract import MAX_SIDE
 from edgecnn.conversion import configure_tensorflow, quiet
 from edgecnn.errors import InputError
+from edgecnn.resizing import MAX_SIDE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

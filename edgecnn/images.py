@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgecnn.console import say
-from edgecnn.contract import image_shape, luma, resize
+from edgecnn.contract import image_shape, luma
 from edgecnn.errors import DataUnavailable, InputError, NoSuchData
 from edgecnn.plugins import Dataset, discover
+from edgecnn.resizing import resize
 from edgecnn.run import SAMPLES, staged
 from edgecnn.sampling import balanced, members, without
 

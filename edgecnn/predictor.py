@@ -10,184 +10,187 @@ All it must know lies in the file's metadata under `edgecnn.contract`, where the
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from edgecnn.contract import CONTRACT_KEY, Source, image_shape, prepare
+from edgecnn.contract import Source, check_rules, fitted, image_shape
 from edgecnn.errors import InputError, UsageError, unknown_name
-from edgecnn.onnx_outputs import with_outputs
-from edgecnn.published import find_run
-from edgecnn.records import Contract, LayerTensor, decode
-from edgecnn.run import EXPORTS
+from edgecnn.onnx_model import OnnxModel, model_file, reason_of
+from edgecnn.prediction import Prediction, Predictions, prediction_of, predictions_of
+from edgecnn.preparing import prepared
+from edgecnn.readers import Readers
+from edgecnn.runtimes.onnxruntime import CPU
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Iterable, Sequence
 
     import numpy as np
     import numpy.typing as npt
-    import onnxruntime  # type: ignore[import-untyped, unused-ignore]
+
+    from edgecnn.errors import EdgecnnError
+    from edgecnn.preparing import Batch
+    from edgecnn.records import Contract, LayerTensor, Placement
+    from edgecnn.runtimes.onnxruntime import Provider
 
     Floats = npt.NDArray[np.float32]
 
-MODEL_FILE = f"{EXPORTS}/onnx_float32.onnx"
 DEFAULT_LAYERS = 6
+MOST_IMAGES, MOST_BYTES = 32, 1 << 17  # of a batch: larger ones leave the caches and are slower
 
 S = TypeVar("S", bound=Source)
 
 
-@dataclass(frozen=True, eq=False)
-class Prediction:
-    """What the model says of one image: float32 [classes] probabilities, in the order of `labels`."""
-
-    probabilities: Floats
-    labels: tuple[str, ...]
-
-    @property
-    def label(self) -> str:
-        """The most probable label."""
-        return self.top(1)[0][0]
-
-    @property
-    def probability(self) -> float:
-        """The probability of `label`, in [0, 1]."""
-        return self.top(1)[0][1]
-
-    def top(self, n: int) -> list[tuple[str, float]]:
-        """The n most probable labels with their probabilities, best first; among equals the earlier label."""
-        best = (-self.probabilities).argsort(kind="stable")[:n]
-        return [(self.labels[i], float(self.probabilities[i])) for i in best]
-
-
 class Predictor:
-    """A classifier ready to use, on the CPU.
+    """A classifier ready to use.
 
-    `model` is a run directory, an .onnx file that edgecnn exported, or the name of a published run; `threads` is how
-    many ONNX Runtime may compute with. Raises :class:`InputError` for a model that is missing, broken or foreign.
+    `model` is a run directory, an .onnx file, or the name of a published run; of a run, `format` says which of its
+    ONNX exports (None: onnx_float32). `threads` is how many ONNX Runtime may compute with, `providers` which execution
+    providers, the preferred first.
+
+    Several threads may use it at once. It pickles, with the file's content inside. A forked process opens the content
+    anew; it has to end with `os._exit`, as multiprocessing's do, since ONNX Runtime's own clean-up would wait there for
+    ever. `close`, or the end of a `with` block, frees the model.
+
+    A file that edgecnn did not export has neither labels nor rules for images: it only shows its `layers`.
+
+    Raises :class:`InputError` for a model that is missing or broken, MachineError for a provider that is not here or
+    does not run all of the model's convolutions, dense and pooling layers.
     """
 
-    contract: Contract
-    layers: dict[str, LayerTensor]
+    def __init__(
+        self, model: str | Path, *, format: str | None = None, threads: int = 1, providers: Sequence[Provider] = (CPU,)
+    ) -> None:
+        if threads < 1 or not providers:
+            raise UsageError(f"A predictor needs 1 thread or more, not {threads}, and an execution provider.")
+        path = model_file(model, format)
+        self._model = OnnxModel(path, path.read_bytes(), threads, tuple(providers))
+        if not self._model.is_foreign:
+            check_rules(self.contract)
+            self._shape = image_shape(self.contract)
+            self._input, self._outputs = self.contract.image.name, [self.contract.output.name]
+            self._labels, self._are_logits = self.contract.labels, self.contract.output_meaning != "probabilities"
+            height, width, channels = self._shape
+            self._batch = max(1, min(MOST_IMAGES, MOST_BYTES // (height * width * channels)))
 
-    def __init__(self, model: str | Path, *, threads: int = 1) -> None:
-        if threads < 1:
-            raise UsageError(f"A predictor needs 1 thread or more, not {threads}.")
-        self._path = _model_file(find_run(str(model)))
-        self._threads = threads
-        self._model = self._path.read_bytes()  # kept, so that features are of this file even if another replaces it
-        self._session = _session(self._model, threads, self._path)
-        self.contract, self.layers = _metadata(self._session, self._path)
+    @property
+    def contract(self) -> Contract:
+        """What the file says of its images and labels; raises InputError for one that edgecnn did not export."""
+        return self._model.contract
+
+    @property
+    def layers(self) -> dict[str, LayerTensor]:
+        """The layers whose maps :meth:`features` gives; of a foreign file the tensors that it can show."""
+        return self._model.layers
+
+    @property
+    def absorbed(self) -> dict[str, str]:
+        """Layers without maps of their own -> the layer each was fused into."""
+        return self._model.absorbed
+
+    @property
+    def shapes(self) -> dict[str, tuple[int | str | None, ...]]:
+        """The shape of each layer's maps, [H, W, C] or [N]."""
+        return self._model.shapes()
+
+    @property
+    def placement(self) -> Placement:
+        """Which execution provider runs how many nodes, as ONNX Runtime tells."""
+        return self._model.placement
 
     @overload
     def predict(self, image: Source) -> Prediction: ...
     @overload
-    def predict(self, image: list[S] | tuple[S, ...] | Iterator[S]) -> Iterator[Prediction]: ...
+    def predict(self, image: list[S] | tuple[S, ...] | Iterator[S], *, processes: int | Readers = 1) -> Predictions: ...
 
-    def predict(self, image: Source | list[S] | tuple[S, ...] | Iterator[S]) -> Prediction | Iterator[Prediction]:
+    def predict(
+        self, image: Source | list[S] | tuple[S, ...] | Iterator[S], *, processes: int | Readers = 1
+    ) -> Prediction | Predictions:
         """The prediction for one image: a path, a file's bytes, a Pillow image, or uint8 pixels, RGB or grey.
 
-        For a list, tuple or iterator of images it is an iterator that reads each image when its turn comes.
-        Raises :class:`InputError` as :func:`edgecnn.contract.prepare` does.
+        For a list, tuple or iterator of images it is an iterator, in the same order. A list is computed in batches; of
+        an iterator each image is answered before the next is taken, a camera's for instance. With more
+        `processes`, a number or running :class:`Readers`, so many read files, a few batches ahead. Memory is bounded.
+        Raises :class:`InputError` as :func:`edgecnn.contract.fitted` does.
         """
+        labels = self.contract.labels
         if isinstance(image, (list, tuple, Iterator)):
-            return map(self._predict_one, image)
-        return self._predict_one(image)
+            at_once = 1 if isinstance(image, Iterator) and processes == 1 else self._batch
+            return Predictions(self._answers(image, at_once, processes))
+        pixels = fitted(image, *self._shape)
+        scores = self._model.session().run(self._outputs, {self._input: pixels[None]})[0][0]
+        return prediction_of(scores, labels, are_logits=self._are_logits)
 
-    def _predict_one(self, image: Source) -> Prediction:
-        output = _run(self._session, self.contract, image, [self.contract.output.name])[0][0]
-        is_logits = self.contract.output_meaning != "probabilities"
-        return Prediction(_softmax(output) if is_logits else output, self.contract.labels)
+    def _answers(
+        self, images: Iterable[Source], at_once: int, processes: int | Readers
+    ) -> Generator[Prediction | EdgecnnError, None, None]:
+        with ExitStack() as stack:
+            if processes == 1:
+                batches = prepared(images, self._shape, at_once)
+            else:
+                readers = processes if isinstance(processes, Readers) else stack.enter_context(Readers(processes))
+                batches = readers.prepared(images, self._shape, at_once)
+            for batch in batches:
+                yield from self._answer(batch)
 
-    def features(self, image: Source, layers: Sequence[str] | None = None) -> dict[str, Floats]:
+    def _answer(self, batch: Batch) -> Iterator[Prediction | EdgecnnError]:
+        """The answers to a batch in the order of its images, errors in the places of those that could not be read."""
+        answers: Iterator[Prediction] = iter(())
+        if len(batch.pixels):
+            scores = self._model.session().run(self._outputs, {self._input: batch.pixels})[0]
+            answers = predictions_of(scores, self._labels, are_logits=self._are_logits)
+        if not batch.refused:
+            return answers
+        return (batch.refused[i] if i in batch.refused else next(answers) for i in range(len(batch)))
+
+    def features(self, image: Source | npt.NDArray[Any], layers: Sequence[str] | None = None) -> dict[str, Floats]:
         """What the named Keras layers (None: the first six) give for one image, read out of the shipped file.
 
-        As in Keras but without the batch: float32 [H, W, C], or [N] for flatten and dense layers.
-        Raises UsageError for a layer the file does not have, :class:`InputError` as :meth:`predict` does.
+        As in Keras but without the batch: float32 [H, W, C], or [N] for flatten and dense layers; of a quantized file
+        the dequantized values. For a file that edgecnn did not export the image is its own input, an array without the
+        batch. Raises UsageError for a layer the file does not have, :class:`InputError` as :meth:`predict` does.
         """
         names = list(self.layers)[:DEFAULT_LAYERS] if layers is None else list(dict.fromkeys(layers))
         for name in names:
-            if name not in self.layers:
-                raise unknown_name("layer", name, self.layers)
+            self._check_layer(name)
         if not names:
             return {}
         wanted = [self.layers[name] for name in names]
-        values = _run(self._layer_session, self.contract, image, [layer.tensor for layer in wanted])
+        values = self._values(image, [layer.tensor for layer in wanted])
         return {
             name: value[0].transpose(1, 2, 0) if layer.layout == "NCHW" else value[0]
             for name, layer, value in zip(names, wanted, values, strict=True)
         }
 
-    @cached_property
-    def _layer_session(self) -> onnxruntime.InferenceSession:
-        """The same model with every layer's tensor as a further output."""
-        outputs = {output.name for output in self._session.get_outputs()}
-        tensors = dict.fromkeys(layer.tensor for layer in self.layers.values() if layer.tensor not in outputs)
-        return _session(with_outputs(self._model, tensors), self._threads, self._path)
+    def _check_layer(self, name: str) -> None:
+        if name in self.absorbed:
+            other = self.absorbed[name]
+            raise UsageError(
+                f"Layer {name} has no maps of its own in {self._model.path.name}: {other} absorbed it; ask for that."
+            )
+        if name not in self.layers:
+            raise unknown_name("layer", name, self.layers)
 
+    def _values(self, image: Source | npt.NDArray[Any], tensors: list[str]) -> list[Floats]:
+        """What the tensors hold for one image: float32 with a batch of 1."""
+        import numpy as np
 
-def _model_file(place: Path) -> Path:
-    """The .onnx file of a run directory, or the file itself."""
-    if not place.is_dir():
-        return place
-    if not (place / MODEL_FILE).is_file():
-        raise InputError(f"{place} holds no {MODEL_FILE}; `edgecnn export {place}` makes it.")
-    return place / MODEL_FILE
+        session = self._model.session_with_layers()
+        if self._model.is_foreign and isinstance(image, np.ndarray):
+            name, given = session.get_inputs()[0].name, image
+        else:
+            name, given = self.contract.image.name, fitted(image, *self._shape)
+        try:
+            return [np.asarray(value, np.float32) for value in session.run(tensors, {name: given[None]})]
+        except Exception as error:  # ONNX Runtime's errors share no base class
+            raise InputError(f"{self._model.path} cannot take this input ({reason_of(error)}).") from None
 
+    def close(self) -> None:
+        """Free the model."""
+        self._model.close()
 
-def _session(model: bytes, threads: int, path: Path) -> onnxruntime.InferenceSession:
-    import onnxruntime
+    def __enter__(self) -> Predictor:
+        return self
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    try:
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's errors share no base class
-        reason = str(error).split(" : ")[-1].strip().rstrip(".")
-        raise InputError(f"{path} is damaged or no ONNX model ({reason}); export or copy it again.") from None
-
-
-def _metadata(session: onnxruntime.InferenceSession, path: Path) -> tuple[Contract, dict[str, LayerTensor]]:
-    """The contract and the layers in a model's metadata; raises InputError where they are missing or do not fit."""
-    try:
-        metadata = session.get_modelmeta().custom_metadata_map
-        contract = decode(metadata[CONTRACT_KEY].encode(), Contract, f"The contract in {path}")
-    except (KeyError, UnicodeError):
-        raise InputError(
-            f"{path} was not exported by edgecnn (no {CONTRACT_KEY} in its metadata); use an .onnx file of a run."
-        ) from None
-    found = [
-        [(value.name, value.type, value.shape[1:]) for value in side]
-        for side in (session.get_inputs(), session.get_outputs()[:1])
-    ]
-    try:
-        wanted = [
-            [(contract.image.name, "tensor(uint8)", list(image_shape(contract)))],
-            [(contract.output.name, "tensor(float)", [len(contract.labels)])],
-        ]
-    except InputError:
-        wanted = []
-    if found != wanted:
-        raise InputError(f"{path} and the contract in it do not fit together; export it again.")
-    return contract, contract.export.layers if contract.export else {}
-
-
-def _run(
-    session: onnxruntime.InferenceSession, contract: Contract, image: Source, outputs: Sequence[str]
-) -> list[Floats]:
-    """The named outputs for one image, float32 with a batch of 1."""
-    import numpy as np
-
-    values = session.run(list(outputs), {contract.image.name: prepare(image, contract)[None]})
-    return [np.asarray(value, np.float32) for value in values]
-
-
-def _softmax(logits: Floats) -> Floats:
-    """float32 [classes] to float32 [classes] that sum to 1, without overflow."""
-    import numpy as np
-
-    powers = np.exp(logits - logits.max())
-    shares: Floats = powers / powers.sum()
-    return shares
+    def __exit__(self, *_: object) -> None:
+        self.close()

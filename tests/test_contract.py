@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import os
 import struct
+import threading
 import warnings
 import zlib
 from io import BytesIO
@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from edgecnn.contract import MAX_SIDE, decode_image, prepare, resize
+from edgecnn.contract import decode_image, prepare
 from edgecnn.errors import InputError
+from edgecnn.resizing import MAX_SIDE, resize
 
 if TYPE_CHECKING:
     from edgecnn.records import Contract
@@ -41,80 +42,6 @@ def png_header(width: int, height: int, colour_type: int = 2) -> bytes:
     for name, data in ((b"IHDR", struct.pack(">IIBBBBB", width, height, 8, colour_type, 0, 0, 0)), (b"IDAT", b"x")):
         chunks += struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
     return chunks
-
-
-# Resize
-
-
-def slow_weights(n_in: int, n_out: int, i: int) -> list[int]:
-    """The rule as it is written down, in Python's own integers."""
-    weights = [max(0, 2 * max(n_in, n_out) - abs((2 * j + 1) * n_out - (2 * i + 1) * n_in)) for j in range(n_in)]
-    total, running, rounded = sum(weights), 0, [0]
-    for weight in weights:
-        running += weight
-        rounded.append((2 * running * 2**15 + total) // (2 * total))
-    return [after - before for before, after in itertools.pairwise(rounded)]
-
-
-def slow_pass(line: list[int], n_out: int) -> list[int]:
-    return [
-        (sum(p * q for p, q in zip(line, slow_weights(len(line), n_out, i), strict=True)) + 2**14) >> 15
-        for i in range(n_out)
-    ]
-
-
-def slow_resize(pixels: np.ndarray[Any, Any], height: int, width: int) -> np.ndarray[Any, Any]:
-    planes = []
-    for channel in range(pixels.shape[2]):
-        rows = [slow_pass(row, width) for row in pixels[:, :, channel].tolist()]
-        columns = [slow_pass(list(column), height) for column in zip(*rows, strict=True)]
-        planes.append(np.array(columns, np.uint8).T)
-    return np.stack(planes, axis=2)
-
-
-@pytest.mark.parametrize(
-    ("source", "target"),
-    [
-        ((1, 1), (5, 3)), ((1, 9), (4, 1)), ((2, 3), (3, 2)), ((7, 5), (7, 3)), ((3, 4), (31, 29)), ((17, 13), (1, 1)),
-        ((33, 31), (32, 32)), ((31, 33), (32, 32)), ((64, 64), (32, 32)), ((50, 41), (8, 9)), ((97, 6), (8, 8)),
-        ((6, 101), (13, 11)), ((23, 29), (24, 10)), ((12, 40), (5, 40)),
-    ],
-)  # fmt: skip
-@pytest.mark.parametrize("channels", [1, 3])
-def test_resize_is_the_written_rule_to_the_bit(source: tuple[int, int], target: tuple[int, int], channels: int) -> None:
-    pixels = noise(*source, channels)
-    result = resize(pixels, *target)
-    assert result.dtype == np.uint8 and result.flags.c_contiguous
-    np.testing.assert_array_equal(result, slow_resize(pixels, *target))
-
-
-def test_resize_is_the_rule_on_random_sizes_and_extreme_values() -> None:
-    for _ in range(40):
-        (h, w), (height, width) = RANDOM.integers(1, 48, 2), RANDOM.integers(1, 40, 2)
-        pixels = np.where(noise(h, w, 3) < 128, np.uint8(0), np.uint8(255))
-        np.testing.assert_array_equal(resize(pixels, height, width), slow_resize(pixels, height, width))
-
-
-def test_resize_in_bands_is_the_rule() -> None:
-    pixels = noise(300, 1201, 3)  # more than one band of rows
-    expected = np.stack([slow_pass(row, 3) for row in pixels[:, :, 1].tolist()])
-    expected = np.stack([slow_pass(column, 4) for column in expected.T.tolist()], axis=1)
-    np.testing.assert_array_equal(resize(pixels, 4, 3)[:, :, 1], expected)
-
-
-@pytest.mark.parametrize(
-    ("source", "target"), [((480, 640), (32, 32)), ((20, 30), (32, 32)), ((333, 500), (224, 224)), ((41, 35), (32, 40))]
-)
-def test_resize_is_within_one_level_of_pillow(source: tuple[int, int], target: tuple[int, int]) -> None:
-    pixels = noise(*source, 3)
-    pillow = np.asarray(Image.fromarray(pixels).resize(target[::-1], Image.Resampling.BILINEAR))
-    assert np.abs(resize(pixels, *target).astype(int) - pillow).max() <= 1
-
-
-def test_resize_keeps_white_and_leaves_the_right_size_alone() -> None:
-    assert (resize(np.full((9, MAX_SIDE, 1), 255, np.uint8), 3, 7) == 255).all()
-    pixels = noise(8, 9, 3)
-    assert resize(pixels, 8, 9) is pixels
 
 
 # Decode
@@ -313,11 +240,11 @@ def test_bytes_changed_at_random_give_pixels_or_one_sentence(kind: str) -> None:
 
 def test_prepare_is_decode_then_resize(tiny_contract: Contract) -> None:
     pixels = noise(20, 30, 3)
-    expected = slow_resize(pixels, 8, 8)
+    expected = resize(pixels, 8, 8)
     np.testing.assert_array_equal(prepare(pixels, tiny_contract), expected)
     np.testing.assert_array_equal(prepare(encoded(Image.fromarray(pixels), "PNG"), tiny_contract), expected)
     grey = noise(9, 10)
-    np.testing.assert_array_equal(prepare(grey, tiny_contract), slow_resize(np.stack([grey] * 3, axis=2), 8, 8))
+    np.testing.assert_array_equal(prepare(grey, tiny_contract), resize(np.stack([grey] * 3, axis=2), 8, 8))
 
 
 def test_one_channel_is_the_luma_of_the_resized_pixels(tiny_contract: Contract) -> None:
@@ -327,7 +254,7 @@ def test_one_channel_is_the_luma_of_the_resized_pixels(tiny_contract: Contract) 
     luma = np.asarray(Image.fromarray(pixels).convert("L"))
     np.testing.assert_array_equal(prepare(pixels, contract), luma[:, :, None])
     grey = noise(21, 13)
-    np.testing.assert_array_equal(prepare(grey, contract), slow_resize(grey[:, :, None], 8, 8))
+    np.testing.assert_array_equal(prepare(grey, contract), resize(grey[:, :, None], 8, 8))
     np.testing.assert_array_equal(prepare(grey[:, :, None], contract), prepare(grey, contract))
 
 
@@ -349,3 +276,25 @@ def test_prepare_refuses_a_contract_of_other_rules(tiny_contract: Contract) -> N
     image = dataclasses.replace(tiny_contract.image, shape=(None, 8, 8, 2))
     with pytest.raises(InputError, match="upgrade"):
         prepare(noise(8, 8, 3), dataclasses.replace(tiny_contract, image=image))
+
+
+def test_warnings_stay_as_they_were_however_threads_overlap() -> None:
+    from edgecnn.contract import _silence
+
+    before = list(warnings.filters)
+    first, second = threading.Event(), threading.Event()
+
+    def inner() -> None:
+        with _silence:
+            first.set()
+            second.wait()
+
+    thread = threading.Thread(target=inner)
+    thread.start()
+    first.wait()
+    with _silence, warnings.catch_warnings(record=True) as caught:
+        warnings.warn("not shown", stacklevel=1)
+        second.set()
+        thread.join()
+        assert not caught
+    assert list(warnings.filters) == before

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -50,3 +52,39 @@ def test_what_needs_tensorflow_says_how_to_get_it(base: Path, tmp_path: Path) ->
     assert asked.returncode == 3
     assert "pip install 'edgecnn[export]'" in asked.stderr
     assert "Traceback" not in asked.stderr
+
+
+def test_the_base_install_is_small(base: Path, tmp_path: Path) -> None:
+    code = (
+        "import importlib.metadata as m\n"
+        "there = [d for d in m.distributions() if d.name not in ('pip', 'setuptools')]\n"
+        "files = {file.locate() for d in there for file in d.files}\n"
+        "print(len(there), sum(f.stat().st_size for f in files if f.is_file()), *sorted(d.name for d in there))"
+    )
+    counted = _call(base / "python", "-c", code, cwd=tmp_path)
+    assert counted.returncode == 0, counted.stderr
+    packages, size, *names = counted.stdout.split()
+    assert int(packages) <= 14, names
+    assert int(size) < 200_000_000
+
+
+def test_a_folder_is_predicted_by_several_processes(base: Path, tmp_path: Path) -> None:
+    from PIL import Image
+
+    (tmp_path / "pictures").mkdir()
+    for i in range(40):
+        Image.new("RGB", (64, 48), (6 * i, 90, 30)).save(tmp_path / "pictures" / f"{i:02}.jpg")
+    predicted = _call(base / "edgecnn", "predict", "cifar10-cnn", "pictures", "--processes", "2", cwd=tmp_path)
+    assert predicted.returncode == 0, predicted.stderr
+    lines = predicted.stdout.splitlines()
+    assert [line.split(": ")[0] for line in lines] == [f"pictures/{i:02}.jpg" for i in range(40)]
+
+
+def test_onnx_files_are_benchmarked(base: Path, tmp_path: Path) -> None:
+    published = _call(
+        base / "python", "-c", "from edgecnn.published import find_run\nprint(find_run('cifar10-cnn'))", cwd=tmp_path
+    )
+    shutil.copytree(published.stdout.strip(), tmp_path / "run")
+    measured = _call(base / "edgecnn", "bench", "run", "--format", "onnx_int8", "--json", cwd=tmp_path)
+    assert measured.returncode == 0, measured.stderr
+    assert {row["format"] for row in json.loads(measured.stdout)["rows"]} == {"onnx_int8"}

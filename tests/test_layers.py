@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "edgecnn"
 LAYERS = (
     ("__main__",),
     ("cli",),
-    ("cli.options",),
+    ("cli.options", "cli.sources"),
     ("pipeline",),
     (
         "stages.adopt",
@@ -37,17 +37,20 @@ LAYERS = (
         "charts",
         "checkpoint",
         "foreign",
+        "maps",
         "rendering",
         "judging",
         "layer_parity",
     ),
+    ("onnx_model", "prediction", "readers", "viridis"),
+    ("preparing",),
     ("formats", "graphs", "runtimes", "datasets", "architectures", "published"),
     ("integer_tflite",),
     ("onnx_files", "onnx_graphs", "pixel_pairs", "tflite_files", "tflite_graphs", "precision"),
-    ("conversion", "layer_map", "micro", "onnx_outputs", "plugins"),
+    ("conversion", "layer_map", "micro", "onnx_wire", "plugins"),
     ("run", "sampling", "statistics", "unfolding", "keras_files"),
     ("contract",),
-    ("records", "console"),
+    ("records", "console", "resizing"),
     ("errors",),
 )
 LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}

@@ -64,3 +64,18 @@ def test_a_worker_loads_the_standard_library_numpy_and_its_runtime(tiny_onnx: Pa
     loaded = _loaded_by(code)
     assert "onnxruntime" in loaded
     assert not loaded & {"tensorflow", "keras", "onnx", "click", "rich", "msgspec", "PIL", "filelock", "scipy"}
+
+
+def test_what_reads_images_loads_numpy_and_pillow(tmp_path: Path) -> None:
+    from PIL import Image
+
+    Image.new("RGB", (9, 8), "red").save(tmp_path / "red.jpg")
+    code = (
+        "from edgecnn.readers import prepare_batch\n"
+        f"batch = prepare_batch([{str(tmp_path / 'red.jpg')!r}], (4, 4, 3))\n"
+        "assert batch.pixels.shape == (1, 4, 4, 3)\n"
+        "import sys\nassert 'PIL.PdfImagePlugin' not in sys.modules, 'a JPEG needs none of the rarer plug-ins'"
+    )
+    loaded = _loaded_by(code)
+    assert {"numpy", "PIL"} <= loaded
+    assert not loaded & {"onnxruntime", "msgspec", "click", "rich", "filelock", "importlib.metadata"}

@@ -2,39 +2,118 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from edgecnn.cli.sources import source_of
+from edgecnn.errors import UsageError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from edgecnn.predictor import Predictor
+
+
+def _channel(context: click.Context, option: click.Parameter, word: str) -> int | None:
+    """A channel's number, None for all."""
+    if word == "all":
+        return None
+    if word.isdecimal():
+        return int(word)
+    raise click.BadParameter(f"'{word}' is neither a channel's number, counted from 0, nor all.")
 
 
 @click.command("features")
 @click.argument("model")
 @click.argument("image", required=False)
-@click.option("--layer", "layers", multiple=True, metavar="NAME", help="Repeatable. Default: the first six layers.")
-@click.option("--channel", type=click.IntRange(min=0), help="Draw this channel alone, large. Default: all, as a grid.")
+@click.option("--layer", "layers", multiple=True, metavar="NAME|all", help="Repeatable. Default: the first six layers.")
+@click.option(
+    "--channel", metavar="N|all", default="all", show_default=True, callback=_channel,
+    help="This channel alone, large; or all, as a grid.",
+)  # fmt: skip
+@click.option(
+    "--format", "kind", type=click.Choice(["png", "npz"]), default="png", show_default=True,
+    help="Pictures, or one file of float32 arrays [H, W, C].",
+)  # fmt: skip
+@click.option("--export", metavar="NAME", help="Which of a run's ONNX exports, int8 for instance. Default: float32.")
+@click.option(
+    "--compare", nargs=2, metavar="NAME NAME",
+    help="Two exports side by side with their difference, float and int8 for instance; also two .onnx files.",
+)  # fmt: skip
+@click.option("--list", "only_list", is_flag=True, help="List the layers and exit.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to fill. Default: features.")
-def command(model: str, image: str | None, layers: Sequence[str], channel: int | None, out: Path | None) -> None:
-    """Draw the activations inside MODEL for an image, as PNG pictures.
+def command(
+    model: str,
+    image: str | None,
+    layers: Sequence[str],
+    channel: int | None,
+    kind: str,
+    export: str | None,
+    compare: tuple[str, str] | None,
+    only_list: bool,
+    out: Path | None,
+) -> None:
+    """Draw the activations inside MODEL for an image.
 
-    MODEL is a run, an .onnx file, or the name of a published run. Without IMAGE a drawn one is used.
+    MODEL is a run, an .onnx file, or the name of a published run. IMAGE may be - for standard input; without it a drawn
+    one is used.
 
     `edgecnn features RUN` alone draws one of the run's samples into the run, where the report finds it.
     """
+    from edgecnn.predictor import Predictor
     from edgecnn.run import Run
-    from edgecnn.stages.features import draw_run
-    from edgecnn.stages.features import features as stage
+    from edgecnn.stages import features as stage
 
-    if Path(model).is_dir() and not (image or out or layers or channel is not None):
+    if export is not None and compare is not None:
+        raise UsageError("--compare names the exports itself; leave out --export.")
+    asked = image or out or layers or channel is not None or export or compare or only_list or kind != "png"
+    if Path(model).is_dir() and not asked:
         place = Run(Path(model))
         with place.lock():
-            for name in draw_run(place).pictures.values():
+            for name in stage.draw_run(place).pictures.values():
                 click.echo(place.path(name))
         return
+    with ExitStack() as stack:
+        if compare is None:
+            pair = {model: Predictor(model, format=export)}
+        else:
+            pair = {Path(name).stem: _compared(model, name) for name in compare}
+            if len(pair) < 2:
+                raise UsageError(
+                    f"--compare needs two exports of different names, and both are {Path(compare[0]).stem}."
+                )
+        for predictor in pair.values():
+            stack.enter_context(predictor)
+        if only_list:
+            for predictor in pair.values():
+                _print_layers(predictor)
+            return
+        source, folder = None if image is None else source_of(image), out or Path("features")
+        if kind == "npz":
+            click.echo(stage.save(pair, source, folder, layers=layers, channel=channel))
+            return
+        if compare is not None:
+            pictures = stage.compare(pair, source, folder, layers=layers, channel=channel)
+        else:
+            pictures = stage.features(pair[model], source, folder, layers=layers, channel=channel)
+        for picture in pictures.values():
+            click.echo(picture)
 
-    source = None if image is None else Path(image)
-    for picture in stage(model, source, out or Path("features"), layers=layers or None, channel=channel).values():
-        click.echo(picture)
+
+def _compared(model: str, name: str) -> Predictor:
+    """One of the two to compare: a file of its own, or an export of the run."""
+    from edgecnn.predictor import Predictor
+
+    return Predictor(name) if os.path.isfile(name) else Predictor(model, format=name)
+
+
+def _print_layers(predictor: Predictor) -> None:
+    """Every layer with its shape, then those that have no maps of their own."""
+    for name, shape in predictor.shapes.items():
+        click.echo(f"{name:32} {' x '.join(str(side) for side in shape)}")
+    for name, other in predictor.absorbed.items():
+        click.echo(f"{name:32} absorbed into {other}")

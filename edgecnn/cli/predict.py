@@ -2,33 +2,135 @@
 
 from __future__ import annotations
 
+import csv
 import json
-from pathlib import Path
-from typing import TYPE_CHECKING
+import os
+import sys
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgecnn.cli.sources import image_paths, shown, source_of
+from edgecnn.console import late_progress, say
+from edgecnn.errors import InputError, UsageError
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
+
+    from edgecnn.prediction import Prediction
+
+MANY = 500  # images from which on several processes are quicker, counting their start
+FLUSH_SECONDS = 0.2
 
 
 @click.command("predict")
 @click.argument("model")
-@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@click.argument("images", nargs=-1, required=True, metavar="IMAGES...")
 @click.option("--top", default=3, show_default=True, type=click.IntRange(min=1), help="How many labels to print.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-def command(model: str, images: Sequence[str], top: int, as_json: bool) -> None:
-    """Print labels and probabilities of image files.
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line; of a bad image with its error.")
+@click.option("--csv", "as_csv", is_flag=True, help="A table with commas; bad images are left out.")
+@click.option("--export", metavar="NAME", help="Which of a run's ONNX exports, int8 for instance. Default: float32.")
+@click.option("--threads", default=1, show_default=True, type=click.IntRange(min=1), help="To compute with.")
+@click.option(
+    "--provider", "providers", multiple=True, metavar="NAME",
+    help="ONNX Runtime's execution provider; repeatable, the preferred first. Default: CPUExecutionProvider.",
+)  # fmt: skip
+@click.option(
+    "--processes", type=click.IntRange(min=1),
+    help=f"To read images with. Default: one a core from {MANY} images on, otherwise 1.",
+)  # fmt: skip
+def command(
+    model: str,
+    images: Sequence[str],
+    top: int,
+    as_json: bool,
+    as_csv: bool,
+    export: str | None,
+    threads: int,
+    providers: Sequence[str],
+    processes: int | None,
+) -> None:
+    """Print labels and probabilities of images.
 
     MODEL is a run, an .onnx file, or the name of a published run such as cifar10-cnn.
-    """
-    from edgecnn.predictor import Predictor
 
-    predictor = Predictor(model)
-    for image in images:
-        best = predictor.predict(Path(image)).top(top)
-        if as_json:
-            answers = [{"label": label, "probability": round(share, 6)} for label, share in best]
-            click.echo(json.dumps({"image": image, "answers": answers}))
-        else:
-            click.echo(f"{image}: " + ", ".join(f"{label} {share:.1%}" for label, share in best))
+    IMAGES are files, folders (the images in them and below), patterns such as "*.jpg", and - for standard input. An
+    image that cannot be used is reported, the rest goes on, and the exit code is 4.
+    """
+    if as_json and as_csv:
+        raise UsageError("Results are printed as --json or as --csv; give one of them.")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a resize needs no more, and numpy loads faster
+    from edgecnn.predictor import Predictor
+    from edgecnn.readers import Readers
+    from edgecnn.run import usable_cores
+    from edgecnn.runtimes.onnxruntime import CPU
+
+    paths = image_paths(images)
+    if processes is None:
+        processes = usable_cores() if len(paths) >= MANY and sys.platform != "win32" else 1
+    with ExitStack() as stack:
+        readers: Readers | int = 1
+        if processes > 1:
+            readers = stack.enter_context(Readers(processes))  # they start while the model is read
+        predictor = stack.enter_context(Predictor(model, format=export, threads=threads, providers=providers or (CPU,)))
+        write = _writer(as_json=as_json, as_csv=as_csv, top=min(top, len(predictor.contract.labels)))
+        sources = [source_of(path) for path in paths]
+        together = sources if len(sources) >= MANY else iter(sources)  # a few are each answered at once
+        refused = _print(paths, predictor.predict(together, processes=readers), write)
+    if refused:
+        if len(paths) > 1:
+            say(f"{refused:,} of {len(paths):,} images could not be used.")
+        raise click.exceptions.Exit(InputError.exit_code)
+
+
+def _print(
+    paths: Sequence[str], answers: Iterable[Prediction], write: Callable[[str, Prediction | None, str], None]
+) -> int:
+    """Print every answer as it comes; how many images were refused."""
+    refused, flushed, rest = 0, time.monotonic(), iter(answers)
+    with late_progress("predicting", len(paths)) as advance:
+        for done, path in enumerate(paths, 1):
+            try:
+                write(shown(path), next(rest), "")
+            except InputError as error:
+                refused += 1
+                say(f"Error: {shown(str(error))}")
+                write(shown(path), None, shown(str(error)))
+            if time.monotonic() - flushed > FLUSH_SECONDS:
+                sys.stdout.flush()
+                flushed = time.monotonic()
+            advance(done)
+    return refused
+
+
+def _writer(*, as_json: bool, as_csv: bool, top: int) -> Callable[[str, Prediction | None, str], None]:
+    """What prints an image's answer, or why there is none."""
+    if as_json:
+        return lambda image, answer, why: print(json.dumps(_record(image, answer, why, top)))
+    if as_csv:
+        table = csv.writer(sys.stdout, lineterminator="\n")
+        table.writerow(["image", *(f"{what}_{i}" for i in range(1, top + 1) for what in ("label", "probability"))])
+
+        def write_row(image: str, answer: Prediction | None, _: str) -> None:
+            if answer is not None:
+                shares = [(label, f"{share:.6f}") for label, share in answer.top(top)]
+                table.writerow([image, *(cell for pair in shares for cell in pair)])
+
+        return write_row
+
+    def write_line(image: str, answer: Prediction | None, _: str) -> None:
+        if answer is not None:
+            print(f"{image}: " + ", ".join(f"{label} {share:.1%}" for label, share in answer.top(top)))
+
+    return write_line
+
+
+def _record(image: str, answer: Prediction | None, why: str, top: int) -> dict[str, Any]:
+    if answer is None:
+        return {"image": image, "error": why}
+    return {
+        "image": image,
+        "answers": [{"label": label, "probability": round(share, 6)} for label, share in answer.top(top)],
+    }

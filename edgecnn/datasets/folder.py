@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgecnn.console import progress
-from edgecnn.contract import decode_image, resize
+from edgecnn.contract import decode_image
 from edgecnn.errors import InputError
 from edgecnn.plugins import Dataset, labelled_images
+from edgecnn.resizing import resize
 
 if TYPE_CHECKING:
     from pathlib import Path

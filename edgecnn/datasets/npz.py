@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from edgecnn.contract import MAX_SIDE
 from edgecnn.errors import InputError
 from edgecnn.plugins import Dataset, labelled_images
+from edgecnn.resizing import MAX_SIDE
 
 if TYPE_CHECKING:
     from pathlib import Path

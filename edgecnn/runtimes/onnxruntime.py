@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from edgecnn.errors import MachineError
-from edgecnn.onnx_outputs import with_outputs
+from edgecnn.onnx_wire import with_outputs
 from edgecnn.plugins import Runtime
 from edgecnn.records import Placement
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import numpy as np
@@ -18,9 +19,12 @@ if TYPE_CHECKING:
 
     from edgecnn.plugins import Pixels, Session
 
+Provider: TypeAlias = "str | tuple[str, dict[str, Any]]"  # a name, or a name and the provider's own options
+
+CPU = "CPUExecutionProvider"
 COMPUTE_WORDS = ("Conv", "Gemm", "MatMul", "Pool")
 PROVIDERS = {
-    "cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider",
+    "cpu": CPU, "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider",
     "openvino": "OpenVINOExecutionProvider", "coreml": "CoreMLExecutionProvider", "directml": "DmlExecutionProvider",
     "webgpu": "WebGpuExecutionProvider", "xnnpack": "XnnpackExecutionProvider",
 }  # fmt: skip
@@ -30,39 +34,78 @@ class OnnxRuntimeSession:
     """An inference session whose nodes' execution providers were asked for and are kept."""
 
     def __init__(self, path: Path, threads: int, provider: str, exposed: tuple[str, ...]) -> None:
-        import onnxruntime
-
-        wanted = PROVIDERS[provider]
-        if wanted not in onnxruntime.get_available_providers():
-            raise MachineError(f"The ONNX Runtime of this environment has no {wanted}.")
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-        model = with_outputs(path.read_bytes(), exposed)
-        self._session: Any = onnxruntime.InferenceSession(model, options, providers=[wanted])
+        providers = (PROVIDERS[provider],)
+        check_available(providers)
+        self._session: Any = open_session(with_outputs(path.read_bytes(), exposed), threads, providers)
         self._input = self._session.get_inputs()[0].name
         self._outputs = [output.name for output in self._session.get_outputs()]
-        self.placement = _placement(self._session)
-        if set(self.placement.compute_nodes) - {wanted}:
-            nodes = ", ".join(f"{name} {count}" for name, count in self.placement.compute_nodes.items())
-            raise MachineError(f"ONNX Runtime did not run all of {path.name} on {wanted}: compute nodes on {nodes}.")
+        self.placement = placement_of(self._session)
+        check_placement(self.placement, providers)
 
     def run(self, pixels: Pixels) -> dict[str, npt.NDArray[np.float32]]:
         """uint8 [N, H, W, C] to {output name: float32 [N, classes]}."""
         return dict(zip(self._outputs, self._session.run(self._outputs, {self._input: pixels}), strict=True))
 
 
-def _placement(session: Any) -> Placement:
+def open_session(
+    model: str | bytes, threads: int, providers: Sequence[Provider] = (CPU,), weights: Path | None = None
+) -> Any:
+    """An InferenceSession of a file, or of a file's content, that says where its nodes run.
+
+    `weights` is the folder where a content's external weights lie. Whatever ONNX Runtime raises is passed on; left to
+    itself it would print that a provider failed, and use the CPU.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    if weights is not None:
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(weights))
+    return onnxruntime.InferenceSession(model, options, providers=list(providers), enable_fallback=0)
+
+
+def check_available(providers: Sequence[Provider]) -> None:
+    """Raises MachineError for a provider this ONNX Runtime lacks: itself it would only warn, and use the CPU."""
+    import numpy  # noqa: F401 - first, since onnxruntime makes an ImportError of a Ctrl-C during this
+    import onnxruntime
+
+    there = onnxruntime.get_available_providers()
+    for name in names_of(providers):
+        if name not in there:
+            raise MachineError(
+                f"This ONNX Runtime has no {name}, only {', '.join(there)}; install the build that has it."
+            )
+
+
+def check_placement(placement: Placement, providers: Sequence[Provider]) -> None:
+    """Raises MachineError where a compute node runs on another provider than those asked for."""
+    elsewhere = {name: n for name, n in placement.compute_nodes.items() if name not in names_of(providers)}
+    if elsewhere:
+        found = ", ".join(f"{count} compute nodes on {name}" for name, count in elsewhere.items())
+        raise MachineError(
+            f"Not all of the model runs on {' and '.join(names_of(providers))} here ({found}); name those "
+            "providers too, or use another machine."
+        )
+
+
+def names_of(providers: Sequence[Provider]) -> list[str]:
+    """The providers' names."""
+    return [provider if isinstance(provider, str) else provider[0] for provider in providers]
+
+
+def placement_of(session: Any) -> Placement:
+    """Which execution provider runs each node of a session that :func:`open_session` made."""
     compute: Counter[str] = Counter()
     other: Counter[str] = Counter()
     for part in session.get_provider_graph_assignment_info():
         for node in part.get_nodes():
             counter = compute if any(word in node.op_type for word in COMPUTE_WORDS) else other
             counter[part.ep_name] += 1
-    return Placement(device="cpu", compute_nodes=dict(compute), other_nodes=dict(other))
+    device = " and ".join(sorted(name.removesuffix("ExecutionProvider").lower() for name in compute)) or "cpu"
+    return Placement(device=device, compute_nodes=dict(compute), other_nodes=dict(other))
 
 
 def load(path: Path, threads: int, provider: str, exposed: tuple[str, ...]) -> Session:
