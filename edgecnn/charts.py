@@ -10,7 +10,7 @@ from edgecnn.run import Run, staged
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from edgecnn.records import Precision, Training
+    from edgecnn.records import Epoch, Precision, Training
 
 CURVES, CLASS_ACCURACY, CONFUSION = "curves.png", "class_accuracy.png", "confusion.png"
 INK, MUTED, GRID = "#1f2933", "#7b8794", "#e4e7eb"
@@ -23,7 +23,7 @@ MOST_LABELS = 30  # with more classes single numbers and names could not be read
 def draw_training(run: Run, training: Training) -> tuple[str, ...]:
     """Write the pictures into the run and return their names."""
     if training.history:
-        _draw_curves(run, training)
+        draw_curves(run, training.history, training.accuracy.split)
     _draw_class_accuracy(run, training)
     _draw_confusion(run, training)
     return pictures_of(training)
@@ -53,13 +53,15 @@ def _figure(run: Run, name: str, size: tuple[float, float], columns: int = 1) ->
             figure.savefig(draft, format="png", metadata={"Software": None})
 
 
-def _draw_curves(run: Run, training: Training) -> None:
-    epochs = range(1, len(training.history) + 1)
+def draw_curves(run: Run, history: tuple[Epoch, ...], split: str) -> None:
+    """Accuracy and loss after each epoch; those of the split validated on where it was."""
+    epochs = range(1, len(history) + 1)
     with _figure(run, CURVES, (7.6, 2.9), columns=2) as (left, right):
         for axes, name, title in ((left, "accuracy", "Accuracy"), (right, "loss", "Cross-entropy")):
-            for prefix, label, colour in (("", "training", FIRST), ("val_", "test", SECOND)):
-                values = [getattr(epoch, prefix + name) for epoch in training.history]
-                axes.plot(epochs, values, color=colour, marker="o", markersize=3, label=label)
+            for prefix, label, colour in (("", "training", FIRST), ("val_", split, SECOND)):
+                values = [getattr(epoch, prefix + name) for epoch in history]
+                if None not in values:
+                    axes.plot(epochs, values, color=colour, marker="o", markersize=3, label=label)
             axes.set_title(title)
             axes.set_xlabel("epoch")
             axes.xaxis.get_major_locator().set_params(integer=True)
@@ -81,7 +83,7 @@ def _draw_class_accuracy(run: Run, training: Training) -> None:
         for bar, share in zip(bars, shares, strict=True):  # in a column, where the line does not run through them
             axes.text(1.03, bar.get_y() + bar.get_height() / 2, f"{share:.1%}", va="center")
         axes.axvline(training.accuracy.share, color=SECOND, linewidth=1.2)
-        axes.set_title(f"Test accuracy by class (all: {training.accuracy.share:.1%})")
+        axes.set_title(f"{training.accuracy.split.capitalize()} accuracy by class (all: {training.accuracy.share:.1%})")
         axes.set_xlim(0, 1.16)
         axes.xaxis.set_visible(False)
         axes.spines[["bottom", "left"]].set_visible(False)
@@ -107,7 +109,7 @@ def _draw_confusion(run: Run, training: Training) -> None:
             axes.set_yticks(range(len(labels)), labels)
         axes.set_xlabel("answer")
         axes.set_ylabel("label")
-        axes.set_title("Test images by label and answer")
+        axes.set_title(f"{training.accuracy.split.capitalize()} images by label and answer")
         axes.spines[:].set_visible(False)
         axes.tick_params(left=False, bottom=False)
 
