@@ -6,7 +6,7 @@ images held out of the training set (`edgecnn train --hold-out`); its test image
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from edgecnn.errors import unknown_name
@@ -61,6 +61,10 @@ def pick_recipe(architecture: Architecture, name: str) -> Recipe:
 
 
 def described(recipe: Recipe) -> str:
-    """Every choice of a recipe in a line: what decides the outcome, beside data and seed."""
-    choices = {key: value for key, value in asdict(recipe).items() if key not in ("name", "summary", "epochs")}
-    return ", ".join(f"{key} {value}" for key, value in choices.items() if value not in (0, False))
+    """Every choice that differs from the defaults, in a line: what decides the outcome, beside data, epochs and seed."""
+    words = []
+    for field in fields(recipe):
+        value = getattr(recipe, field.name)
+        if field.name not in ("name", "summary", "epochs") and value != field.default:
+            words.append(field.name.replace("_", " ") + ("" if value is True else f" {value}"))
+    return ", ".join(words)
