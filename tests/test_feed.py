@@ -54,9 +54,7 @@ def test_images_are_moved_flipped_and_mirrored_at_the_border() -> None:
     for i, place in enumerate(order):
         mirrored = np.pad(IMAGES[place], ((3, 3), (3, 3), (0, 0)), mode="reflect")
         window = mirrored[3 + down[i] : 11 + down[i], 3 + right[i] : 13 + right[i]]
-        if flipped[i]:  # the flipped window of a mirrored image
-            start = 3 - right[i]
-            window = mirrored[3 + down[i] : 11 + down[i], start : start + 10][:, ::-1]
+        window = window[:, ::-1] if flipped[i] else window
         np.testing.assert_array_equal(images[i], window.astype(np.float32) / np.float32(255))
     np.testing.assert_array_equal(labels, LABELS[order])
 
