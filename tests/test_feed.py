@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +18,7 @@ tf = pytest.importorskip("tensorflow")
 
 from edgecnn.feed import Feed  # noqa: E402
 
+TOOL = Path(__file__).parent.parent / "tools" / "feed"
 COUNT, CLASSES = 21, 3
 IMAGES = np.random.default_rng(1).integers(0, 256, (COUNT, 8, 10, 3), np.uint8)
 LABELS = np.arange(COUNT) % CLASSES
@@ -89,3 +94,9 @@ def test_a_teacher_sees_the_very_pixels_that_are_learnt() -> None:
     images, targets = _whole(_feed(soft=True).epoch(taught, seed=5, number=2, teacher=teacher))
     opinion = tf.nn.softmax(images.mean(axis=(1, 2)) * 4).numpy()
     np.testing.assert_allclose(targets[:, 0], 0.25 * targets[:, 1] + 0.75 * opinion, atol=1e-5)
+
+
+def test_the_pipeline_is_not_the_bottleneck_of_the_smaller_model() -> None:
+    done = subprocess.run([sys.executable, TOOL, "cnn", "best", "--json"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout)["ratio"] >= 3
