@@ -32,7 +32,6 @@ SELECTION_COUNT = 2_000
 MOST_BYTES = 48 << 20  # of pixels kept for one purpose, however large the images are
 KEPT_TEST_IMAGES = 64
 MOST_NAMES = 5  # of classes, in a sentence
-HOLD_OUT_STREAM = 2
 SAMPLING_STREAM = 1  # keeps the draw of the samples apart from the order of the epochs
 
 
@@ -127,38 +126,6 @@ def fit(images: Pixels, shape: tuple[int, ...]) -> Pixels:
         resized = resize(image, height, width)
         fitted[i] = luma(resized) if resized.shape[-1] > channels else resized
     return fitted
-
-
-def held_out(data: LabelledImages, count: int) -> LabelledImages:
-    """The data with `count` training images, as many of each class, in the place of its test images.
-
-    Which ones depends on the labels and the count alone, so that all that is tried is measured on the same.
-    """
-    import numpy as np
-
-    if not 0 < count < len(data.train_labels):
-        raise InputError(f"There are {len(data.train_labels):,} training images: {count:,} cannot be held out of them.")
-    groups = [np.flatnonzero(data.train_labels == label) for label in range(len(data.source.labels))]
-    aside = balanced(np.random.default_rng([DRAWN_SEED, HOLD_OUT_STREAM]), groups, count)
-    kept = np.setdiff1d(np.arange(len(data.train_labels)), aside)
-    if len(np.unique(data.train_labels[kept])) < len(groups):
-        raise InputError(
-            f"Without {count:,} training images held out, a class would be left without any; hold out fewer."
-        )
-    notice = f"An experiment: every accuracy is of {len(aside):,} images held out of training, not of the test images."
-    return replace(
-        data,
-        source=replace(
-            data.source,
-            train_count=len(kept),
-            test_count=len(aside),
-            notice=f"{data.source.notice} {notice}".strip(),
-        ),
-        train_images=data.train_images[kept],
-        train_labels=data.train_labels[kept],
-        test_images=data.train_images[aside],
-        test_labels=data.train_labels[aside],
-    )
 
 
 def align(data: LabelledImages, labels: tuple[str, ...]) -> LabelledImages:

@@ -11,7 +11,7 @@ import pytest
 from edgecnn import images as module
 from edgecnn.contract import prepare
 from edgecnn.errors import InputError
-from edgecnn.images import align, digests, fit, held_out, samples_of, save_samples
+from edgecnn.images import align, digests, fit, samples_of, save_samples
 from edgecnn.plugins import LabelledImages, labelled_images
 from edgecnn.run import SAMPLES, Run
 
@@ -107,24 +107,3 @@ def test_drawn_samples_are_not_labelled(tmp_path: Path, tiny_contract: Contract)
     samples = samples_of(Run(tmp_path), tiny_contract)
     assert samples.drawn
     assert (len(samples.selection), len(samples.selection_labels), len(samples.test_digests)) == (0, 0, 0)
-
-
-def test_images_are_held_out_of_training_and_the_test_images_are_gone() -> None:
-    data = _data(30)
-    aside = held_out(data, 9)
-    assert (aside.source.train_count, aside.source.test_count) == (21, 9)
-    assert "not of the test images" in aside.source.notice
-    assert np.bincount(aside.test_labels).tolist() == [3, 3, 3]
-    whole = np.concatenate([digests(aside.train_images), digests(aside.test_images)])
-    assert sorted(whole) == sorted(digests(data.train_images))
-    again = held_out(data, 9)
-    np.testing.assert_array_equal(aside.test_images, again.test_images)
-
-
-def test_too_many_to_hold_out() -> None:
-    data = _data(30)
-    with pytest.raises(InputError, match="cannot be held out"):
-        held_out(data, 30)
-    rare = replace(data, train_labels=np.minimum(np.arange(30) // 13, 2))
-    with pytest.raises(InputError, match="a class would be left"):
-        held_out(rare, 12)

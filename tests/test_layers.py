@@ -40,7 +40,7 @@ LAYERS = (
         "rendering",
         "weighing",
     ),
-    ("formats", "graphs", "runtimes", "datasets", "architectures", "published"),
+    ("formats", "graphs", "holding_out", "runtimes", "datasets", "architectures", "published"),
     ("integer_tflite",),
     ("onnx_files", "onnx_graphs", "pixel_pairs", "tflite_files", "tflite_graphs", "precision"),
     ("conversion", "layer_map", "micro", "plugins"),

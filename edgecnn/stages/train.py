@@ -18,7 +18,8 @@ from edgecnn.checkpoint import STATE, model_name, resumable, save_checkpoint
 from edgecnn.console import progress, say
 from edgecnn.errors import InputError, NewerSchema, UsageError
 from edgecnn.feed import Feed
-from edgecnn.images import AUTO, fit, held_out, load_data
+from edgecnn.holding_out import HELD_OUT, held_out
+from edgecnn.images import AUTO, fit, load_data
 from edgecnn.learning import compile_model, deterministic_keras, device, load_model, load_teacher, teacher_run
 from edgecnn.logbook import LOG, show_epoch, write_log
 from edgecnn.plugins import Architecture, pick
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from edgecnn.recipes import Recipe
     from edgecnn.records import DataSource
     from edgecnn.run import Run
-
-HELD_OUT = "held-out"  # the split measured on in the test images' stead
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,8 +93,9 @@ def _begun_with(run: Run) -> DataSource | None:
 
 
 def recipe_of(options: TrainOptions) -> Recipe:
-    """The recipe asked for."""
-    return pick_recipe(pick(Architecture, options.architecture), options.recipe)
+    """The recipe asked for, as it will be followed: without a teacher nothing is said of one."""
+    recipe = pick_recipe(pick(Architecture, options.architecture), options.recipe)
+    return recipe if options.teacher is not None else replace(recipe, teacher_share=0.0, teacher_temperature=1.0)
 
 
 def epochs_of(options: TrainOptions) -> int:

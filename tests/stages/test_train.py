@@ -160,6 +160,7 @@ def test_what_changes_the_schedule_or_the_teacher_starts_anew(best_run: Run, bes
     for other in (replace(best_options, epochs=5), replace(best_options, teacher=None)):
         assert not is_current(best_run, other)
         assert plan(best_run, other)[1] != inputs
+    assert "teacher" not in plan(best_run, replace(best_options, teacher=None))[1]["choices"]
 
 
 def test_held_out_images_stand_in_for_the_test_images(small_data: Path, tmp_path: Path) -> None:
