@@ -40,6 +40,11 @@ class Beginning:
     batch_size: int = 0  # 0 and no history for a model trained elsewhere
     history: tuple[Epoch, ...] = ()
     meaning: str = "logits"  # or "probabilities": what the output is called and what it is
+    choices: str = ""
+    teacher: str = ""
+    hold_out: int = 0
+    split: str = SPLIT  # of the images answered
+    log: tuple[str, ...] = ()  # files a training wrote on its way
 
 
 def begin(run: Run, model: Any, data: LabelledImages, answers: npt.NDArray[np.int64], beginning: Beginning) -> Training:
@@ -64,18 +69,21 @@ def begin(run: Run, model: Any, data: LabelledImages, answers: npt.NDArray[np.in
         batch_size=beginning.batch_size,
         parameters=int(model.count_params()),
         history=beginning.history,
-        accuracy=accuracy(int(np.trace(confusion)), len(answers), SPLIT),
-        class_accuracy=_by_class(confusion),
+        accuracy=accuracy(int(np.trace(confusion)), len(answers), beginning.split),
+        class_accuracy=_by_class(confusion, beginning.split),
         confusion=tuple(tuple(int(n) for n in row) for row in confusion),
+        choices=beginning.choices,
+        teacher=beginning.teacher,
+        hold_out=beginning.hold_out,
     )
-    outputs = (files.MODEL, files.CONTRACT, files.SAMPLES, *draw_training(run, figures))
+    outputs = (files.MODEL, files.CONTRACT, files.SAMPLES, *beginning.log, *draw_training(run, figures))
     record = replace(figures, origin=run.origin(beginning.command, beginning.inputs, outputs))
     run.save(files.TRAINING, record)
     return record
 
 
-def _by_class(confusion: npt.NDArray[np.int64]) -> tuple[Accuracy | None, ...]:
-    return tuple(accuracy(int(row[i]), int(row.sum()), SPLIT) if row.sum() else None for i, row in enumerate(confusion))
+def _by_class(confusion: npt.NDArray[np.int64], split: str) -> tuple[Accuracy | None, ...]:
+    return tuple(accuracy(int(row[i]), int(row.sum()), split) if row.sum() else None for i, row in enumerate(confusion))
 
 
 def _contract(run: Run, data: LabelledImages, beginning: Beginning, calibration_sha256: str) -> Contract:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from edgecnn.images import Evaluation
-    from edgecnn.records import Flip, LayerParity, ParityRow, Precision, Training
+    from edgecnn.records import Epoch, Flip, LayerParity, ParityRow, Precision, Training
 
 CURVES, CLASS_ACCURACY, CONFUSION = "curves.png", "class_accuracy.png", "confusion.png"
 LAYERS, FLIPS = "layers.png", "flips.png"
@@ -27,7 +27,7 @@ MOST_LABELS = 30  # with more classes single numbers and names could not be read
 def draw_training(run: Run, training: Training) -> tuple[str, ...]:
     """Write the pictures into the run and return their names."""
     if training.history:
-        _draw_curves(run, training)
+        draw_curves(run, training.history, training.accuracy.split)
     _draw_class_accuracy(run, training)
     _draw_confusion(run, training)
     return pictures_of(training)
@@ -65,13 +65,15 @@ def _figure(
             figure.savefig(draft, format="png", metadata={"Software": None})
 
 
-def _draw_curves(run: Run, training: Training) -> None:
-    epochs = range(1, len(training.history) + 1)
+def draw_curves(run: Run, history: tuple[Epoch, ...], split: str) -> None:
+    """Accuracy and loss after each epoch; those of the split validated on where it was."""
+    epochs = range(1, len(history) + 1)
     with _figure(run, CURVES, (7.6, 2.9), columns=2) as (left, right):
         for axes, name, title in ((left, "accuracy", "Accuracy"), (right, "loss", "Cross-entropy")):
-            for prefix, label, colour in (("", "training", FIRST), ("val_", "test", SECOND)):
-                values = [getattr(epoch, prefix + name) for epoch in training.history]
-                axes.plot(epochs, values, color=colour, marker="o", markersize=3, label=label)
+            for prefix, label, colour in (("", "training", FIRST), ("val_", split, SECOND)):
+                values = [getattr(epoch, prefix + name) for epoch in history]
+                if None not in values:
+                    axes.plot(epochs, values, color=colour, marker="o", markersize=3, label=label)
             axes.set_title(title)
             axes.set_xlabel("epoch")
             axes.xaxis.get_major_locator().set_params(integer=True)
@@ -93,7 +95,7 @@ def _draw_class_accuracy(run: Run, training: Training) -> None:
         for bar, share in zip(bars, shares, strict=True):  # in a column, where the line does not run through them
             axes.text(1.03, bar.get_y() + bar.get_height() / 2, f"{share:.1%}", va="center")
         axes.axvline(training.accuracy.share, color=SECOND, linewidth=1.2)
-        axes.set_title(f"Test accuracy by class (all: {training.accuracy.share:.1%})")
+        axes.set_title(f"{training.accuracy.split.capitalize()} accuracy by class (all: {training.accuracy.share:.1%})")
         axes.set_xlim(0, 1.16)
         axes.xaxis.set_visible(False)
         axes.spines[["bottom", "left"]].set_visible(False)
@@ -119,7 +121,7 @@ def _draw_confusion(run: Run, training: Training) -> None:
             axes.set_yticks(range(len(labels)), labels)
         axes.set_xlabel("answer")
         axes.set_ylabel("label")
-        axes.set_title("Test images by label and answer")
+        axes.set_title(f"{training.accuracy.split.capitalize()} images by label and answer")
         axes.spines[:].set_visible(False)
         axes.tick_params(left=False, bottom=False)
 

@@ -23,8 +23,8 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def progress(label: str, total: float) -> Iterator[Callable[[float], None]]:
-    """Show a bar for a job of `total` units; the yielded function takes the units done so far.
+def progress(label: str, total: float, done: int = 0) -> Iterator[Callable[[float], None]]:
+    """Show a bar for a job of `total` units, `done` of them earlier; the yielded function takes the units done so far.
 
     Where stderr is no terminal nothing is drawn: the stages' own lines say what goes on.
     """
@@ -43,7 +43,7 @@ def progress(label: str, total: float) -> Iterator[Callable[[float], None]]:
     )
     # rich would send to stderr what is printed meanwhile, and results go to stdout.
     with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as bar:
-        task = bar.add_task(label, total=total)
+        task = bar.add_task(label, total=total, completed=done)
         yield lambda done: bar.update(task, completed=done)
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from edgecnn.recipes import Recipe
     from edgecnn.records import Artifact, Contract, LayerTensor, Placement, Precision
 
     Pixels = npt.NDArray[np.uint8]  # [N, height, width, channels]
@@ -114,6 +115,7 @@ class Architecture:
     summary: str
     image_shape: tuple[int, int, int]  # height, width, channels
     build: Callable[[tuple[int, int, int], int], object]
+    recipes: tuple[Recipe, ...] = ()  # beside `tutorial`, which all have
 
 
 @dataclass(frozen=True)

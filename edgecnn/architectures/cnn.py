@@ -3,6 +3,23 @@
 from __future__ import annotations
 
 from edgecnn.plugins import Architecture
+from edgecnn.recipes import Recipe
+
+BEST = Recipe(
+    name="best",
+    summary="AdamW along a cosine, flips and 2-pixel shifts, taught by a ResNet-8 where one is given",
+    epochs=60,
+    batch_size=128,
+    optimizer="adamw",
+    learning_rate=0.002,
+    weight_decay=0.01,
+    scheduled=True,
+    warmup_epochs=1,
+    flip=True,
+    shift=2,
+    teacher_share=0.9,
+    teacher_temperature=2.0,
+)
 
 
 def build(shape: tuple[int, int, int], classes: int) -> object:
@@ -35,4 +52,5 @@ PLUGIN = Architecture(
     summary="the TensorFlow tutorial's CNN, 122,570 parameters",
     image_shape=(32, 32, 3),
     build=build,
+    recipes=(BEST,),
 )

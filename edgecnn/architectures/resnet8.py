@@ -5,9 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from edgecnn.plugins import Architecture
+from edgecnn.recipes import Recipe
 
 FILTERS = (16, 32, 64)  # one a stack
 DECAY = 1e-4
+BEST = Recipe(
+    name="best",
+    summary="SGD along a cosine, flips and 4-pixel shifts",
+    epochs=100,
+    batch_size=128,
+    optimizer="sgd",
+    learning_rate=0.1,
+    scheduled=True,
+    warmup_epochs=1,
+    flip=True,
+    shift=4,
+)
 
 
 def build(shape: tuple[int, int, int], classes: int) -> object:
@@ -71,4 +84,5 @@ PLUGIN = Architecture(
     summary="MLPerf Tiny's ResNet-8, 78,666 parameters",
     image_shape=(32, 32, 3),
     build=build,
+    recipes=(BEST,),
 )

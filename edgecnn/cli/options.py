@@ -69,7 +69,16 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Decides the weights and the order of the images.",
         ),
         click.option("--epochs", type=click.IntRange(min=1), help="Default: the recipe's own number."),
-        click.option("--recipe", default="tutorial", show_default=True, help="How to train."),
+        click.option(
+            "--hold-out",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="Set N training images aside and measure on them, not on the test images: to choose by.",
+        ),
+        click.option(
+            "--teacher", metavar="RUN", help="Learn from this run's answers too, where the recipe takes a teacher."
+        ),
+        click.option("--recipe", default="tutorial", show_default=True, help="How to train: tutorial or best."),
         click.option("--architecture", default="cnn", show_default=True, help="What to train."),
         click.option(
             "--data",
@@ -84,16 +93,16 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def options_of(data: str, architecture: str, recipe: str, epochs: int | None, seed: int) -> TrainOptions:
+def options_of(hold_out: int | None, **options: Any) -> TrainOptions:
     from edgecnn.stages.train import TrainOptions
 
-    return TrainOptions(data=data, architecture=architecture, recipe=recipe, epochs=epochs, seed=seed)
+    return TrainOptions(hold_out=hold_out or 0, **options)
 
 
 def print_accuracy(record: Training) -> None:
     figures = record.accuracy
     click.echo(
-        f"Test accuracy {figures.share:.2%} on {figures.total:,} images "
+        f"{figures.split.capitalize()} accuracy {figures.share:.2%} on {figures.total:,} images "
         f"(95 % interval {figures.low:.2%} to {figures.high:.2%})"
     )
 

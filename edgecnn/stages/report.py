@@ -324,6 +324,8 @@ def commands(record: Report) -> tuple[str, list[str]]:
     options = (
         f"RUN --data {_portable(training.data.spec)} --architecture {shlex.quote(training.architecture)} "
         f"--recipe {shlex.quote(training.recipe)} --epochs {len(training.history)} --seed {training.seed}"
+        f"{f' --teacher {_portable(training.teacher)}' if training.teacher else ''}"
+        f"{f' --hold-out {training.hold_out}' if training.hold_out else ''}"
     )
     trained = training.origin.command == "train"
     stages = [f"edgecnn train {options}"] if trained else []

@@ -1,8 +1,8 @@
 """Train a classifier: data set in, model.keras, contract.json, training.json and samples.npz out.
 
-Each epoch ends with a checkpoint, optimizer state included. The order of the images is drawn from the seed
-and the epoch's number, so a run killed and resumed ends with the same weights, to the bit, as one that was
-not, on the same machine with the same versions.
+Each epoch ends with a checkpoint, optimizer state included. What is drawn for an epoch comes from the seed and the
+epoch's number, so a run killed and resumed ends with the same weights, to the bit, as one that was not, on the same
+machine with the same versions.
 """
 
 from __future__ import annotations
@@ -13,37 +13,26 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from edgecnn import run as files
-from edgecnn.beginning import Beginning, begin
+from edgecnn.beginning import SPLIT, Beginning, begin
 from edgecnn.checkpoint import STATE, model_name, resumable, save_checkpoint
 from edgecnn.console import progress, say
-from edgecnn.errors import InputError, NewerSchema, unknown_name
+from edgecnn.errors import InputError, NewerSchema, UsageError
+from edgecnn.feed import Feed
+from edgecnn.holding_out import HELD_OUT, held_out
 from edgecnn.images import AUTO, fit, load_data
+from edgecnn.learning import compile_model, deterministic_keras, device, load_model, load_teacher, teacher_run
+from edgecnn.logbook import LOG, show_epoch, write_log
 from edgecnn.plugins import Architecture, pick
+from edgecnn.recipes import TUTORIAL, described, pick_recipe
 from edgecnn.records import SCHEMA, Epoch, Progress, Training
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy as np
-    import numpy.typing as npt
-
-    from edgecnn.plugins import LabelledImages, Pixels
+    from edgecnn.plugins import LabelledImages
+    from edgecnn.recipes import Recipe
     from edgecnn.records import DataSource
     from edgecnn.run import Run
-
-TEST_BATCH = 500
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How to train. `tutorial` is the TensorFlow tutorial's: Adam's defaults and the test set for validation."""
-
-    name: str
-    epochs: int
-    batch_size: int
-
-
-RECIPES = {recipe.name: recipe for recipe in (Recipe(name="tutorial", epochs=10, batch_size=32),)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,9 +41,11 @@ class TrainOptions:
 
     data: str = AUTO
     architecture: str = "cnn"
-    recipe: str = "tutorial"
+    recipe: str = TUTORIAL.name
     epochs: int | None = None
     seed: int = 1
+    teacher: str | None = None  # a run directory or a published run's name
+    hold_out: int = 0  # training images set aside to measure on instead of the test images
 
 
 def plan(run: Run, options: TrainOptions) -> tuple[LabelledImages, dict[str, str]]:
@@ -63,9 +54,9 @@ def plan(run: Run, options: TrainOptions) -> tuple[LabelledImages, dict[str, str
     In a run already begun `auto` means the data it was begun with, so that a network that comes or goes in
     between changes nothing.
     """
-    if options.recipe not in RECIPES:
-        raise unknown_name("recipe", options.recipe, RECIPES)
-    architecture = pick(Architecture, options.architecture)
+    architecture, recipe = pick(Architecture, options.architecture), recipe_of(options)
+    if options.teacher is not None and not recipe.teacher_share:
+        raise UsageError(f"The recipe {recipe.name} of {architecture.name} takes no teacher.")
     begun = _begun_with(run) if options.data == AUTO else None
     data = load_data(begun.spec if begun else options.data, architecture.image_shape[:2])
     if begun:
@@ -73,11 +64,19 @@ def plan(run: Run, options: TrainOptions) -> tuple[LabelledImages, dict[str, str
     inputs = {
         "data": data.source.sha256,
         "architecture": architecture.name,
-        "recipe": options.recipe,
+        "recipe": recipe.name,
+        "choices": described(recipe),
         "seed": str(options.seed),
         "tensorflow": files.installed_versions().get("tensorflow", "missing"),
         "keras": files.installed_versions().get("keras", "missing"),
     }
+    if recipe.scheduled:  # the rate of an epoch depends on how many there are to be
+        inputs["scheduled_epochs"] = str(epochs_of(options))
+    if options.hold_out:
+        inputs["hold_out"] = str(options.hold_out)
+        data = held_out(data, options.hold_out)
+    if options.teacher is not None:
+        inputs["teacher"] = teacher_run(options.teacher, architecture, data.source.labels).hash_of(files.MODEL)
     return data, inputs
 
 
@@ -93,9 +92,15 @@ def _begun_with(run: Run) -> DataSource | None:
     return None
 
 
+def recipe_of(options: TrainOptions) -> Recipe:
+    """The recipe asked for, as it will be followed: without a teacher nothing is said of one."""
+    recipe = pick_recipe(pick(Architecture, options.architecture), options.recipe)
+    return recipe if options.teacher is not None else replace(recipe, teacher_share=0.0, teacher_temperature=1.0)
+
+
 def epochs_of(options: TrainOptions) -> int:
     """How many epochs are asked for."""
-    return options.epochs or RECIPES[options.recipe].epochs
+    return options.epochs or recipe_of(options).epochs
 
 
 def is_current(run: Run, options: TrainOptions) -> bool:
@@ -113,46 +118,30 @@ def train(run: Run, options: TrainOptions, show: Callable[[str], None] = say) ->
 
     Raises InputError for data that cannot be used, UsageError for an unknown architecture or recipe.
     """
-    import numpy as np
-
     data, inputs = plan(run, options)
-    recipe, epochs = RECIPES[options.recipe], epochs_of(options)
-    architecture = pick(Architecture, options.architecture)
-    say(
-        f"Training {architecture.name} on {data.source.name}: {data.source.train_count:,} training and "
-        f"{data.source.test_count:,} test images, {len(data.source.labels)} classes, {epochs} epochs"
-    )
+    recipe, epochs, architecture = recipe_of(options), epochs_of(options), pick(Architecture, options.architecture)
     data = replace(
         data,
         train_images=fit(data.train_images, architecture.image_shape),
         test_images=fit(data.test_images, architecture.image_shape),
     )
-    keras = _deterministic_keras(options.seed)
+    deterministic_keras(options.seed)
+    split = HELD_OUT if options.hold_out else SPLIT
+    say(
+        f"Training {architecture.name} on {data.source.name}: {len(data.train_labels):,} training and "
+        f"{len(data.test_labels):,} {split} images, {len(data.source.labels)} classes, {epochs} epochs, on {device()}"
+    )
+    lesson = _lesson(data, options, recipe, epochs)
     state = resumable(run, inputs, epochs) or Progress(schema=SCHEMA, inputs=inputs, data=data.source)
     if state.history:
-        model: Any = keras.saving.load_model(run.path(model_name(len(state.history))), safe_mode=True)
+        model = load_model(run.path(model_name(len(state.history))))
         say(f"Resuming after epoch {len(state.history)}")
+        write_log(run, state.history, split)
     else:
         model = architecture.build(architecture.image_shape, len(data.source.labels))
-        model.compile(
-            optimizer=keras.optimizers.Adam(),
-            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            metrics=["accuracy"],
-            jit_compile=False,
-        )
+        compile_model(model, recipe, lesson.steps, epochs, soft=lesson.soft)
     model.summary(print_fn=show, line_length=80)
-    training = _Feed(data.train_images, data.train_labels, recipe.batch_size)
-    test = _Feed(data.test_images, data.test_labels, TEST_BATCH)
-    while len(state.history) < epochs:
-        number = len(state.history)
-        order = np.random.default_rng([options.seed, number]).permutation(len(data.train_images))
-        epoch = _train_epoch(model, training, test, order, number)
-        state = save_checkpoint(run, model, replace(state, history=(*state.history, epoch)))
-        say(
-            f"Epoch {number + 1}/{epochs}: loss {epoch.loss:.4f}, accuracy {epoch.accuracy:.2%}, validation loss "
-            f"{epoch.val_loss:.4f}, validation accuracy {epoch.val_accuracy:.2%} ({epoch.seconds:.1f} s)"
-        )
-    answers = model.predict(test.in_order(), verbose=0).argmax(axis=1)
+    state = _learn(run, model, lesson, state, split)
     beginning = Beginning(
         command="train",
         inputs={**inputs, "epochs": str(epochs)},
@@ -161,64 +150,83 @@ def train(run: Run, options: TrainOptions, show: Callable[[str], None] = say) ->
         seed=options.seed,
         batch_size=recipe.batch_size,
         history=state.history,
+        choices=described(recipe),
+        teacher=options.teacher or "",
+        hold_out=options.hold_out,
+        split=split,
+        log=(LOG,),
     )
+    answers = model.predict(lesson.test.in_order(), verbose=0).argmax(axis=1)
     return begin(run, model, data, answers, beginning)
 
 
-def _deterministic_keras(seed: int) -> Any:
-    from edgecnn.conversion import configure_tensorflow
+@dataclass(frozen=True, kw_only=True)
+class _Lesson:
+    """What an epoch is made of."""
 
-    configure_tensorflow()
-    import keras
-    import tensorflow as tf
+    recipe: Recipe
+    epochs: int
+    seed: int
+    training: Feed
+    test: Feed
+    validated: bool  # after each epoch, on `test`
+    soft: bool
+    teacher: Any  # a Keras model, or None
 
-    tf.config.experimental.enable_op_determinism()
-    keras.utils.clear_session()
-    keras.utils.set_random_seed(seed)
-    return keras
-
-
-class _Feed:
-    """A data set on its way into Keras: uint8 in memory, float32 in [0, 1] a batch at a time."""
-
-    def __init__(self, images: Pixels, labels: npt.NDArray[np.int64], batch_size: int) -> None:
-        import tensorflow as tf
-
-        self.steps = -(-len(images) // batch_size)
-        self._count = len(images)
-        self._batch_size = batch_size
-        self._images = tf.constant(images)
-        self._labels = tf.constant(labels)
-
-    def in_order(self, order: npt.NDArray[np.int64] | None = None) -> Any:
-        """A tf.data.Dataset of (images, labels) batches in this order, or as they lie."""
-        import numpy as np
-        import tensorflow as tf
-
-        def take(indices: Any) -> tuple[Any, Any]:
-            pixels = tf.cast(tf.gather(self._images, indices), tf.float32) / 255.0
-            return pixels, tf.gather(self._labels, indices)
-
-        indices = np.arange(self._count) if order is None else order
-        return tf.data.Dataset.from_tensor_slices(indices).batch(self._batch_size).map(take).prefetch(2)
+    @property
+    def steps(self) -> int:
+        return self.training.steps(self.recipe.batch_size)
 
 
-def _train_epoch(model: Any, training: _Feed, test: _Feed, order: npt.NDArray[np.int64], number: int) -> Epoch:
+def _lesson(data: LabelledImages, options: TrainOptions, recipe: Recipe, epochs: int) -> _Lesson:
+    classes = len(data.source.labels)
+    soft = recipe.label_smoothing > 0 or options.teacher is not None
+    return _Lesson(
+        recipe=recipe,
+        epochs=epochs,
+        seed=options.seed,
+        training=Feed(data.train_images, data.train_labels, classes, soft=soft),
+        test=Feed(data.test_images, data.test_labels, classes, soft=soft),
+        validated=recipe.tests_each_epoch or options.hold_out > 0,
+        soft=soft,
+        teacher=None if options.teacher is None else load_teacher(options.teacher),
+    )
+
+
+def _learn(run: Run, model: Any, lesson: _Lesson, state: Progress, split: str) -> Progress:
+    """Train from where `state` stands to the end, with a checkpoint after each epoch."""
+    begun, total = len(state.history), lesson.epochs * lesson.steps
+    with progress("training", total, begun * lesson.steps) as advance:
+        for number in range(begun, lesson.epochs):
+            epoch = _train_epoch(model, lesson, number, advance)
+            state = save_checkpoint(run, model, replace(state, history=(*state.history, epoch)))
+            show_epoch(state.history, lesson.epochs, number + 1 - begun)
+            write_log(run, state.history, split)
+    return state
+
+
+def _train_epoch(model: Any, lesson: _Lesson, number: int, advance: Callable[[float], None]) -> Epoch:
     import keras
 
     start = time.perf_counter()
-    with progress(f"epoch {number + 1}", training.steps) as advance:
-        tick = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: advance(batch + 1))
-        history = model.fit(
-            training.in_order(order), validation_data=test.in_order(), shuffle=False, verbose=0, callbacks=[tick]
-        )
+    tick = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: advance(number * lesson.steps + batch + 1)
+    )
+    history = model.fit(
+        lesson.training.epoch(lesson.recipe, lesson.seed, number, lesson.teacher),
+        validation_data=lesson.test.in_order() if lesson.validated else None,
+        shuffle=False,
+        verbose=0,
+        callbacks=[tick],
+    )
     figures = {name: float(values[0]) for name, values in history.history.items()}
     if not all(math.isfinite(figure) for figure in figures.values()):
         raise InputError(f"Training diverged in epoch {number + 1}: the loss is not finite; try another seed or data.")
     return Epoch(
         loss=figures["loss"],
         accuracy=figures["accuracy"],
-        val_loss=figures["val_loss"],
-        val_accuracy=figures["val_accuracy"],
+        val_loss=figures.get("val_loss"),
+        val_accuracy=figures.get("val_accuracy"),
         seconds=time.perf_counter() - start,
+        learning_rate=float(model.optimizer.learning_rate),
     )

@@ -16,11 +16,15 @@ import pytest
 from edgecnn import run as files
 from edgecnn.checkpoint import STATE
 from edgecnn.errors import UsageError
+from edgecnn.logbook import LOG
+from edgecnn.records import Training
 from edgecnn.run import Run
-from edgecnn.stages.train import TrainOptions, plan, train
+from edgecnn.stages.train import TrainOptions, is_current, plan, train
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from edgecnn.records import Epoch
 
 EPOCHS = 8
 
@@ -80,6 +84,8 @@ def test_unknown_names_are_usage_errors(small_data: Path, tmp_path: Path) -> Non
     for wrong in (replace(options, architecture="cn"), replace(options, recipe="tutorail")):
         with pytest.raises(UsageError, match="did you mean"):
             plan(Run(tmp_path), wrong)
+    with pytest.raises(UsageError, match="takes no teacher"):
+        plan(Run(tmp_path), replace(options, teacher="cifar10-cnn"))
 
 
 def test_killed_and_resumed_gives_the_same_weights_to_the_bit(
@@ -101,6 +107,83 @@ def test_killed_and_resumed_gives_the_same_weights_to_the_bit(
     assert "Total params" in resumed.stdout
     for ours, golden in zip(_weights(run), _weights(Run(golden_run)), strict=True):
         np.testing.assert_array_equal(ours, golden)
+
+
+@pytest.fixture(scope="module")
+def best_options(small_data: Path, golden_run: Path) -> TrainOptions:
+    return TrainOptions(data=str(small_data), recipe="best", epochs=4, teacher=str(golden_run))
+
+
+@pytest.fixture(scope="module")
+def best_run(best_options: TrainOptions, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    run = Run(tmp_path_factory.mktemp("best") / "run")
+    with run.lock():
+        train(run, best_options)
+    return run
+
+
+def test_a_best_training_looks_at_the_test_images_once(best_run: Run, best_options: TrainOptions) -> None:
+    training = best_run.training()
+    assert all(epoch.val_loss is epoch.val_accuracy is None for epoch in training.history)
+    assert training.history[-1].loss < training.history[0].loss
+    assert training.history[-1].learning_rate == pytest.approx(0, abs=1e-7)
+    assert training.accuracy.total == training.data.test_count
+    assert "teacher share" in training.choices
+    assert training.teacher == best_options.teacher
+    assert training.origin.outputs[LOG] == best_run.hash_of(LOG)
+    assert len(best_run.path(LOG).read_text().splitlines()) == 5
+
+
+def test_a_best_training_interrupted_ends_with_the_same_weights(
+    best_run: Run, best_options: TrainOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(tmp_path / "interrupted")
+
+    def interrupt(run: Run, history: tuple[Epoch, ...], split: str) -> None:
+        if len(history) == 2:
+            raise KeyboardInterrupt
+
+    with run.lock(), monkeypatch.context() as patch:
+        patch.setattr("edgecnn.stages.train.write_log", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            train(run, best_options)
+    with run.lock():
+        resumed = train(run, best_options)
+    for ours, theirs in zip(_weights(run), _weights(best_run), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert [epoch.loss for epoch in resumed.history] == [epoch.loss for epoch in best_run.training().history]
+
+
+def test_what_changes_the_schedule_or_the_teacher_starts_anew(best_run: Run, best_options: TrainOptions) -> None:
+    assert is_current(best_run, best_options)
+    _, inputs = plan(best_run, best_options)
+    for other in (replace(best_options, epochs=5), replace(best_options, teacher=None)):
+        assert not is_current(best_run, other)
+        assert plan(best_run, other)[1] != inputs
+    assert "teacher" not in plan(best_run, replace(best_options, teacher=None))[1]["choices"]
+
+
+def test_held_out_images_stand_in_for_the_test_images(small_data: Path, tmp_path: Path) -> None:
+    """With other test images nothing changes but the data's hash."""
+    from edgecnn.records import decode
+
+    with np.load(small_data) as data:
+        other = dict(data.items())
+    other["x_test"] = 255 - other["x_test"]
+    np.savez(tmp_path / "other.npz", **other)
+    found = []
+    for name, spec in (("one", small_data), ("two", tmp_path / "other.npz")):
+        run = Run(tmp_path / name)
+        with run.lock():
+            found.append(train(run, TrainOptions(data=str(spec), recipe="best", epochs=2, hold_out=90)))
+        assert decode(run.path(files.TRAINING).read_bytes(), Training, "") == found[-1]
+    one, two = found
+    assert one.accuracy.split == "held-out"
+    assert one.accuracy.total == one.hold_out == 90
+    assert "held out" in one.data.notice
+    assert one.history[-1].val_accuracy == pytest.approx(one.accuracy.share, abs=1e-6)
+    assert (one.accuracy, one.confusion) == (two.accuracy, two.confusion)
+    assert one.data.sha256 != two.data.sha256
 
 
 @pytest.mark.parametrize("what", ["state", "model"])
