@@ -1,4 +1,4 @@
-"""The small predictor: an exported .onnx file, numpy and ONNX Runtime; no TensorFlow, nothing to configure.
+"""The small predictor: labels and feature maps from an exported .onnx file, with numpy and ONNX Runtime alone.
 
     predictor = Predictor("runs/mine")
     predictor.predict("frog.png").label
