@@ -10,7 +10,7 @@ from edgecnn import run as files
 from edgecnn.console import say
 from edgecnn.judging import FAIL
 from edgecnn.records import Layers, Parity
-from edgecnn.stages import bench, export, features, layers, parity, report, train
+from edgecnn.stages import bench, export, features, layers, parity, report, start, train
 from edgecnn.stages.parity import ParityOptions
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgecnn.run import Run
+    from edgecnn.stages.start import StartOptions
     from edgecnn.stages.train import TrainOptions
 
 
@@ -30,10 +31,17 @@ class Step:
     execute: Callable[[], object]
 
 
-def steps(run: Run, options: TrainOptions, show: Callable[[str], None]) -> tuple[Step, ...]:
+def first_step(run: Run, options: TrainOptions | StartOptions, show: Callable[[str], None]) -> Step:
+    """Where the model comes from: a training, or a run that is published."""
+    if isinstance(options, start.StartOptions):
+        return Step("start", lambda: start.is_current(run, options), lambda: start.start(run, options))
+    return Step("train", lambda: train.is_current(run, options), lambda: train.train(run, options, show))
+
+
+def steps(run: Run, options: TrainOptions | StartOptions, show: Callable[[str], None]) -> tuple[Step, ...]:
     """The stages of a whole run, in order."""
     return (
-        Step("train", lambda: train.is_current(run, options), lambda: train.train(run, options, show)),
+        first_step(run, options, show),
         Step("export", lambda: export.is_current(run, ()), lambda: export.export(run)),
         Step("parity", lambda: parity.is_current(run, ParityOptions()), lambda: parity.parity(run, ParityOptions())),
         Step("layers", lambda: layers.is_current(run), lambda: layers.layers(run)),
@@ -43,20 +51,20 @@ def steps(run: Run, options: TrainOptions, show: Callable[[str], None]) -> tuple
     )
 
 
-def run_all(run: Run, options: TrainOptions, show: Callable[[str], None] = say) -> tuple[Path, str]:
+def run_all(run: Run, options: TrainOptions | StartOptions, show: Callable[[str], None] = say) -> tuple[Path, str]:
     """Bring a run directory up to date, stage by stage; the report's path, and the verdict of parity.
 
     A gate that fails does not stop the run: the report shows it. Raises what the stages raise.
     """
     with run.lock():
         for step in steps(run, options, show):
-            start = time.perf_counter()
+            begun = time.perf_counter()
             if step.is_current():
                 say(f"[{step.name}] up to date")
                 continue
             say(f"[{step.name}]")
             step.execute()
-            say(f"[{step.name}] done in {time.perf_counter() - start:.1f} s")
+            say(f"[{step.name}] done in {time.perf_counter() - begun:.1f} s")
         verdict = run.load(files.PARITY, Parity, "parity").verdict
         if any(file.culprit for file in run.load(files.LAYERS, Layers, "parity").files):
             verdict = FAIL

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from edgecnn.records import Layers, Parity, ParityRow
+    from edgecnn.run import Run
 
 
 def _tolerances(context: click.Context, option: click.Parameter, words: tuple[str, ...]) -> dict[str, float]:
@@ -59,12 +60,19 @@ def command(
 
     An export passes when the 95 % interval of its change in accuracy, paired image by image, stays above minus the
     tolerance. With too few images to tell it is not proven. Without labelled images its agreement is judged.
+
+    RUN may be the name of a published run: then every file in it has to answer drawn images as it did when published,
+    nothing is written, and accuracy is not measured.
     """
+    from edgecnn.published import published_runs
     from edgecnn.run import Run
     from edgecnn.stages.layers import layers as layers_stage
     from edgecnn.stages.parity import ParityOptions
     from edgecnn.stages.parity import parity as stage
 
+    if not run.exists() and str(run) in published_runs():
+        _as_published(Run(published_runs()[str(run)]), as_json)
+        return
     place = Run.at(run)
     chosen = ParityOptions(formats=tuple(formats), providers=tuple(providers), **options)
     with place.lock():
@@ -82,6 +90,23 @@ def command(
     if failures:
         verb = "failed" if record.verdict != "not proven" else "is not proven"
         raise GateFailed(f"Parity {verb}: {'; '.join(failures)}.")
+
+
+def _as_published(run: Run, as_json: bool) -> None:
+    from edgecnn.stages.golden import check, describe
+
+    record = check(run)
+    if as_json:
+        print_json(record)
+    else:
+        for row in record.rows:
+            click.echo(describe(row))
+        for name, reason in record.skipped.items():
+            click.echo(f"{name}: skipped, {reason}")
+        click.echo(f"Accuracy was not measured: {record.images} drawn images.")
+    if record.verdict != "pass":
+        failures = "; ".join(f"{row.name}: {row.reason}" for row in record.rows if row.verdict == "fail")
+        raise GateFailed(f"{record.run} does not answer as published: {failures or 'nothing could be asked here'}.")
 
 
 def _failures(record: Parity) -> Iterator[str]:

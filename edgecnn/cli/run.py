@@ -3,28 +3,47 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from edgecnn.cli.options import options_of, training_options
 from edgecnn.errors import GateFailed
 
+if TYPE_CHECKING:
+    from edgecnn.stages.start import StartOptions
+    from edgecnn.stages.train import TrainOptions
+
 DEFAULT_RUN = "edgecnn-run"
+DEFAULT = click.core.ParameterSource.DEFAULT
 
 
 @click.command("run")
 @click.argument("run", type=click.Path(path_type=Path), default=DEFAULT_RUN)
 @training_options
-def command(run: Path, **options: Any) -> None:
+@click.option("--model", metavar="NAME", help="Begin with the published run NAME, or another run, instead of training.")
+@click.option(
+    "--allow-drawn", is_flag=True, help="With --model: calibrate with drawn images where its data is missing."
+)
+@click.pass_context
+def command(context: click.Context, /, run: Path, model: str | None, allow_drawn: bool, **options: Any) -> None:
     """Train, export, check, measure and report, all in the directory RUN.
 
     Resumes where it stopped and skips what is up to date. Exit 1 when parity fails, 0 when it is not proven.
     """
     from edgecnn.pipeline import run_all
     from edgecnn.run import Run
+    from edgecnn.stages.start import StartOptions
 
-    page, verdict = run_all(Run(run), options_of(**options), click.echo)
+    chosen: TrainOptions | StartOptions = options_of(**options)
+    if model is not None:
+        given = [name for name in options if name != "data" and context.get_parameter_source(name) != DEFAULT]
+        if given:
+            raise click.UsageError(f"--{given[0].replace('_', '-')} is of a training, and --model {model} needs none.")
+        chosen = StartOptions(model=model, data=options["data"], allow_drawn=allow_drawn)
+    elif allow_drawn:
+        raise click.UsageError("--allow-drawn belongs to --model.")
+    page, verdict = run_all(Run(run), chosen, click.echo)
     if verdict == "not proven":
         click.echo("Parity is not proven: the report says why.")
     click.echo(f"Report: {page.resolve()}")
