@@ -169,16 +169,17 @@ def draw_layers(run: Run, files: Sequence[LayerParity]) -> None:
             colour = COLOURS[number % len(COLOURS)]
             marks = {"color": colour, "marker": "o", "markersize": 3, "linewidth": 1, "label": file.name}
             left.plot([order[row.layer] for row in rows], [row.sqnr_db for row in rows], **marks)
-            right.plot([order[row.layer] for row in file.layers], [row.gain for row in file.layers], **marks)
+            gains = [(order[row.layer], row.gain) for row in file.layers if row.gain is not None]
+            right.plot([place for place, _ in gains], [gain for _, gain in gains], **marks)
             if file.culprit:
                 row = next(row for row in file.layers if row.layer == file.culprit)
-                right.plot(order[row.layer], row.gain, "o", color=SECOND, markersize=9, fillstyle="none")
+                right.plot(order[row.layer], row.gain or 0.0, "o", color=SECOND, markersize=9, fillstyle="none")
         left.set_title("SQNR of each layer's output")
         left.set_ylabel("dB; equal outputs have none")
         right.set_title("Gain of each layer's output")
         right.axhline(1, color=MUTED, linewidth=0.8)
-        gains = [row.gain for file in files for row in file.layers]
-        right.set_ylim(min([0.99, *gains]) - 0.002, max([1.01, *gains]) + 0.002)
+        seen = [row.gain for file in files for row in file.layers if row.gain is not None]
+        right.set_ylim(min([0.99, *seen]) - 0.002, max([1.01, *seen]) + 0.002)
         for axes in (left, right):
             axes.grid(axis="y")
             if few:

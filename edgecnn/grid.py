@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from edgecnn.console import progress, say
-from edgecnn.errors import EdgecnnError
+from edgecnn.errors import EdgecnnError, InputError
 from edgecnn.judging import Agreement, agreement
 from edgecnn.records import Placement
 from edgecnn.run import save_array, usable_cores
@@ -76,7 +77,11 @@ def ask_all(
             places[len(indices)] = folder / f"part-{len(indices)}.npy"
             save_array(places[len(indices)], evaluation.images[indices])
     slow_first = sorted(found, key=lambda pair: pair.runtime.most_images is None)
-    with ThreadPoolExecutor(min(usable_cores(), MOST_WORKERS)) as pool, progress("asking", len(found) + 1) as advance:
+    with (
+        ThreadPoolExecutor(min(usable_cores(), MOST_WORKERS)) as pool,
+        ExitStack() as stack,
+        progress("asking", len(found) + 1) as advance,
+    ):
         first = pool.submit(_ask, REFERENCE, reference, places[len(everything)], "cpu", "reference")
         waiting = {
             pair.name: pool.submit(
@@ -84,6 +89,7 @@ def ask_all(
             )
             for number, pair in enumerate(slow_first)
         }
+        stack.callback(pool.shutdown, wait=False, cancel_futures=True)  # what waits is not begun after a failure
         logits, _, seconds = first.result()
         say(f"  {REFERENCE}: reference, {seconds:.1f} s")
         asked, refused = [], {}
@@ -112,6 +118,10 @@ def _compared(
     pair: Pair, indices: Indices, answered: tuple[Logits, Placement, float], reference: Logits, labels: Indices | None
 ) -> Asked:
     logits, placement, seconds = answered
+    if logits.shape != reference[indices].shape:
+        raise InputError(
+            f"It gives outputs of the shape {list(logits.shape[1:])}, the model {list(reference.shape[1:])}."
+        )
     found = agreement(reference[indices], logits, None if labels is None else labels[indices])
     flips = tuple(replace(flip, image=int(indices[flip.image])) for flip in found.flips)
     return Asked(pair, logits, indices, placement, seconds, replace(found, flips=flips))

@@ -29,7 +29,7 @@ class Agreement:
     """How outputs float32 [N, classes] agree with the reference's for the same images; see ParityRow."""
 
     top1: float
-    top5: float
+    top5: float | None
     flips: tuple[Flip, ...]
     max_difference: float
     mean_difference: float
@@ -59,7 +59,7 @@ def agreement(reference: Logits, logits: Logits, labels: Labels | None) -> Agree
     if labels is not None:
         kinds = [flip.kind for flip in flips]
         change = paired(kinds.count("broken"), kinds.count("repaired"), len(labels))
-    finite = bool(np.isfinite(logits).all())
+    finite = bool(np.isfinite(logits).all() and np.isfinite(reference).all())
     a, b = reference.astype(np.float64), logits.astype(np.float64)
     difference = np.abs(b - a)
     noise = float(np.square(difference).sum())
@@ -67,7 +67,7 @@ def agreement(reference: Logits, logits: Logits, labels: Labels | None) -> Agree
     cosine = np.divide((a * b).sum(axis=1), lengths, out=np.ones(len(a)), where=lengths > 0)
     return Agreement(
         top1=1 - len(flips) / len(expected),
-        top5=float((best[0] == best[1]).all(axis=1).mean()),
+        top5=float((best[0] == best[1]).all(axis=1).mean()) if reference.shape[1] > TOP else None,
         flips=flips,
         max_difference=float(difference.max()) if finite else -1.0,
         mean_difference=float(difference.mean()) if finite else -1.0,
@@ -109,9 +109,11 @@ def says_nothing(reference: Logits, labels: Labels | None) -> str:
     import numpy as np
 
     answers = reference.argmax(axis=1)
+    if not np.isfinite(reference).all():
+        return "some answers of the trained model are not finite, so agreeing proves nothing"
     shares = np.bincount(answers) / len(answers)
     shares = shares[shares > 0]
-    if float(np.exp(-(shares * np.log(shares)).sum())) < FEWEST_ANSWERS:
+    if labels is None and float(np.exp(-(shares * np.log(shares)).sum())) < FEWEST_ANSWERS:
         return f"the trained model gives {shares.max():.0%} of the images the same answer, so agreeing proves nothing"
     if labels is None:
         return ""

@@ -58,11 +58,14 @@ class Sums:
         self.noise += float(np.square(y - x).sum())
 
     @property
+    def finite(self) -> bool:
+        """Whether all values were numbers."""
+        return math.isfinite(self.noise)
+
+    @property
     def sqnr_db(self) -> float | None:
         """10 log10 of the power of the reference over that of the difference; None where there is no difference."""
-        if not self.noise:
-            return None
-        return 10 * math.log10(max(self.aa, 1e-30) / self.noise) if math.isfinite(self.noise) else -math.inf
+        return 10 * math.log10(max(self.aa, 1e-30) / self.noise) if self.noise and self.finite else None
 
     @property
     def gain(self) -> float:
@@ -90,7 +93,7 @@ def judged(
             layer=layer,
             tensor=places[layer].tensor,
             sqnr_db=found.sqnr_db,
-            gain=found.gain,
+            gain=found.gain if found.finite else None,
             absorbed=tuple(name for name, into in absorbed.items() if into == layer),
             falls_out=_falls_out(found, sources, expected),
         )
@@ -100,9 +103,12 @@ def judged(
 def _visible_inputs(layer: str, inputs_of: Mapping[str, Sequence[str]], shown: Mapping[str, LayerRow]) -> list[str]:
     """The nearest layers before this one that the file shows; none for the first."""
     found: list[str] = []
-    pending = list(inputs_of.get(layer, ()))
+    pending, seen = list(inputs_of.get(layer, ())), set[str]()
     while pending:
         name = pending.pop()
+        if name in seen:
+            continue
+        seen.add(name)
         if name in shown:
             found.append(name)
         else:
@@ -112,8 +118,11 @@ def _visible_inputs(layer: str, inputs_of: Mapping[str, Sequence[str]], shown: M
 
 def _falls_out(found: Sums, sources: Sequence[LayerRow], expected: Expectation) -> str:
     """In what way a layer is not what its inputs explain; empty where it is."""
+    if not found.finite:
+        return "its outputs are not finite"
     before_db = min([row.sqnr_db for row in sources if row.sqnr_db is not None], default=math.inf)
-    before = sum(row.gain for row in sources) / len(sources) if sources else 1.0
+    gains = [row.gain for row in sources if row.gain is not None]
+    before = sum(gains) / len(gains) if gains else 1.0
     ratio = found.gain / before if before else math.inf
     own_db = math.inf if found.sqnr_db is None else found.sqnr_db
     noise = 10 ** (-min(before_db, own_db) / 10)  # its power: a curved activation makes a shift of that order of it

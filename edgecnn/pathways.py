@@ -6,12 +6,15 @@ images and taken through all ways there are.
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgecnn.contract import decode_image, image_shape, prepare
 from edgecnn.images import fit, load_data
+from edgecnn.preparing import prepared
+from edgecnn.readers import Readers
 from edgecnn.records import Pathway
 
 if TYPE_CHECKING:
@@ -25,11 +28,12 @@ if TYPE_CHECKING:
     Way = Callable[[Sequence[Path], Contract], list[Pixels]]
 
 ORIENTATION = 0x0112
+READERS = 1 if sys.platform == "win32" else 2  # processes
 SIDES = ((32, 32), (47, 61), (200, 133), (9, 301), (1, 1), (640, 480))  # height, width of the RGB files
 
 
 def pathways(contract: Contract) -> tuple[Pathway, ...]:
-    """Take the awkward files along every way, and compare what arrives with what the contract's rules make of them."""
+    """Take the awkward files along every way that ends at the model, and compare what arrives with what the contract's rules make of them."""
     import numpy as np
 
     with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
@@ -95,6 +99,18 @@ def _as_array(paths: Sequence[Path], contract: Contract) -> list[Pixels]:
     return [prepare(decode_image(path), contract) for path in paths]
 
 
+def _in_batches(paths: Sequence[Path], contract: Contract) -> list[Pixels]:
+    (batch,) = prepared(paths, image_shape(contract), len(paths))
+    return list(batch.pixels)
+
+
+def _by_readers(paths: Sequence[Path], contract: Contract) -> list[Pixels]:
+    """Read by two processes, this one among them, as many files are."""
+    with Readers(READERS) as readers:
+        batches = list(readers.prepared(paths, image_shape(contract), -(-len(paths) // 4)))
+    return [pixels for batch in batches for pixels in batch.pixels]
+
+
 def _as_data_set(paths: Sequence[Path], contract: Contract) -> list[Pixels]:
     """As test images of a folder of classes, the way evaluation and training images come."""
     shape = image_shape(contract)
@@ -111,6 +127,8 @@ def _as_data_set(paths: Sequence[Path], contract: Contract) -> list[Pixels]:
 
 
 WAYS: dict[str, Way] = {
+    "files in batches, to the predictor": _in_batches,
+    "files read by several processes, to the predictor": _by_readers,
     "a file's bytes, to the predictor": _as_bytes,
     "a Pillow image, to the predictor": _as_pillow,
     "decoded pixels, to the predictor": _as_array,

@@ -282,7 +282,7 @@ class ParityRow:
     judged: Difference | None  # what the gate looked at: `paired`, or a chain of two of them
     through: str  # the row by which it was judged, where it answered a part of the images only; else empty
     agreement: float  # share of equal top-1 answers
-    top5_agreement: float  # share of images with the same five best classes, in whatever order
+    top5_agreement: float | None  # share with the same five best classes, in whatever order; None of five or fewer
     flips: tuple[Flip, ...]
     max_logit_difference: float  # -1 where outputs are not finite, as in the next three
     mean_logit_difference: float
@@ -335,8 +335,8 @@ class LayerRow:
 
     layer: str
     tensor: str
-    sqnr_db: float | None  # None where they are equal
-    gain: float  # of the regression of the file's output on the layer's, through the origin
+    sqnr_db: float | None  # None where they are equal, or not finite
+    gain: float | None  # of the regression of the file's output on the layer's, through the origin; None: not finite
     absorbed: tuple[str, ...]  # layers that have no tensor of their own and are part of this one
     falls_out: str  # in what way it falls out of what its inputs explain; empty where it does not
 
@@ -436,7 +436,7 @@ class Comparison:
     rows: tuple[ComparedRow, ...]
     only_old: tuple[str, ...]
     only_new: tuple[str, ...]
-    worse: bool
+    worse: tuple[str, ...]  # names of the targets that lost
 
 
 @dataclass(frozen=True, kw_only=True)

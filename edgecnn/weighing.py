@@ -50,7 +50,8 @@ def weigh(record: Report) -> list[Weighing]:
         rows = record.parity.rows if record.parity else ()
         timed = record.latency.rows if record.latency else ()
         seen = [*((row.artifact_sha256, row.runtime) for row in rows), *((r.artifact_sha256, r.runtime) for r in timed)]
-        for runtime in dict.fromkeys(runtime for sha256, runtime in seen if sha256 == mine.sha256) or [""]:
+        both = [[runtime for sha256, runtime in seen if sha256 == artifact.sha256] for artifact in (mine, other)]
+        for runtime in [name for name in dict.fromkeys(both[0]) if name in both[1]] or [""]:
             judged = [_of(rows, artifact, runtime) for artifact in (mine, other)]
             medians = [_median(timed, artifact, runtime) for artifact in (mine, other)]
             found.append(_weighed(mine, other, runtime, judged[0], judged[1], medians))

@@ -58,7 +58,8 @@ def test_predict_and_features_need_onnxruntime_alone(command: str, tiny_onnx: Pa
 def test_a_worker_loads_the_standard_library_numpy_and_its_runtime(tiny_onnx: Path) -> None:
     code = (
         "from edgecnn.worker import _Server\n"
-        f"answer = _Server().answer(dict(command='load', runtime='onnxruntime', path={str(tiny_onnx)!r}, threads=1))\n"
+        f"answer = _Server().answer(dict(command='load', runtime='onnxruntime', path={str(tiny_onnx)!r}, threads=1, "
+        "provider='cpu', exposed=[]))\n"
         "assert 'error' not in answer, answer"
     )
     loaded = _loaded_by(code)

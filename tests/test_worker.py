@@ -79,3 +79,15 @@ def test_no_process_is_left_behind(tiny_onnx: Path) -> None:
     with Worker("onnxruntime", tiny_onnx, threads=1) as worker:
         process = worker._process
     assert process.returncode == 0
+
+
+def test_litert_names_what_lies_inside_rightly(golden_run: Path) -> None:
+    from edgecnn.plugins import Runtime, pick
+
+    path = golden_run / "exports" / "tflite_float32.tflite"
+    session = pick(Runtime, "litert").load(path, 1, "xnnpack", ("conv2d_1", "conv2d"))
+    outputs = session.run(np.zeros((1, 32, 32, 3), np.uint8))
+    assert {name: values.shape for name, values in outputs.items()} == {
+        "logits": (1, 3), "conv2d_1": (1, 13, 13, 64), "conv2d": (1, 30, 30, 32),
+    }  # fmt: skip
+    assert next(iter(outputs)) == "logits"

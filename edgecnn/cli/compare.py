@@ -32,5 +32,4 @@ def command(old: str, new: str, as_json: bool) -> None:
             if names:
                 click.echo(f"Only in {run}: {', '.join(names)}")
     if record.worse:
-        worse = ", ".join(row.name for row in record.rows if row.state == "worse")
-        raise GateFailed(f"{record.new} is worse than {record.old}: {worse}.")
+        raise GateFailed(f"{record.new} is worse than {record.old}: {', '.join(record.worse)}.")

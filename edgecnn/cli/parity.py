@@ -87,8 +87,11 @@ def command(
         *_failures(record),
         *(f"{file.name}, layer {file.culprit}" for file in (layers.files if layers else ()) if file.culprit),
     ]
+    if layers and not layers.files:
+        failures.append("no export shows its layers here")
     if failures:
-        verb = "failed" if record.verdict != "not proven" else "is not proven"
+        seen = layers is None or (layers.files and not any(file.culprit for file in layers.files))
+        verb = "is not proven" if record.verdict != "fail" and seen else "failed"
         raise GateFailed(f"Parity {verb}: {'; '.join(failures)}.")
 
 

@@ -36,7 +36,8 @@ class LiteRTSession:
         )
         self._interpreter.allocate_tensors()
         self._input = self._interpreter.get_input_details()[0]["index"]
-        names = next(iter(self._interpreter.get_signature_list().values()))["outputs"]
+        signature = next(iter(self._interpreter.get_signature_list().values()))["outputs"]  # in alphabetical order
+        names = [*(name for name in signature if name not in exposed), *exposed]
         details = self._interpreter.get_output_details()
         self._outputs = [(name, d["index"]) for name, d in zip(names, details, strict=True)]
         self._quantized = {n: d["quantization"] for n, d in zip(names, details, strict=True) if d["quantization"][0]}

@@ -36,7 +36,15 @@ class OnnxRuntimeSession:
     def __init__(self, path: Path, threads: int, provider: str, exposed: tuple[str, ...]) -> None:
         providers = (PROVIDERS[provider],)
         check_available(providers)
-        self._session: Any = open_session(with_outputs(path.read_bytes(), exposed), threads, providers)
+        model = with_outputs(path.read_bytes(), exposed)
+        try:
+            self._session: Any = open_session(model, threads, providers)
+        except Exception as error:  # ONNX Runtime's errors share no base class
+            if provider == "cpu":
+                raise
+            open_session(model, threads)  # a damaged file fails here too, and is told as one
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise MachineError(f"{PROVIDERS[provider]} does not work here: {reason}") from None
         self._input = self._session.get_inputs()[0].name
         self._outputs = [output.name for output in self._session.get_outputs()]
         self.placement = placement_of(self._session)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgecnn import run as files
-from edgecnn.errors import InputError
+from edgecnn.errors import InputError, UsageError
+from edgecnn.grid import REFERENCE
 from edgecnn.judging import FAIL, PASS
 from edgecnn.records import SCHEMA, ComparedRow, Comparison, Parity
 from edgecnn.statistics import independent, paired
@@ -33,13 +34,17 @@ class _Answers:
 
 
 def compare(old: Run, new: Run) -> Comparison:
-    """Compare what parity found in two runs; `worse` says whether any target lost.
+    """Compare what parity found in two runs; `worse` names the targets that lost.
 
-    A target is worse when the 95 % interval of its change in accuracy lies below zero, or when it passed parity before
-    and fails it now. Raises InputError where a run has not been through parity.
+    A target is worse when the 95 % interval of its change in accuracy lies below zero, when it fails parity now and did
+    not before, or when it passed before and is not there any more. Raises InputError where a run has not been through
+    parity, UsageError where the runs have other classes or nothing in common that was measured.
     """
+    classes = [sorted(run.contract().labels) for run in (old, new)]
+    if classes[0] != classes[1]:
+        raise UsageError(f"{old.root} and {new.root} answer with other classes; they cannot be compared.")
     records = [run.load(files.PARITY, Parity, "parity") for run in (old, new)]
-    answers = [_answers(run) for run in (old, new)]
+    answers = [_answers(run, record) for run, record in zip((old, new), records, strict=True)]
     labelled = len(answers[0].labels) > 0
     same = labelled and answers[0].images == answers[1].images
     verdicts = [{row.name: row.verdict for row in record.rows} for record in records]
@@ -72,6 +77,8 @@ def compare(old: Run, new: Run) -> Comparison:
                 state=_state(change, old_verdict, new_verdict),
             )
         )
+    if all(row.state == UNKNOWN for row in rows):
+        raise UsageError(f"{old.root} and {new.root} have no accuracy in common that was measured.")
     return Comparison(
         schema=SCHEMA,
         old=str(old.root),
@@ -80,18 +87,23 @@ def compare(old: Run, new: Run) -> Comparison:
         rows=tuple(rows),
         only_old=tuple(name for name in accuracies[0] if name not in accuracies[1]),
         only_new=tuple(name for name in accuracies[1] if name not in accuracies[0]),
-        worse=any(row.state == WORSE for row in rows),
+        worse=tuple(
+            [row.name for row in rows if row.state == WORSE]
+            + [name for name, verdict in verdicts[0].items() if verdict == PASS and name not in accuracies[1]]
+        ),
     )
 
 
-def _answers(run: Run) -> _Answers:
+def _answers(run: Run, record: Parity) -> _Answers:
     import numpy as np
 
     path = run.path(files.ANSWERS)
+    if path.is_file() and run.hash_of(files.ANSWERS) != record.origin.outputs.get(files.ANSWERS):
+        raise InputError(f"{path} is not what belongs to parity.json; `edgecnn parity {run.root}` writes both again.")
     try:
         with np.load(path, allow_pickle=False) as archive:
             by_name = dict(zip(archive["names"].tolist(), archive["answers"], strict=True))
-            by_name["keras"] = archive["reference"]
+            by_name[REFERENCE] = archive["reference"]
             return _Answers(by_name, archive["labels"], str(archive["images"]))
     except FileNotFoundError:
         raise InputError(f"{path} is missing; `edgecnn parity {run.root}` writes it.") from None
@@ -105,14 +117,13 @@ def _paired(answers: list[_Answers], name: str) -> Difference | None:
     both = (before >= 0) & (now >= 0)
     if not both.any():
         return None
-    labels = answers[0].labels
-    was_right, is_right = (before == labels)[both], (now == labels)[both]
+    was_right, is_right = (before == answers[0].labels)[both], (now == answers[1].labels)[both]
     found = paired(int((was_right & ~is_right).sum()), int((~was_right & is_right).sum()), int(both.sum()))
     return found.difference
 
 
 def _state(change: Difference | None, old_verdict: str, new_verdict: str) -> str:
-    if old_verdict == PASS and new_verdict == FAIL:
+    if new_verdict == FAIL != old_verdict:
         return WORSE
     if change is None:
         return UNKNOWN

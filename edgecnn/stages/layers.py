@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from edgecnn import run as files
 from edgecnn.charts import LAYERS, draw_layers
 from edgecnn.console import progress, say
 from edgecnn.errors import EdgecnnError
+from edgecnn.grid import REFERENCE
 from edgecnn.images import evaluation_of
 from edgecnn.keras_files import layer_inputs
 from edgecnn.layer_parity import EXPECTED, Sums, advice, in_keras_layout, judged
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     Outputs = list[npt.NDArray[np.float32]]
 
 IMAGES = 128
+MOST_BYTES = 1 << 30  # of layers' outputs on the disk while exports are compared
 BATCH_PIXELS = 32 * 32 * 3 * 32  # of one call: all layers' outputs of a batch are held in memory
 
 
@@ -74,7 +77,7 @@ def layers(run: Run, data: str | None = None, formats: Sequence[str] = (), provi
     found = [pair for pair in found if pair.runtime.exposes and pair.artifact.layers]
     say(f"Layers of {len(found)} exports over {len(images)} images")
     with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=run.root) as folder:
-        observed, failures = _observe(run, found, images, Path(folder))
+        observed, failures, count = _observe(run, found, images, Path(folder))
     skipped |= failures
     graph = layer_inputs(run.path(files.MODEL))
     results = []
@@ -104,7 +107,7 @@ def layers(run: Run, data: str | None = None, formats: Sequence[str] = (), provi
         schema=SCHEMA,
         origin=run.origin("parity --layers", inputs(run, evaluation.source, formats, providers), [LAYERS]),
         data=contract.data,
-        images=len(images),
+        images=count,
         files=tuple(results),
         skipped=skipped,
     )
@@ -126,8 +129,8 @@ def describe(file: LayerParity) -> str:
 
 def _observe(
     run: Run, found: Sequence[Pair], images: Pixels, folder: Path
-) -> tuple[dict[str, _Observed], dict[str, str]]:
-    """What was seen of each pair, by its name; and why a pair could not be run."""
+) -> tuple[dict[str, _Observed], dict[str, str], int]:
+    """What was seen of each pair, by its name; why a pair could not be run; over how many images."""
     batch = max(1, min(len(images), BATCH_PIXELS // images[0].size))
     batches = [images[start : start + batch] for start in range(0, len(images), batch)]
     model = run.model_path(run.contract())
@@ -135,10 +138,15 @@ def _observe(
     names = [layer for layer in layer_inputs(model) if layer in wanted]
     place, answers = folder / "images.npy", folder / "answers.npz"
     references = [folder / f"reference-{number}.npz" for number in range(len(batches))]
-    with Worker("keras", model, threads=usable_cores(), exposed=names) as reference:
-        for pixels, kept in zip(batches, references, strict=True):
+    with Worker(REFERENCE, model, threads=usable_cores(), exposed=names) as reference:
+        written = 0
+        for number, (pixels, kept) in enumerate(zip(batches, references, strict=True)):
             save_array(place, pixels)
             reference.ask("observe", images=str(place), answers=str(kept))
+            written += kept.stat().st_size
+            if written + kept.stat().st_size > MOST_BYTES:  # of a deep model the first images have to do
+                batches, references = batches[: number + 1], references[: number + 1]
+                break
     observed: dict[str, _Observed] = {}
     failures: dict[str, str] = {}
     with progress("observing layers", len(found)) as advance:
@@ -148,7 +156,7 @@ def _observe(
             except EdgecnnError as error:
                 failures[pair.name] = str(error).rstrip(".")
             advance(number + 1)
-    return observed, failures
+    return observed, failures, sum(map(len, batches))
 
 
 def _observe_one(
@@ -168,6 +176,7 @@ def _observe_one(
         worker.load(exposed)
         return outputs(worker)[0]
 
+    same = partial(np.array_equal, equal_nan=True)
     settings: dict[str, Any] = {"threads": usable_cores(), "provider": pair.provider}
     with Worker(pair.runtime.name, pair.path, **settings) as plain:
         expected = []
@@ -176,8 +185,8 @@ def _observe_one(
             expected.append(outputs(plain)[0])
         tensors = list(dict.fromkeys(tensor.tensor for tensor in own.values() if tensor.tensor != answer))
         save_array(place, batches[0])
-        if pair.runtime.fuses and not np.array_equal(answers_with(plain, tensors), expected[0]):
-            tensors = [name for name in tensors if np.array_equal(answers_with(plain, [name]), expected[0])]
+        if pair.runtime.fuses and not same(answers_with(plain, tensors), expected[0]):
+            tensors = [name for name in tensors if same(answers_with(plain, [name]), expected[0])]
         plain.load(tensors)
         shown = {answer, *tensors}
         sums = {layer: Sums() for layer in names if layer in own and own[layer].tensor in shown}
@@ -186,7 +195,8 @@ def _observe_one(
         for pixels, reference, unobserved in zip(batches, references, expected, strict=True):
             save_array(place, pixels)
             values = outputs(plain)
-            difference = max(difference, float(np.abs(values[0] - unobserved).max()))
+            if not same(values[0], unobserved):
+                difference = max(difference, float(np.nanmax(np.abs(values[0] - unobserved))))
             seen = dict(zip([answer, *tensors], values, strict=True))
             with np.load(reference) as wanted:
                 for layer, total in sums.items():

@@ -11,7 +11,7 @@ from edgecnn import run as files
 from edgecnn.charts import FLIPS, draw_flips
 from edgecnn.console import say
 from edgecnn.embedded import differences
-from edgecnn.errors import InputError, MachineError
+from edgecnn.errors import EdgecnnError, InputError, MachineError, UsageError
 from edgecnn.grid import REFERENCE, Asked, ask_all, bit_equal, judged, matrix
 from edgecnn.images import evaluation_of
 from edgecnn.judging import FAIL, NOT_PROVEN, PASS, rule, says_nothing, verdict
@@ -88,24 +88,23 @@ def parity(run: Run, options: ParityOptions) -> Parity:
             pick(Format, name)
     contract = run.contract()
     found, skipped = pairs(run, options.formats, options.providers)
+    for name in options.providers:
+        if name not in {pair.provider for pair in found}:
+            raise UsageError(f"None of these exports runs on {name}; `edgecnn parity --help` has the names.")
     evaluation = evaluation_of(contract, run.training().data, options.data)
     say(f"Parity over {len(evaluation.images):,} images: {evaluation.words}")
     with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=run.root) as folder:
         reference, asked, refused = ask_all(run.model_path(contract), found, evaluation, options.part, Path(folder))
     skipped |= {name: str(error).rstrip(".") for name, error in refused.items()}
-    broken = [
-        f"{pair.name} does not run: {skipped[pair.name]}"
-        for pair in found
-        if isinstance(refused.get(pair.name), InputError) and pair.runtime.most_images is None
-    ]
     nothing = says_nothing(reference, evaluation.labels)
     for name in options.providers:
         if name not in {one.pair.provider for one in asked}:
-            reason = next((skipped[pair.name] for pair in found if pair.provider == name), "no export runs on it")
+            reason = next(skipped[pair.name] for pair in found if pair.provider == name)
             raise MachineError(f"{name} was asked for and did not answer: {reason}.")
     rows = tuple(_row(one, asked, reference, evaluation, contract, options.tolerances, nothing) for one in asked)
     ways = pathways(contract)
-    state, reasons = _whole(rows, found, ways, broken)
+    formats = [pair.format.name for pair in found] if options.providers else _formats(run, options)
+    state, reasons = _whole(rows, formats, found, refused, ways)
     _save_answers(run, reference, evaluation, asked)
     outputs = [files.ANSWERS]
     if draw_flips(run, rows, evaluation, contract.labels):
@@ -183,19 +182,44 @@ def _gate(pair: Pair, tolerances: Mapping[str, float]) -> Gate:
     return replace(gate, tolerance_points=points)
 
 
+def _formats(run: Run, options: ParityOptions) -> Sequence[str]:
+    """The formats a verdict is asked for."""
+    return options.formats or [artifact.format for artifact in run.artifacts().artifacts]
+
+
 def _whole(
-    rows: Sequence[ParityRow], found: Sequence[Pair], ways: Sequence[Pathway], broken: Sequence[str]
+    rows: Sequence[ParityRow],
+    formats: Sequence[str],
+    found: Sequence[Pair],
+    refused: Mapping[str, EdgecnnError],
+    ways: Sequence[Pathway],
 ) -> tuple[str, tuple[str, ...]]:
-    """The verdict on the run, and its reasons beside those of the rows."""
-    reasons = [*broken]
-    reasons += [f"{way.name} brings other pixels than the contract's rules: {', '.join(way.different)}"
-               for way in ways if way.different]  # fmt: skip
-    if reasons or any(row.verdict == FAIL for row in rows):
-        return FAIL, tuple(reasons)
-    asked = {row.format for row in rows}
-    unasked = dict.fromkeys(pair.format.name for pair in found if pair.format.name not in asked)
+    """The verdict on the run, and its reasons beside those of the rows.
+
+    A file that a runtime refuses is broken; where the runtime is a slow one, which takes less, or ended by itself,
+    nothing is proven of it there. A provider that does not work here says nothing where another one answered.
+    """
+    broken: list[str] = []
+    unasked: list[str] = []
+    answered = {(row.format, row.runtime) for row in rows}
+    for pair in found:
+        error = refused.get(pair.name)
+        if error is None or (pair.format.name, pair.runtime.name) in answered:
+            continue
+        is_broken = isinstance(error, InputError) and pair.runtime.most_images is None
+        (broken if is_broken else unasked).append(f"{pair.name} does not run: {str(error).rstrip('.')}")
+    different = [
+        f"{way.name} brings other pixels than the contract's rules: {', '.join(way.different)}"
+        for way in ways
+        if way.different
+    ]
+    if broken or different or any(row.verdict == FAIL for row in rows):
+        return FAIL, (*broken, *different)
+    missing = [name for name in dict.fromkeys(formats) if name not in {pair.format.name for pair in found}]
+    if missing:
+        unasked.append(f"{', '.join(missing)} could be asked on no runtime here")
     if unasked or not rows:
-        return NOT_PROVEN, (f"{', '.join(unasked) or 'no export'} could be asked on no runtime here",)
+        return NOT_PROVEN, tuple(unasked)
     return (PASS if all(row.verdict == PASS for row in rows) else NOT_PROVEN), ()
 
 

@@ -40,6 +40,7 @@ SOURCES = {
     files.LATENCY: "latencies, placement",
     files.FEATURES: "feature maps",
 }
+MADE_BY = {files.PARITY: "parity", files.LAYERS: "parity --layers", files.LATENCY: "bench", files.FEATURES: "features"}
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MOST_CHANGED = 24  # images in the table of changed answers
 MOST_TICKS = 7  # of a scale labelled at 1, 2 and 5; a wider one is labelled at powers of ten
@@ -177,7 +178,8 @@ def _view(run: Run, record: Report) -> dict[str, Any]:
         "weighings": weigh(record),
         "changed": changed(record.parity),
         "flip_sheet": _picture(run, charts.FLIPS),
-        "layer_chart": _picture(run, charts.LAYERS),
+        "layer_chart": None if files.LAYERS in stale else _picture(run, charts.LAYERS),
+        "made_again": {name: f"edgecnn {words} RUN" for name, words in MADE_BY.items()},
         "searches": {
             artifact.format: (artifact.precision, _picture(run, charts.precision_picture(artifact.format)))
             for artifact in record.artifacts.artifacts
@@ -233,7 +235,9 @@ def verdict(record: Report) -> tuple[str, str, list[str]]:
     if unchecked and rows:
         details.append(f"Not checked: {', '.join(unchecked)}.")
     if of[FAIL] or (parity and parity.verdict == FAIL) or culprits(record):
-        names = list(of[FAIL]) or list(dict.fromkeys(file.format for file in culprits(record))) or ["preprocessing"]
+        names = list(dict.fromkeys([*of[FAIL], *(file.format for file in culprits(record))]))
+        if not names:
+            return "failed", f"Not all of {total} arrive as trained", details
         verb = "does" if len(names) == 1 else "do"
         return "failed", f"{len(names)} of {total} {verb} not answer as trained: {', '.join(names)}", details
     if not rows:
@@ -251,7 +255,9 @@ def verdict(record: Report) -> tuple[str, str, list[str]]:
 
 def culprits(record: Report) -> list[LayerParity]:
     """The exports one of whose layers falls out."""
-    return [file for file in (record.layers.files if record.layers else ()) if file.culprit]
+    current = {artifact.sha256 for artifact in record.artifacts.artifacts}
+    files_seen = record.layers.files if record.layers else ()
+    return [file for file in files_seen if file.culprit and file.artifact_sha256 in current]
 
 
 def changed(parity: Parity | None) -> list[tuple[Flip, list[str]]]:
@@ -332,6 +338,10 @@ def commands(record: Report) -> tuple[str, list[str]]:
     for name, part in (("export", record.artifacts), ("parity", record.parity), ("bench", record.latency)):
         chosen = part.origin.inputs if part and name != "export" else {}
         words = [f"--format {shlex.quote(format)}" for format in chosen.get("formats", "").split()]
+        words += [f"--ep {shlex.quote(provider)}" for provider in chosen.get("providers", "").split()]
+        words += [f"--tolerance {shlex.quote(pair.lstrip('='))}" for pair in chosen.get("tolerances", "").split()]
+        words += [f"--part {shlex.quote(chosen['part'])}"] if chosen.get("part") else []
+        words += ["--layers"] if name == "parity" and record.layers else []
         words += [f"--data {_portable(chosen['data'])}"] if chosen.get("data") else []
         stages.append(" ".join([f"edgecnn {name} RUN", *words]))
     return f"edgecnn run {options}" if trained else "", [*stages, "edgecnn features RUN", "edgecnn report RUN"]

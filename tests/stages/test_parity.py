@@ -14,6 +14,7 @@ from edgecnn import run as files
 from edgecnn.cli import _run as command
 from edgecnn.errors import InputError, MachineError, UsageError
 from edgecnn.plugins import Format, pick
+from edgecnn.published import find_run
 from edgecnn.records import Parity
 from edgecnn.run import Run
 from edgecnn.stages.parity import ParityOptions, is_current, parity
@@ -171,3 +172,21 @@ def test_formats_unknown_missing_and_not_exported(run: Run) -> None:
     run.save(files.ARTIFACTS, replace(record, artifacts=record.artifacts[:1]))
     with pytest.raises(InputError, match="not exported yet"):
         pairs(run, ["tflite_int8"])
+
+
+def test_a_runtime_that_is_not_installed_leaves_its_formats_unproven(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    import importlib.util
+
+    there = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if "litert" in name else there(name))
+    record = parity(run, replace(LOOSE, formats=("onnx_float32", "tflite_float32")))
+    assert record.verdict == "not proven"
+    assert record.reasons == ("tflite_float32 could be asked on no runtime here",)
+    assert [row.verdict for row in record.rows] == ["pass"]
+
+
+def test_an_export_of_another_number_of_classes_fails(run: Run) -> None:
+    shutil.copy(find_run("cifar10-cnn") / "exports" / "onnx_float32.onnx", run.path("exports/onnx_float32.onnx"))
+    record = parity(run, replace(LOOSE, formats=("onnx_float32", "tflite_float32")))
+    assert record.verdict == "fail"
+    assert "does not run: It gives outputs of the shape [10], the model [3]" in record.reasons[0]

@@ -235,7 +235,7 @@ def test_the_markdown_holds_the_same_tables(small: Run) -> None:
     interval = f"{CHANGE.low_points:+.2f} to {CHANGE.high_points:+.2f}".replace("-", "\N{MINUS SIGN}")
     judged = ["+0.57", interval, "3", "7", "2", "0.34", "99.11%", "36.4", "agreement at least 98.0%"]
     assert ["tflite_int8", "litert (cpu)", *judged] in rows
-    assert ["conv2d_1", "24.8", "1.0500", "activation"] in rows
+    assert ["conv2d_1", "24.8", "1.0500", "activation", ""] in rows
     assert ["onnx_float32", "onnxruntime (cpu)", "cpu", "XNNPACK 7", "LiteRT kernels 2"] in rows
     assert f"[{charts.CURVES}]({charts.CURVES})" in text
     blocks = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
