@@ -33,7 +33,7 @@ SIDES = ((32, 32), (47, 61), (200, 133), (9, 301), (1, 1), (640, 480))  # height
 
 
 def pathways(contract: Contract) -> tuple[Pathway, ...]:
-    """Take the awkward files along every way that ends at the model, and compare what arrives with what the contract's rules make of them."""
+    """Take the awkward files along every way, and compare what arrives with what the contract's rules make."""
     import numpy as np
 
     with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:

@@ -418,7 +418,7 @@ def test_commands_reproduce_the_run_without_naming_places_of_this_machine(small:
     assert whole == f"edgecnn run {options}"
     assert stages == [
         f"edgecnn train {options}", "edgecnn export RUN",
-        "edgecnn parity RUN --format onnx_float32 --format tflite_int8 --data 'PATH/other set.npz'",
+        "edgecnn parity RUN --format onnx_float32 --format tflite_int8 --layers --data 'PATH/other set.npz'",
         "edgecnn bench RUN", "edgecnn features RUN", "edgecnn report RUN",
     ]  # fmt: skip
 
