@@ -56,6 +56,8 @@ def _quantized(source: ExportSource, original: bytes, in_float: list[str], folde
     import onnx
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
+    from edgecnn.onnx_files import weighted_nodes
+
     before, after = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
     proto = onnx.ModelProto.FromString(original)
     _take_floats(proto)
@@ -69,7 +71,9 @@ def _quantized(source: ExportSource, original: bytes, in_float: list[str], folde
         per_channel=True,
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
-        nodes_to_exclude=in_float,
+        nodes_to_exclude=_with_followers(
+            proto, in_float, {n for names in weighted_nodes(original).values() for n in names}
+        ),
         calibrate_method=CalibrationMethod.MinMax,
         calibration_cache_path=Path(folder) / "ranges.json",
     )
@@ -80,6 +84,21 @@ def _quantized(source: ExportSource, original: bytes, in_float: list[str], folde
     del proto.graph.value_info[:]
     content: bytes = proto.SerializeToString()
     return content
+
+
+def _with_followers(proto: Any, in_float: list[str], weighted: set[str]) -> list[str]:
+    """These nodes, and those without weights that read nothing but what they make: to quantize what lies between two
+    layers in float32, an activation or an addition, would undo what keeping them is for."""
+    kept = set(in_float)
+    constants = {tensor.name for tensor in proto.graph.initializer}
+    floats: set[str] = set()
+    for node in proto.graph.node:
+        read = set(node.input) - constants - {""}
+        if node.name not in weighted and read and read <= floats:
+            kept.add(node.name)
+        if node.name in kept:
+            floats.update(node.output)
+    return sorted(kept)
 
 
 def _reader(source: ExportSource) -> Any:
