@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from edgecnn.cli import _run as command
 from edgecnn.images import load_data
 from edgecnn.predictor import Predictor
 from edgecnn.published import PLACES
@@ -73,6 +74,21 @@ def test_it_answers_drawn_images_as_its_model_does(
     verdict = parity(copy, ParityOptions())
     assert verdict.verdict == "pass"
     assert verdict.reference_accuracy is None
+
+
+def test_everything_in_it_answers_as_published(published: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(["parity", published.root.name]) == 0
+    told = capsys.readouterr().out
+    for artifact in published.artifacts().artifacts:
+        assert f"{artifact.format} on" in told
+    assert "Accuracy was not measured" in told
+
+
+def test_its_card_says_how_good_it_is_and_on_what(published: Run) -> None:
+    card = (published.root / "README.md").read_text()
+    accuracy = published.training().accuracy
+    assert f"{accuracy.share:.2%}" in card
+    assert "JPEG re-encoding" in card and "Not for" in card
 
 
 @needs_cifar10

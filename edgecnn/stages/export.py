@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from edgecnn import run as files
 from edgecnn.charts import draw_precision
 from edgecnn.console import say
+from edgecnn.conversion import with_means
 from edgecnn.errors import EdgecnnError, GateFailed, InputError, NewerSchema
 from edgecnn.images import digests, samples_of
 from edgecnn.layer_map import absorbed
@@ -122,7 +123,7 @@ def _source(run: Run, contract: Contract, max_drop: float) -> tuple[ExportSource
     if samples.drawn:
         say("The run carries no images: drawn ones are used for calibration")
     source = ExportSource(
-        model=load_model(run, contract),
+        model=with_means(load_model(run, contract)),
         contract=contract,
         calibration_images=samples.calibration,
         selection_images=samples.selection,
