@@ -30,7 +30,7 @@ LAYERS = (
         "stages.start",
         "stages.train",
     ),
-    ("beginning", "bundles", "embedded", "grid", "logbook", "pathways", "weighing"),
+    ("beginning", "bundles", "conclusion", "embedded", "grid", "logbook", "pathways", "weighing"),
     (
         "predictor",
         "worker",

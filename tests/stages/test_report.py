@@ -12,19 +12,12 @@ from PIL import Image
 
 from edgecnn import charts, records
 from edgecnn import run as files
+from edgecnn.conclusion import commands
 from edgecnn.errors import InputError
 from edgecnn.records import Accuracy, DataSource, LatencyRow, ParityRow, Placement, Report, TensorSpec
 from edgecnn.rendering import aligned, duration, escape_markdown
 from edgecnn.run import Run
-from edgecnn.stages.report import (
-    MARKDOWN,
-    PAGE,
-    commands,
-    inputs,
-    is_current,
-    report,
-    scale,
-)
+from edgecnn.stages.report import MARKDOWN, PAGE, inputs, is_current, report, scale
 from edgecnn.statistics import paired
 
 if TYPE_CHECKING:

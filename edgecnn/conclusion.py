@@ -1,0 +1,93 @@
+"""What a report concludes: the verdict in a sentence, the images answered otherwise, and how to make it again."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import TYPE_CHECKING
+
+from edgecnn.judging import FAIL, NOT_PROVEN, PASS
+
+if TYPE_CHECKING:
+    from edgecnn.records import Flip, LayerParity, Parity, Report
+
+MOST_CHANGED = 24  # images in the table of changed answers
+
+
+def verdict(record: Report) -> tuple[str, str, list[str]]:
+    """The state "passed", "failed" or "unproven", the sentence that says so, and what to know about it."""
+    current = {artifact.sha256: artifact.format for artifact in record.artifacts.artifacts}
+    parity = record.parity
+    rows = [row for row in (parity.rows if parity else ()) if row.artifact_sha256 in current or row.verdict == FAIL]
+    of = {state: dict.fromkeys(row.format for row in rows if row.verdict == state) for state in (FAIL, NOT_PROVEN)}
+    unchecked = [name for name in current.values() if name not in {row.format for row in rows}]
+    total = f"{len(current)} export{'' if len(current) == 1 else 's'}"
+    details = [f"{row.name}: {row.reason}." for row in rows if row.verdict != PASS]
+    details += [f"{reason}." for reason in (parity.reasons if parity else ())]
+    details += [f"{file.name}: layer {file.culprit} falls out. {file.advice}" for file in culprits(record)]
+    if unchecked and rows:
+        details.append(f"Not checked: {', '.join(unchecked)}.")
+    if of[FAIL] or (parity and parity.verdict == FAIL) or culprits(record):
+        names = list(dict.fromkeys([*of[FAIL], *(file.format for file in culprits(record))]))
+        if not names:
+            return "failed", f"Not all of {total} arrive as trained", details
+        verb = "does" if len(names) == 1 else "do"
+        return "failed", f"{len(names)} of {total} {verb} not answer as trained: {', '.join(names)}", details
+    if not rows:
+        return "unproven", "Not proven yet: no export has been checked against the trained model", []
+    least = min(rows, key=lambda row: row.agreement)
+    summary = f"the lowest agreement is {least.agreement:.2%} over {least.images:,} images, {least.name}."
+    if of[NOT_PROVEN] or unchecked:
+        names = list(dict.fromkeys([*of[NOT_PROVEN], *unchecked]))
+        sentence = f"{len(current) - len(names)} of {total} answer as trained; not proven: {', '.join(names)}"
+        return "unproven", sentence, [f"No gate was broken; {summary}", *details]
+    sentence = f"All {total} answer as trained" if len(current) > 1 else "The export answers as trained"
+    unmeasured = [] if parity and parity.reference_accuracy else ["Accuracy was not measured."]
+    return "passed", sentence, [f"Every gate held; {summary}", *unmeasured, *details]
+
+
+def culprits(record: Report) -> list[LayerParity]:
+    """The exports one of whose layers falls out."""
+    current = {artifact.sha256 for artifact in record.artifacts.artifacts}
+    files_seen = record.layers.files if record.layers else ()
+    return [file for file in files_seen if file.culprit and file.artifact_sha256 in current]
+
+
+def changed(parity: Parity | None) -> list[tuple[Flip, list[str]]]:
+    """Images that exports answer otherwise, those of most exports first, with the exports' names."""
+    seen: dict[tuple[int, int], tuple[Flip, list[str]]] = {}
+    for row in parity.rows if parity else ():
+        for flip in row.flips:
+            seen.setdefault((flip.image, flip.answer), (flip, []))[1].append(row.name)
+    return sorted(seen.values(), key=lambda pair: (-len(pair[1]), pair[0].image))[:MOST_CHANGED]
+
+
+def commands(record: Report) -> tuple[str, list[str]]:
+    """What makes this run again: one command for all of it ("" for a model trained elsewhere), and one a stage."""
+    training = record.training
+    options = (
+        f"RUN --data {_portable(training.data.spec)} --architecture {shlex.quote(training.architecture)} "
+        f"--recipe {shlex.quote(training.recipe)} --epochs {len(training.history)} --seed {training.seed}"
+        f"{f' --teacher {_portable(training.teacher)}' if training.teacher else ''}"
+        f"{f' --hold-out {training.hold_out}' if training.hold_out else ''}"
+    )
+    trained = training.origin.command == "train"
+    stages = [f"edgecnn train {options}"] if trained else []
+    for name, part in (("export", record.artifacts), ("parity", record.parity), ("bench", record.latency)):
+        chosen = part.origin.inputs if part and name != "export" else {}
+        words = [f"--format {shlex.quote(format)}" for format in chosen.get("formats", "").split()]
+        words += [f"--ep {shlex.quote(provider)}" for provider in chosen.get("providers", "").split()]
+        words += [f"--tolerance {shlex.quote(pair.lstrip('='))}" for pair in chosen.get("tolerances", "").split()]
+        words += [f"--part {shlex.quote(chosen['part'])}"] if chosen.get("part") else []
+        words += ["--layers"] if name == "parity" and record.layers else []
+        words += [f"--data {_portable(chosen['data'])}"] if chosen.get("data") else []
+        stages.append(" ".join([f"edgecnn {name} RUN", *words]))
+    return f"edgecnn run {options}" if trained else "", [*stages, "edgecnn features RUN", "edgecnn report RUN"]
+
+
+def _portable(spec: str) -> str:
+    """A data set as --data takes it, quoted; of a path on this machine only the last name."""
+    for kind in (PurePosixPath, PureWindowsPath):
+        if kind(spec).is_absolute():
+            return shlex.quote(f"PATH/{kind(spec).name}")
+    return shlex.quote(spec)
