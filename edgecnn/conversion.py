@@ -121,30 +121,3 @@ def save_model(model: Any, path: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in parts.items():
             archive.writestr(zipfile.ZipInfo(name), content)
-
-
-def with_means(model: Any) -> Any:
-    """The same model with each average pooling over a whole map as a mean, which is the same in floats.
-
-    Integer average pooling has to keep the scale of what it reads, and a mean does not: the means of a map are far
-    smaller than its peaks, so their quantization is the coarsest of a whole residual network otherwise.
-    """
-    import keras
-
-    def is_whole(layer: Any) -> bool:
-        return (
-            isinstance(layer, keras.layers.AveragePooling2D)
-            and layer.padding == "valid"
-            and tuple(layer.pool_size) == tuple(layer.input.shape[1:3])
-        )
-
-    def clone(layer: Any) -> Any:
-        if is_whole(layer):
-            return keras.layers.GlobalAveragePooling2D(keepdims=True, name=layer.name)
-        return layer.__class__.from_config(layer.get_config())
-
-    if not any(is_whole(layer) for layer in model.layers):
-        return model
-    copy = keras.models.clone_model(model, clone_function=clone)
-    copy.set_weights(model.get_weights())
-    return copy

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from edgecnn import run as files
 from edgecnn.charts import draw_precision
 from edgecnn.console import say
-from edgecnn.conversion import with_means
 from edgecnn.errors import EdgecnnError, GateFailed, InputError, NewerSchema
 from edgecnn.images import digests, samples_of
 from edgecnn.layer_map import absorbed
@@ -123,7 +122,7 @@ def _source(run: Run, contract: Contract, max_drop: float) -> tuple[ExportSource
     if samples.drawn:
         say("The run carries no images: drawn ones are used for calibration")
     source = ExportSource(
-        model=with_means(load_model(run, contract)),
+        model=load_model(run, contract),
         contract=contract,
         calibration_images=samples.calibration,
         selection_images=samples.selection,

@@ -90,22 +90,3 @@ def test_a_normalisation_of_the_models_own_is_kept(source: ExportSource, tmp_pat
     wanted = onnx_files.answers(original, images)
     noise = onnx_files.answers(onnx_int8._quantized(own, original, [], str(tmp_path)), images) - wanted
     assert np.square(wanted).sum() > 300 * np.square(noise).sum()
-
-
-def test_an_average_over_a_whole_map_becomes_a_mean_with_a_scale_of_its_own() -> None:
-    import keras
-
-    from edgecnn.conversion import with_means
-
-    keras.utils.set_random_seed(2)
-    image = keras.Input((8, 8, 3), name="image")
-    x = keras.layers.Conv2D(4, 3, padding="same", activation="relu", name="conv2d")(image)
-    x = keras.layers.AveragePooling2D(2, name="half")(x)
-    x = keras.layers.AveragePooling2D(4, name="whole")(x)
-    model = keras.Model(image, keras.layers.Flatten(name="flatten")(x))
-    changed = with_means(model)
-    kinds = {layer.name: type(layer).__name__ for layer in changed.layers}
-    assert (kinds["half"], kinds["whole"]) == ("AveragePooling2D", "GlobalAveragePooling2D")
-    pixels = np.random.default_rng(1).random((5, 8, 8, 3), np.float32)
-    np.testing.assert_allclose(changed(pixels), model(pixels), atol=1e-6)
-    assert with_means(changed) is changed, "nothing is left to do"
