@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 HOLD_OUT_SEED = (20_260_101, 2)
 HELD_OUT = "held-out"  # the split's name
+EXPERIMENT = "An experiment: "  # how the notice begins
 
 
 def held_out(data: LabelledImages, count: int) -> LabelledImages:
@@ -31,7 +32,7 @@ def held_out(data: LabelledImages, count: int) -> LabelledImages:
         raise InputError(
             f"Without {count:,} training images held out, a class would be left without any; hold out fewer."
         )
-    notice = f"An experiment: every accuracy is of {len(aside):,} images held out of training, not of the test images."
+    notice = f"{EXPERIMENT}every accuracy is of {len(aside):,} images held out of training, not of the test images."
     return replace(
         data,
         source=replace(
@@ -45,3 +46,8 @@ def held_out(data: LabelledImages, count: int) -> LabelledImages:
         test_images=data.train_images[aside],
         test_labels=data.train_labels[aside],
     )
+
+
+def notice_before(notice: str) -> str:
+    """What a data set's notice said before images were held out of it."""
+    return notice.partition(EXPERIMENT)[0].strip()

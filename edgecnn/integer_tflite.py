@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgecnn import precision
+from edgecnn.mean_pooling import with_means
 from edgecnn.pixel_pairs import pair_pixels
 from edgecnn.plugins import Exported
 from edgecnn.tflite_files import answers, finished, float_answers, float_tensors, named, quantized, weighted_layers
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 def export_integer(source: ExportSource, format: Format, *, for_xnnpack: bool) -> Exported:
     """The full-integer file of a format, whose output has the format's dtype; see :mod:`edgecnn.pixel_pairs`."""
+    source = with_means(source)
     flatbuffer, found = precision.find(
         source,
         what=format.name,

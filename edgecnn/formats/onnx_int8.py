@@ -27,8 +27,10 @@ def export(source: ExportSource) -> Exported:
     import tempfile
 
     from edgecnn import precision
+    from edgecnn.mean_pooling import with_means
     from edgecnn.onnx_files import answers, finished, float_graph, weighted_nodes
 
+    source = with_means(source)
     original, layers = float_graph(source)
     nodes = weighted_nodes(original)
     with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:

@@ -18,7 +18,7 @@ from edgecnn.checkpoint import STATE, model_name, resumable, save_checkpoint
 from edgecnn.console import progress, say
 from edgecnn.errors import InputError, NewerSchema, UsageError
 from edgecnn.feed import Feed
-from edgecnn.holding_out import HELD_OUT, held_out
+from edgecnn.holding_out import HELD_OUT, held_out, notice_before
 from edgecnn.images import AUTO, fit, load_data
 from edgecnn.learning import compile_model, deterministic_keras, device, load_model, load_teacher, teacher_run
 from edgecnn.logbook import LOG, show_epoch, write_log
@@ -60,7 +60,7 @@ def plan(run: Run, options: TrainOptions) -> tuple[LabelledImages, dict[str, str
     begun = _begun_with(run) if options.data == AUTO else None
     data = load_data(begun.spec if begun else options.data, architecture.image_shape[:2])
     if begun:
-        data = replace(data, source=replace(data.source, notice=begun.notice))
+        data = replace(data, source=replace(data.source, notice=notice_before(begun.notice)))
     inputs = {
         "data": data.source.sha256,
         "architecture": architecture.name,

@@ -184,6 +184,9 @@ def test_held_out_images_stand_in_for_the_test_images(small_data: Path, tmp_path
     assert one.history[-1].val_accuracy == pytest.approx(one.accuracy.share, abs=1e-6)
     assert (one.accuracy, one.confusion) == (two.accuracy, two.confusion)
     assert one.data.sha256 != two.data.sha256
+    for hold_out, notice in ((0, ""), (90, one.data.notice)):  # going on with the data of a run begun
+        data, _ = plan(Run(tmp_path / "one"), TrainOptions(recipe="best", hold_out=hold_out))
+        assert data.source.notice == notice
 
 
 @pytest.mark.parametrize("what", ["state", "model"])
