@@ -34,9 +34,11 @@ class Pair:
         return f"{self.format.name} on {self.runtime.name} ({self.provider})"
 
 
-def pairs(run: Run, formats: Sequence[str], providers: Sequence[str] = ()) -> tuple[list[Pair], dict[str, str]]:
-    """Every artifact of these formats (all when none is named) on every runtime installed here, with these execution
-    providers (none named: those each runtime offers by itself).
+def pairs(
+    run: Run, formats: Sequence[str], providers: Sequence[str] = (), chosen_runtimes: Sequence[str] = ()
+) -> tuple[list[Pair], dict[str, str]]:
+    """Every artifact of these formats (all when none is named) on every runtime installed here, or those chosen, with
+    these execution providers (none named: those each runtime offers by itself).
 
     Also the runtimes that are missing, with the sentence that says how to get them. Whether a file still is what was
     exported is not looked at. Raises UsageError for an unknown format or provider, InputError for a format that was
@@ -52,7 +54,9 @@ def pairs(run: Run, formats: Sequence[str], providers: Sequence[str] = ()) -> tu
     missing = [name for name in wanted if name not in artifacts]
     if missing:
         raise InputError(f"{missing[0]} is not exported yet; run `edgecnn export {run.root} --format {missing[0]}`.")
-    runtimes = discover(Runtime).values()
+    for name in chosen_runtimes:
+        pick(Runtime, name)
+    runtimes = [r for name, r in discover(Runtime).items() if not chosen_runtimes or name in chosen_runtimes]
     known = dict.fromkeys(name for runtime in runtimes for name in runtime.providers)
     for name in providers:
         if name not in known:

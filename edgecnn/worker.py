@@ -10,8 +10,17 @@ prints cannot be mistaken for an answer: the pipe is taken off stdout before any
     <- {"seconds": 0.9}
     -> {"command": "observe", "images": "images.npy", "answers": "answers.npz"}     the exposed tensors too
     <- {}
-    -> {"command": "time", "images": "images.npy", "skip": 5, "calls": 50}
-    <- {"samples_ns": [41200, ...]}
+    -> {"command": "time", "images": "images.npy", "batch": 1, "skip": 5, "calls": 50, "repeat": 1,
+        "slowdown": 0}
+    <- {"samples_ns": [41200, ...], "busy_cores": 0.99}
+    -> {"command": "first", "images": "images.npy", "batch": 1}     the first call after loading
+    <- {"first_ms": 0.8}
+    -> {"command": "prepare", "image": "photo.jpg", "height": 32, "width": 32, "calls": 20}
+    <- {"decode_ms": 3.1, "resize_ms": 0.9}
+    -> {"command": "spin"}                                          a fixed loop, to see how quiet the machine is
+    <- {"spin_ns": 400000}
+    -> {"command": "facts"}
+    <- {"cores": [0, 1], "timer_ns": 40, "load": 0.2}
     -> {"command": "memory"}
     <- {"peak_bytes": 123456}
 
@@ -41,6 +50,9 @@ if TYPE_CHECKING:
 
 RUN_BATCH = 64  # images a call when a whole data set is run
 STDERR_LINES = 5
+MOST_BATCHES = 16
+SPIN_STEPS = 20_000
+REST_SECONDS, MOST_RESTS, AT_REST = 0.0005, 40, 0.2  # how long at a time, how often, and what share of CPU is rest
 STOP_SECONDS = 5.0
 
 
@@ -125,13 +137,18 @@ class _Server:
 
     def __init__(self) -> None:
         self._session: Session | None = None
+        self._inputs: tuple[tuple[str, int], list[Any]] = (("", 0), [])
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         commands: dict[str, Callable[..., dict[str, Any]]] = {
             "load": self.load,
             "run": self.run,
             "observe": self.observe,
+            "first": self.first,
             "time": self.time,
+            "prepare": self.prepare,
+            "spin": self.spin,
+            "facts": self.facts,
             "memory": self.memory,
         }
         command = request.pop("command")
@@ -191,19 +208,93 @@ class _Server:
         np.savez(answers, *outputs.values())
         return {}
 
-    def time(self, images: str, skip: int, calls: int) -> dict[str, Any]:
-        """Time single calls, one image each, after `skip` calls that are not kept."""
+    def first(self, images: str, batch: int) -> dict[str, Any]:
+        """Time the first call."""
+        pixels = self._batches(images, batch)[0]
+        start = time.perf_counter()
+        self._loaded().run(pixels)
+        return {"first_ms": (time.perf_counter() - start) * 1e3}
+
+    def time(
+        self, images: str, batch: int, skip: int, calls: int, repeat: int = 1, slowdown: float = 0.0
+    ) -> dict[str, Any]:
+        """Time calls of `batch` images each, after `skip` calls that are not kept, then wait until all is at rest.
+
+        Where the clock is coarse a sample is the mean of `repeat` calls.
+        With a `slowdown` every call spins on for that share of its time: what a comparison has to find.
+        """
+        batches, run = self._batches(images, batch), self._loaded().run
+        for i in range(skip):
+            run(batches[i % len(batches)])
+        samples, clock = [0] * calls, time.perf_counter_ns
+        began, used = clock(), time.process_time_ns()
+        for i in range(calls):
+            pixels = batches[i % len(batches)]
+            start = clock()
+            for _ in range(repeat):
+                run(pixels)
+            taken = clock() - start
+            if slowdown:
+                end = start + int(taken * (1 + slowdown))
+                while clock() < end:
+                    pass
+                taken = clock() - start
+            samples[i] = taken // repeat
+        busy = (time.process_time_ns() - used) / max(1, clock() - began)
+        _rest()
+        return {"samples_ns": samples, "busy_cores": busy}
+
+    def _batches(self, images: str, batch: int) -> list[Any]:
+        """Batches of consecutive images, uint8 [batch, H, W, C], as many as there are images (at most MOST_BATCHES)."""
+        if self._inputs[0] != (images, batch):
+            import numpy as np
+
+            pixels = np.load(images)
+            count = min(len(pixels), MOST_BATCHES)
+            numbers = np.arange(batch)
+            self._inputs = (
+                (images, batch),
+                [np.ascontiguousarray(pixels[(i * batch + numbers) % len(pixels)]) for i in range(count)],
+            )
+        return self._inputs[1]
+
+    def prepare(self, image: str, height: int, width: int, calls: int) -> dict[str, Any]:
+        """Median times of decoding an image file and of resizing its pixels; the first is None without Pillow."""
+        import importlib.util
+        from statistics import median
+
         import numpy as np
 
-        pixels = [np.ascontiguousarray(image[np.newaxis]) for image in np.load(images)]
-        run = self._loaded().run
-        samples = []
-        for i in range(skip + calls):
-            image = pixels[i % len(pixels)]
-            start = time.perf_counter_ns()
-            run(image)
-            samples.append(time.perf_counter_ns() - start)
-        return {"samples_ns": samples[skip:]}
+        from edgecnn.contract import decode_image
+        from edgecnn.resizing import resize
+
+        def taken(work: Callable[[], object]) -> float:
+            samples = []
+            for _ in range(calls):
+                start = time.perf_counter()
+                work()
+                samples.append((time.perf_counter() - start) * 1e3)
+            return median(samples)
+
+        there = importlib.util.find_spec("PIL") is not None
+        pixels = decode_image(image) if there else np.zeros((480, 640, 3), np.uint8)
+        return {
+            "decode_ms": taken(lambda: decode_image(image)) if there else None,
+            "resize_ms": taken(lambda: resize(pixels, height, width)),
+        }
+
+    def spin(self) -> dict[str, Any]:
+        """Time a loop that always does the same."""
+        start = time.perf_counter_ns()
+        for _ in range(SPIN_STEPS):
+            pass
+        return {"spin_ns": time.perf_counter_ns() - start}
+
+    def facts(self) -> dict[str, Any]:
+        """The cores this process may use, the step of its clock, and how many processes want to run."""
+        cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+        load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+        return {"cores": cores, "timer_ns": _timer_step(), "load": load}
 
     def memory(self) -> dict[str, Any]:
         """Peak resident memory of this process, in bytes.
@@ -223,6 +314,26 @@ class _Server:
         if self._session is None:
             raise InputError("The worker was asked to run before it was asked to load.")
         return self._session
+
+
+def _rest() -> None:
+    """Wait until this process uses no CPU: runtimes' threads spin on for a while, and would slow the next worker."""
+    for _ in range(MOST_RESTS):
+        used, start = time.process_time_ns(), time.perf_counter_ns()
+        time.sleep(REST_SECONDS)
+        if time.process_time_ns() - used < AT_REST * (time.perf_counter_ns() - start):
+            return
+
+
+def _timer_step() -> int:
+    """The smallest step, in ns, by which the clock is seen to go on."""
+    clock, steps = time.perf_counter_ns, []
+    for _ in range(200):
+        start = now = clock()
+        while now == start:
+            now = clock()
+        steps.append(now - start)
+    return min(steps)
 
 
 def serve(requests: IO[str], answers: IO[str]) -> None:

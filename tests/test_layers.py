@@ -28,6 +28,7 @@ LAYERS = (
         "stages.report",
         "stages.train",
     ),
+    ("session",),
     ("beginning", "bundles", "embedded", "grid", "logbook", "pathways", "weighing"),
     (
         "predictor",
@@ -43,6 +44,7 @@ LAYERS = (
         "rendering",
         "judging",
         "layer_parity",
+        "measuring",
     ),
     ("onnx_model", "prediction", "readers", "viridis"),
     ("preparing",),

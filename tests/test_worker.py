@@ -56,7 +56,7 @@ def test_a_provider_that_is_not_there_is_this_machines_affair(tiny_onnx: Path) -
 
 def test_it_times_single_calls(tiny_onnx: Path, images: Path) -> None:
     with Worker("onnxruntime", tiny_onnx, threads=1) as worker:
-        samples = worker.ask("time", images=str(images), skip=3, calls=20)["samples_ns"]
+        samples = worker.ask("time", images=str(images), batch=1, skip=3, calls=20)["samples_ns"]
     assert len(samples) == 20
     assert all(0 < sample < 1e9 for sample in samples)
 
