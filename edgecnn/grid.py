@@ -104,7 +104,7 @@ def _ask(runtime: str, path: Path, images: Path, provider: str, name: str) -> tu
 
     answers = images.with_name(f"answers-{name}.npy")
     with Worker(runtime, path, threads=1, provider=provider) as worker:
-        seconds = worker.ask("run", images=str(images), answers=str(answers))["seconds"]
+        seconds = worker.run(images, answers)
         return np.load(answers), Placement(**worker.loaded["placement"]), seconds
 
 

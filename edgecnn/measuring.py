@@ -2,7 +2,7 @@
 
 The machine is never quiet: other processes come and go, and clocks change. So what is compared was measured next to
 each other, every interval is taken over blocks and not over calls (calls of a block share its luck), and a block is
-represented by its lower quartile, which an interruption does not move while one that slows every call does.
+represented by its fastest tenth, which an interruption does not move while what slows every call does.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ RESAMPLING_SEED = 1
 CONFIDENCE = 0.95
 RATIO_CONFIDENCE = 0.99
 RESTART_SHARE = 0.02  # by so much two starts of the same program may differ: where its memory comes to lie
-TYPICAL = 0.25  # the quantile of a block that stands for it
+TYPICAL = 0.1  # the quantile of a block that stands for it
 BASELINE_EVERY = 3  # a block of the baseline stands among so many of the others
 NOISY_SHARE = 0.10  # of the spin loop's spread
 SAME, FASTER, SLOWER = "no difference shown", "faster", "slower"
@@ -91,7 +91,7 @@ def _quantiles(samples: npt.NDArray[np.int64]) -> list[float]:
 
 
 def typical_ns(block: Block) -> float:
-    """What stands for a block: its lower quartile."""
+    """What stands for a block: the end of its fastest tenth."""
     ordered = sorted(block.samples_ns)
     return float(ordered[int(TYPICAL * (len(ordered) - 1))])
 
@@ -103,14 +103,17 @@ def throughput(blocks: Sequence[Block], batch: int) -> float:
     return median(batch * len(block.samples_ns) * 1e9 / sum(block.samples_ns) for block in blocks)
 
 
-def ratio(blocks: Sequence[Block], batch: int, baseline: Sequence[Block], baseline_batch: int) -> Ratio:
-    """How the time for an image compares with the baseline's: the median, over blocks, of a block's typical call
-    against the mean of the baseline's blocks just before and just after it.
+def ratio(
+    blocks: Sequence[Block], batch: int, baseline: Sequence[Block], baseline_batch: int, starts: int = 1
+) -> Ratio:
+    """How the time for an image compares with the baseline's: the mean over starts of the processes of the median, over
+    blocks, of a block's typical call against the mean of the baseline's blocks just before and just after it.
 
     The interval is that of a median by order statistics, at 99 % and without assumptions on the distribution (H. A.
     David and H. N. Nagaraja, "Order Statistics", 2003, 7.1), widened by what another start of the same program changes.
     """
     from bisect import bisect_left
+    from statistics import geometric_mean, median
 
     places = [block.at for block in baseline]
     typical = [typical_ns(block) / baseline_batch for block in baseline]
@@ -119,15 +122,14 @@ def ratio(blocks: Sequence[Block], batch: int, baseline: Sequence[Block], baseli
         after = bisect_left(places, block.at)
         near = typical[max(0, after - 1) : after + 1]
         shares.append(typical_ns(block) / batch * len(near) / sum(near))
-    return _ratio_of(shares)
+    size = len(shares) // starts
+    value = geometric_mean(median(shares[i * size : (i + 1) * size]) for i in range(starts))
+    ordered, rank = sorted(shares), median_rank(len(shares), RATIO_CONFIDENCE)
+    return _judged(value, min(ordered[rank], value), max(ordered[-1 - rank], value))
 
 
-def _ratio_of(shares: Sequence[float]) -> Ratio:
-    from statistics import median
-
-    ordered, value = sorted(shares), median(shares)
-    rank = median_rank(len(ordered), RATIO_CONFIDENCE)
-    low, high = ordered[rank] / (1 + RESTART_SHARE), ordered[-1 - rank] * (1 + RESTART_SHARE)
+def _judged(value: float, low: float, high: float) -> Ratio:
+    low, high = low / (1 + RESTART_SHARE), high * (1 + RESTART_SHARE)
     return Ratio(value=value, low=low, high=high, state=SLOWER if low > 1 else FASTER if high < 1 else SAME)
 
 
@@ -159,8 +161,7 @@ def change(old: Sequence[Block], old_spin_ns: float, new: Sequence[Block], new_s
     ]  # medians of resampled blocks
     tail = 100 * (1 - RATIO_CONFIDENCE) / 2
     low, high = np.percentile(drawn[1] / drawn[0] * scale, (tail, 100 - tail))
-    low, high = float(low) / (1 + RESTART_SHARE), float(high) * (1 + RESTART_SHARE)
-    return Ratio(value=value, low=low, high=high, state=SLOWER if low > 1 else FASTER if high < 1 else SAME)
+    return _judged(value, float(low), float(high))
 
 
 def noise(spins_ns: Sequence[int], load: tuple[float, float]) -> Noise:

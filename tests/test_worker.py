@@ -70,12 +70,12 @@ def test_a_damaged_file_is_bad_input(tmp_path: Path) -> None:
 
 def test_a_worker_that_dies_says_so(tiny_onnx: Path) -> None:
     with Worker("onnxruntime", tiny_onnx, threads=1) as worker:
-        os.kill(worker._process.pid, signal.SIGKILL)
+        os.kill(worker._channel.process.pid, signal.SIGKILL)
         with pytest.raises(MachineError, match=r"died \(exit code -9\)"):
             worker.ask("memory")
 
 
 def test_no_process_is_left_behind(tiny_onnx: Path) -> None:
     with Worker("onnxruntime", tiny_onnx, threads=1) as worker:
-        process = worker._process
+        process = worker._channel.process
     assert process.returncode == 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgecnn.cli.options import formats_option, json_option, print_json, providers_option, run_argument
+from edgecnn.cli.options import formats_option, json_option, place_options, print_json, providers_option, run_argument
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +28,13 @@ def _numbers(context: click.Context, option: click.Parameter, words: str | None)
     return tuple(found)
 
 
+def _cores(context: click.Context, option: click.Parameter, words: str) -> str:
+    try:
+        return ",".join(map(str, sorted({int(word) for word in words.split(",")}))) if words else ""
+    except ValueError:
+        raise click.BadParameter(f"{words} is no list of numbers such as 0,1.") from None
+
+
 @click.command("bench")
 @run_argument
 @formats_option
@@ -44,6 +51,16 @@ def _numbers(context: click.Context, option: click.Parameter, words: str | None)
     help="Images a call; a TFLite file takes one.",
 )
 @click.option("--baseline", default="", metavar="FORMAT", help="What ratios are to. Default: onnx_float32.")
+@click.option(
+    "--starts",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    help="How often each worker is started: memory comes to lie elsewhere each time.",
+)
+@click.option("--cores", callback=_cores, default="", metavar="N,...", help="The only cores workers may use.")
+@click.option("--io-binding", is_flag=True, help="ONNX Runtime: input and output stay on the device, untimed.")
+@place_options
 @json_option
 def command(run: Path, as_json: bool, **options: Any) -> None:
     """Measure the latency of RUN's exports on this machine: one image, one thread and all cores.

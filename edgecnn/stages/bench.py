@@ -1,8 +1,8 @@
 """Latency of every export on every runtime here: one image, one thread and all cores, or what is asked for.
 
-Every target lives in a worker of its own. Warm-up ends when it is seen to have ended; then blocks of all
-targets are interleaved in a seeded random order, one worker awake at a time, so that a slow minute of the
-machine hits all alike. Every timed call is kept.
+Every target lives in a worker of its own, which is started several times. Warm-up ends when it is seen to have ended;
+then blocks of all targets are interleaved in a seeded random order, one worker awake at a time, so that a slow minute
+of the machine hits all alike. Every timed call is kept.
 """
 
 from __future__ import annotations
@@ -10,26 +10,31 @@ from __future__ import annotations
 import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgecnn import run as files
 from edgecnn.console import progress, say
 from edgecnn.errors import MachineError, UsageError
 from edgecnn.images import samples_of
 from edgecnn.measuring import SAME, noise
-from edgecnn.records import SCHEMA, Latency
-from edgecnn.run import TEMPORARY, Run, save_array, this_machine, usable_cores
+from edgecnn.places import place_of
+from edgecnn.records import SCHEMA, Latency, Machine
+from edgecnn.run import TEMPORARY, Run, save_array, this_machine
 from edgecnn.session import Target, measure, photo, preparing, row_of
 from edgecnn.targets import pairs
-from edgecnn.worker import Worker
+from edgecnn.worker import Far
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from edgecnn.places import Place
     from edgecnn.targets import Pair
 
 BASELINE = "onnx_float32"  # where it is among the formats
+ROUNDS = 81  # of blocks, over all starts
+OTHER_OPTIONS = ("baseline", "starts", "cores", "allow_partial", "io_binding", "python", "device")
 RUNTIME_PACKAGES = ("tensorflow", "ai-edge-litert", "onnxruntime", "edgecnn")
 
 
@@ -43,6 +48,12 @@ class BenchOptions:
     threads: tuple[int, ...] = ()
     batches: tuple[int, ...] = (1,)
     baseline: str = ""
+    starts: int = 3
+    cores: str = ""
+    allow_partial: bool = False
+    io_binding: bool = False
+    python: str = ""
+    device: str = ""
 
 
 def inputs(run: Run, options: BenchOptions) -> dict[str, str]:
@@ -55,7 +66,7 @@ def inputs(run: Run, options: BenchOptions) -> dict[str, str]:
         "providers": " ".join(sorted(options.providers)),
         "threads": " ".join(map(str, options.threads)),
         "batches": " ".join(map(str, options.batches)),
-        "baseline": options.baseline,
+        **{name: str(getattr(options, name)) for name in OTHER_OPTIONS},
         "machine": f"{machine.cpu}, {machine.cores} cores, {machine.system}, Python {machine.python}",
         **{name: versions.get(name, "missing") for name in RUNTIME_PACKAGES},
     }
@@ -75,24 +86,25 @@ def bench(run: Run, options: BenchOptions | None = None) -> Latency:
     options = options or BenchOptions()
     contract = run.contract()
     samples = samples_of(run, contract)
-    found, skipped = pairs(run, options.formats, options.providers, options.runtimes)
-    found = [pair for pair in found if pair.runtime.most_images is None]  # the slow ones are no target on a computer
-    for pair in found:
-        run.artifact_path(pair.artifact)
-    wanted = _wanted(found, options, skipped)
-    say(f"Latency of {len(wanted)} targets")
-    with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=run.root) as folder, ExitStack() as stack:
-        images, picture = Path(folder) / "images.npy", Path(folder) / "photo.jpg"
+    with ExitStack() as stack:
+        place: Place = stack.enter_context(place_of(options.device, options.python))
+        offers = _offers(place)
+        found, skipped = pairs(run, options.formats, options.providers, options.runtimes, offers["runtimes"])
+        found = [
+            pair for pair in found if pair.runtime.most_images is None
+        ]  # the slow ones are no target on a computer
+        for pair in found:
+            run.artifact_path(pair.artifact)
+        targets = _wanted(found, options, skipped, Machine(**offers["machine"]).cores)
+        say(f"Latency of {len(targets)} targets{f' on {place.name}' if place.name else ''}")
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=run.root)))
+        images, picture = folder / "images.npy", folder / "photo.jpg"
         save_array(images, samples.images)
         photo(picture)
-        targets = _started(wanted, str(images), stack, skipped)
-        baseline = _baseline(targets, options.baseline)
-        facts = targets[0].worker.ask("facts")
-        spins = measure(targets, baseline)
-        quiet = noise(spins, (facts["load"], targets[0].worker.ask("facts")["load"]))
-        rows = tuple(row_of(target, targets[baseline]) for target in targets)
-        prepared = preparing(targets[0].worker, picture, contract)
-        name = targets[baseline].name
+        baseline, spins, facts = _measured(targets, place, images, options, skipped)
+        rows = tuple(row_of(target, targets[baseline], options.starts) for target in targets)
+        with Far("preparing images", place) as far:
+            prepared = preparing(far, place.put(picture), contract)
     record = Latency(
         schema=SCHEMA,
         origin=run.origin("bench", inputs(run, options), []),
@@ -100,44 +112,76 @@ def bench(run: Run, options: BenchOptions | None = None) -> Latency:
         measured_on=samples.words(),
         rows=rows,
         skipped=skipped,
-        baseline=name,
-        noise=quiet,
+        baseline=targets[baseline].name,
+        noise=noise(spins, (facts[0]["load"], facts[1]["load"])),
         preparing=prepared,
-        timer_ns=facts["timer_ns"],
+        timer_ns=facts[0]["timer_ns"],
+        device=options.device,
+        machine=Machine(**offers["machine"]) if place.name else None,
+        versions=offers["versions"] if place.name else {},
     )
     run.save(files.LATENCY, record)
     return record
 
 
-def _wanted(found: Sequence[Pair], options: BenchOptions, skipped: dict[str, str]) -> list[tuple[Pair, int, int]]:
+def _offers(place: Place) -> dict[str, Any]:
+    """What can be loaded there, and on what machine."""
+    with Far("what is installed", place) as far:
+        return far.ask("offers")
+
+
+def _wanted(found: Sequence[Pair], options: BenchOptions, skipped: dict[str, str], cores: int) -> list[Target]:
     """Every pair with each number of threads and each batch that its file takes."""
     if not found:
         raise MachineError(f"Nothing can be measured here: {'; '.join(skipped.values()) or 'no runtime fits'}.")
-    threads = options.threads or tuple(sorted({1, usable_cores()}))
-    wanted = []
+    threads = options.threads or tuple(sorted({1, cores}))
+    # A provider that was named has to run everything; where none was, what each took is shown with the figures.
+    partial = ("allow_partial",) if options.allow_partial or not options.providers else ()
+    wanted: list[Target] = []
     for pair in found:
+        if options.io_binding and "io_binding" not in pair.runtime.extras:
+            skipped[f"{pair.runtime.name} with I/O binding"] = "it has none"
+            continue
+        extras = [*partial, *(("io_binding",) if options.io_binding else ())]
+        chosen = tuple(name for name in extras if name in pair.runtime.extras)
         batches = [batch for batch in options.batches if batch == 1 or pair.format.batched]
         if len(batches) < len(options.batches):
             skipped[f"{pair.format.name} in larger batches"] = "its file takes one image a call"
-        wanted += [(pair, number, batch) for number in threads for batch in batches]
+        wanted += [Target(pair, n, batch, chosen, options.cores) for n in threads for batch in batches]
     if not wanted:
-        raise UsageError("None of these formats takes more than one image a call; add 1 to --batch.")
+        raise UsageError("Nothing that is asked for goes together: a TFLite file takes no batch and no I/O binding.")
     return wanted
 
 
-def _started(
-    wanted: Sequence[tuple[Pair, int, int]], images: str, stack: ExitStack, skipped: dict[str, str]
-) -> list[Target]:
-    """A worker for each, warm."""
-    targets = []
-    with progress("starting and warming up", len(wanted)) as advance:
-        for number, (pair, threads, batch) in enumerate(wanted):
-            worker = stack.enter_context(Worker(pair.runtime.name, pair.path, threads=threads, provider=pair.provider))
-            target = Target(pair, threads, batch, worker, images)
-            target.warm_up()
-            targets.append(target)
-            advance(number + 1)
-    return targets
+def _measured(
+    targets: list[Target], place: Place, images: Path, options: BenchOptions, skipped: dict[str, str]
+) -> tuple[int, list[int], list[dict[str, Any]]]:
+    """Start everything several times and measure; which target is the baseline, the fixed loop's times, and facts from
+    before and after. A target whose provider was not named and does not run is taken out."""
+    rounds = -(-ROUNDS // options.starts)
+    spins: list[int] = []
+    facts: list[dict[str, Any]] = []
+    baseline = 0
+    with progress("measuring", options.starts * (len(targets) + rounds)) as advance:
+        steps = count(1)
+        for start in range(options.starts):
+            with ExitStack() as stack:
+                for target in list(targets):
+                    try:
+                        stack.enter_context(target.start(place, images))
+                    except MachineError as error:
+                        if options.providers or options.device or start:
+                            raise
+                        skipped[target.pair.name] = str(error).rstrip(".")
+                        targets.remove(target)
+                    advance(next(steps))
+                if not targets:
+                    raise MachineError(f"Nothing can be measured here: {'; '.join(skipped.values())}.")
+                baseline = _baseline(targets, options.baseline)
+                facts.append(targets[0].worker.ask("facts"))
+                spins += measure(targets, baseline, rounds, start, lambda: advance(next(steps)))
+                facts.append(targets[0].worker.ask("facts"))
+    return baseline, spins, [facts[0], facts[-1]]
 
 
 def _baseline(targets: Sequence[Target], wanted: str) -> int:
