@@ -26,7 +26,7 @@ from edgecnn.errors import MachineError, UsageError, from_os_error
 if TYPE_CHECKING:
     from types import TracebackType
 
-ADDRESS = re.compile(r"ssh://(?P<host>(?:[\w.+-]+@)?(?:[\w.-]+|\[[0-9a-fA-F:]+\]))(?::(?P<port>\d{1,5}))?/?")
+ADDRESS = re.compile(r"ssh://(?P<host>(?:\w[\w.+-]*@)?(?:\w[\w.-]*|\[[0-9a-fA-F:]+\]))(?::(?P<port>\d{1,5}))?/?")
 OPTIONS = ("-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=15", "-o", "ServerAliveInterval=5", "-o",
            "ServerAliveCountMax=3")  # fmt: skip
 PING_SECONDS = 10.0
@@ -79,7 +79,7 @@ class Device:
         try:
             package = _package()
             self._send(f"{len(package)}\n".encode() + package)
-            self._checked(self._waiting[0].get(), "the worker's files")
+            self._folder: str = self._checked(self._waiting[0].get(), "the worker's files")["folder"]
         except BaseException:
             self.close()
             raise
@@ -100,7 +100,7 @@ class Device:
 
     def result(self, path: Path) -> str:
         """Where over there a worker is to write what :meth:`fetch` brings to `path`."""
-        return path.name
+        return f"{self._folder}/{path.name}"
 
     def fetch(self, path: Path) -> None:
         """Bring what a worker wrote."""

@@ -39,7 +39,7 @@ class _Hub:
         self._folder = folder
         self._workers: list[Process] = []
         self._writing = threading.Lock()
-        self._ending = threading.Lock()
+        self._ending = threading.RLock()
         self._heard = time.monotonic()
         self._pipe = os.fdopen(os.dup(1), "wb")
         os.dup2(2, 1)

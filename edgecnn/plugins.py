@@ -182,8 +182,8 @@ class Runtime:
     """Something that executes artifacts of some file kinds.
 
     `load(path, threads, provider, exposed, **extras)` returns a ready session whose outputs are the file's own and the
-    tensors `exposed`; it raises MachineError unless the provider executes compute nodes. Importing its package is left to that
-    call, and `packages` names what has to be installed for it (import names).
+    tensors `exposed`; it raises MachineError unless the provider executes compute nodes. Importing its package is left
+    to that call, and `packages` names what has to be installed for it (import names).
     """
 
     name: str

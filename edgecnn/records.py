@@ -327,6 +327,7 @@ class Parity:
     skipped: dict[str, str]  # what could not be asked -> why
     verdict: str  # "pass", "fail" or "not proven"
     reasons: tuple[str, ...]  # for the whole, beside those of the rows
+    device: str = ""  # where the exports were asked, if not here; the reference is asked here
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -87,7 +87,9 @@ def _table(record: Latency) -> Iterator[str]:
     widths = (7, 5, 8, 8, 8, 17, 9, 22, 8, 8, 7)
     head = ("threads", "batch", "p50 ms", "p90 ms", "p99 ms", "p50's 95 %", "images/s", "ratio", "load ms", "first ms",
             "MiB")  # fmt: skip
-    yield "  ".join([" " * 38, *(word.rjust(width) for word, width in zip(head, widths, strict=True))])
+    yield "  ".join(
+        [" " * 38, *(word.rjust(width) for word, width in zip(head, widths, strict=True)), " " * 19, "compute nodes"]
+    )
     for row in record.rows:
         interval, ratio = row.p50_interval_ms, row.ratio
         cells = (
@@ -100,4 +102,5 @@ def _table(record: Latency) -> Iterator[str]:
         )  # fmt: skip
         name = f"{row.format} on {row.runtime} ({row.provider})"
         words = [cell.rjust(width) for cell, width in zip(cells, widths, strict=True)]
-        yield "  ".join([name.ljust(38), *words]) + (f"  {ratio.state}" if ratio else "")
+        nodes = ", ".join(f"{place} {count}" for place, count in row.placement.compute_nodes.items())
+        yield "  ".join([name.ljust(38), *words, (ratio.state if ratio else "").ljust(19), nodes])

@@ -47,7 +47,7 @@ class OnnxRuntimeSession:
         providers = (PROVIDERS[provider],)
         check_available(providers)
         accepted = (*providers, CPU) if allow_partial and provider != "cpu" else providers
-        self._session: Any = open_session(with_outputs(path.read_bytes(), exposed), threads, accepted)
+        self._session: Any = _opened(with_outputs(path.read_bytes(), exposed), threads, accepted, provider)
         self._input = self._session.get_inputs()[0].name
         self._outputs = [output.name for output in self._session.get_outputs()]
         self.placement = placement_of(self._session)
@@ -87,6 +87,22 @@ class BoundSession(OnnxRuntimeSession):
         for name in self._outputs:
             binding.bind_output(name, self._device)
         return binding
+
+
+def _opened(model: bytes, threads: int, accepted: tuple[str, ...], provider: str) -> Any:
+    """A session; raises MachineError where the provider fails with a file that the CPU takes."""
+    try:
+        return open_session(model, threads, accepted)
+    except Exception as error:
+        if provider != "cpu":
+            open_session(model, threads)
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            reason = reason.rpartition(" was false. ")[2]
+            raise MachineError(
+                f"{PROVIDERS[provider]} does not start on this machine ({reason}); it needs its "
+                f"device and driver, and {PACKAGES[provider]}."
+            ) from None
+        raise
 
 
 def _nothing_ran(provider: str, placement: Placement) -> MachineError:

@@ -90,13 +90,11 @@ def bench(run: Run, options: BenchOptions | None = None) -> Latency:
         place: Place = stack.enter_context(place_of(options.device, options.python))
         offers = _offers(place)
         found, skipped = pairs(run, options.formats, options.providers, options.runtimes, offers["runtimes"])
-        found = [
-            pair for pair in found if pair.runtime.most_images is None
-        ]  # the slow ones are no target on a computer
+        found = [pair for pair in found if pair.runtime.most_images is None]  # the others are no target on a computer
         for pair in found:
             run.artifact_path(pair.artifact)
         targets = _wanted(found, options, skipped, Machine(**offers["machine"]).cores)
-        say(f"Latency of {len(targets)} targets{f' on {place.name}' if place.name else ''}")
+        say(f"Latency of {len(targets)} target{'s' * (len(targets) > 1)}{f' on {place.name}' * bool(place.name)}")
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=run.root)))
         images, picture = folder / "images.npy", folder / "photo.jpg"
         save_array(images, samples.images)
