@@ -112,20 +112,27 @@ def ratio(
     The interval is that of a median by order statistics, at 99 % and without assumptions on the distribution (H. A.
     David and H. N. Nagaraja, "Order Statistics", 2003, 7.1), widened by what another start of the same program changes.
     """
-    from bisect import bisect_left
     from statistics import geometric_mean, median
 
-    places = [block.at for block in baseline]
-    typical = [typical_ns(block) / baseline_batch for block in baseline]
-    shares = []
-    for block in blocks:
-        after = bisect_left(places, block.at)
-        near = typical[max(0, after - 1) : after + 1]
-        shares.append(typical_ns(block) / batch * len(near) / sum(near))
+    shares = shares_of(blocks, batch, baseline, baseline_batch)
     size = len(shares) // starts
     value = geometric_mean(median(shares[i * size : (i + 1) * size]) for i in range(starts))
     ordered, rank = sorted(shares), median_rank(len(shares), RATIO_CONFIDENCE)
     return _judged(value, min(ordered[rank], value), max(ordered[-1 - rank], value))
+
+
+def shares_of(blocks: Sequence[Block], batch: int, baseline: Sequence[Block], baseline_batch: int) -> list[float]:
+    """Of each block, the time for an image as a share of the baseline's in the blocks just before and after."""
+    from bisect import bisect_left
+
+    places = [block.at for block in baseline]
+    typical = [typical_ns(block) / baseline_batch for block in baseline]
+    found = []
+    for block in blocks:
+        after = bisect_left(places, block.at)
+        near = typical[max(0, after - 1) : after + 1]
+        found.append(typical_ns(block) / batch * len(near) / sum(near))
+    return found
 
 
 def _judged(value: float, low: float, high: float) -> Ratio:
@@ -144,24 +151,21 @@ def median_rank(count: int, confidence: float) -> int:
     return max(0, count // 2 - 1)
 
 
-def change(old: Sequence[Block], old_spin_ns: float, new: Sequence[Block], new_spin_ns: float) -> Ratio:
-    """How a target's latency changed between two sessions: its blocks' typical calls, in units of the spin loop that
-    was timed in the same session, so that a change of the clock is none of the target's.
+def change(old: Sequence[float], new: Sequence[float]) -> Ratio:
+    """How a latency changed between two sessions, from a figure for each block: its share of a baseline that is the
+    same in both, or its typical call in units of the spin loop of the same session, so that a change of the machine's
+    pace is none of the target's.
 
     The 99 % interval is that of a bootstrap over the blocks of both, widened as in :func:`ratio`.
     """
     import numpy as np
 
     generator = np.random.default_rng(RESAMPLING_SEED)
-    before, now = (np.array([typical_ns(block) for block in blocks]) for blocks in (old, new))
-    scale = old_spin_ns / new_spin_ns
-    value = float(np.median(now) / np.median(before) * scale)
-    drawn = [
-        np.median(generator.choice(values, (RESAMPLES, len(values))), axis=1) for values in (before, now)
-    ]  # medians of resampled blocks
+    before, now = np.asarray(old), np.asarray(new)
+    drawn = [np.median(generator.choice(values, (RESAMPLES, len(values))), axis=1) for values in (before, now)]
     tail = 100 * (1 - RATIO_CONFIDENCE) / 2
-    low, high = np.percentile(drawn[1] / drawn[0] * scale, (tail, 100 - tail))
-    return _judged(value, float(low), float(high))
+    low, high = np.percentile(drawn[1] / drawn[0], (tail, 100 - tail))
+    return _judged(float(np.median(now) / np.median(before)), float(low), float(high))
 
 
 def noise(spins_ns: Sequence[int], load: tuple[float, float]) -> Noise:

@@ -391,6 +391,16 @@ class ComparedRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ComparedLatency:
+    """One target's latency in two runs."""
+
+    name: str
+    old_ms: float  # p50
+    new_ms: float
+    change: Ratio  # new to old
+
+
+@dataclass(frozen=True, kw_only=True)
 class Comparison:
     """What `edgecnn compare` prints of two runs."""
 
@@ -402,6 +412,8 @@ class Comparison:
     only_old: tuple[str, ...]
     only_new: tuple[str, ...]
     worse: bool
+    latencies: tuple[ComparedLatency, ...] = ()
+    machines: tuple[str, ...] = ()  # where the latencies were measured, in words; two where they differ
 
 
 @dataclass(frozen=True, kw_only=True)

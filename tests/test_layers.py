@@ -28,8 +28,8 @@ LAYERS = (
         "stages.report",
         "stages.train",
     ),
+    ("beginning", "bundles", "choices", "embedded", "grid", "logbook", "pathways", "slowdown", "weighing"),
     ("session",),
-    ("beginning", "bundles", "embedded", "grid", "logbook", "pathways", "weighing"),
     (
         "predictor",
         "worker",

@@ -7,7 +7,19 @@ import random
 import numpy as np
 import pytest
 
-from edgecnn.measuring import FASTER, SAME, SLOWER, Block, change, median_rank, noise, order, quantiles_ms, ratio
+from edgecnn.measuring import (
+    FASTER,
+    SAME,
+    SLOWER,
+    Block,
+    change,
+    median_rank,
+    noise,
+    order,
+    quantiles_ms,
+    ratio,
+    typical_ns,
+)
 
 ROUNDS, CALLS = 40, 60
 
@@ -78,14 +90,14 @@ def test_quantiles_have_intervals_over_blocks() -> None:
     assert around.high - around.low > 0.03  # blocks differ, however many calls each has
 
 
-def test_a_change_is_measured_in_units_of_the_spin_loop() -> None:
+def test_a_change_between_two_sessions_is_told() -> None:
     generator = np.random.default_rng(2)
     old, _ = session(generator, 0)
     new, _ = session(generator, 0)
-    slow = [Block(b.at, tuple(int(1.3 * s) for s in b.samples_ns)) for b in new]
-    assert change(old, 400.0, new, 400.0).state == SAME
-    assert change(old, 400.0, slow, 400.0).state == SLOWER
-    assert change(old, 400.0, slow, 520.0).state == SAME
+    before, now = ([typical_ns(block) / 400 for block in blocks] for blocks in (old, new))
+    assert change(before, now).state == SAME
+    assert change(before, [1.3 * value for value in now]).state == SLOWER
+    assert change([1.3 * value for value in before], now).state == FASTER
 
 
 def test_a_noisy_machine_is_told_from_a_quiet_one() -> None:

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgecnn import run as files
+from edgecnn import slowdown
 from edgecnn.errors import InputError
 from edgecnn.judging import FAIL, PASS
+from edgecnn.measuring import SLOWER
 from edgecnn.records import SCHEMA, ComparedRow, Comparison, Parity
 from edgecnn.statistics import independent, paired
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from edgecnn.records import Difference
+    from edgecnn.records import ComparedLatency, Difference
     from edgecnn.run import Run
 
     Indices = npt.NDArray[np.int32]
@@ -32,11 +34,12 @@ class _Answers:
     images: str
 
 
-def compare(old: Run, new: Run) -> Comparison:
-    """Compare what parity found in two runs; `worse` says whether any target lost.
+def compare(old: Run, new: Run, *, across_machines: bool = False) -> Comparison:
+    """Compare what parity found in two runs, and bench where both were measured; `worse` says whether any target lost.
 
-    A target is worse when the 95 % interval of its change in accuracy lies below zero, or when it passed parity before
-    and fails it now. Raises InputError where a run has not been through parity.
+    A target is worse when the 95 % interval of its change in accuracy lies below zero, when it passed parity before and
+    fails it now, or when it is slower beyond its latency's interval. Raises InputError where a run has not been through
+    parity, UsageError for latencies of different machines unless they are to be compared all the same.
     """
     records = [run.load(files.PARITY, Parity, "parity") for run in (old, new)]
     answers = [_answers(run) for run in (old, new)]
@@ -49,6 +52,7 @@ def compare(old: Run, new: Run) -> Comparison:
     ]
     formats = {row.name: row.format for record in records for row in record.rows}
     sizes = [{a.format: a.size_bytes for a in run.artifacts().artifacts} for run in (old, new)]
+    latencies, machines = slowdown.latencies(old, new, across_machines=across_machines)
     rows = []
     for name in (name for name in accuracies[0] if name in accuracies[1]):
         before, now = accuracies[0][name], accuracies[1][name]
@@ -80,7 +84,9 @@ def compare(old: Run, new: Run) -> Comparison:
         rows=tuple(rows),
         only_old=tuple(name for name in accuracies[0] if name not in accuracies[1]),
         only_new=tuple(name for name in accuracies[1] if name not in accuracies[0]),
-        worse=any(row.state == WORSE for row in rows),
+        worse=any(row.state == WORSE for row in rows) or any(row.change.state == SLOWER for row in latencies),
+        latencies=latencies,
+        machines=machines,
     )
 
 
@@ -117,6 +123,12 @@ def _state(change: Difference | None, old_verdict: str, new_verdict: str) -> str
     if change is None:
         return UNKNOWN
     return WORSE if change.high_points < 0 else BETTER if change.low_points > 0 else SAME
+
+
+def describe_latency(row: ComparedLatency) -> str:
+    """The same for a latency."""
+    change = f"x{row.change.value:.3f} ({row.change.low:.3f} to {row.change.high:.3f})"
+    return f"{row.name}: {row.change.state}, {change}, p50 {row.old_ms:.3f} -> {row.new_ms:.3f} ms"
 
 
 def describe(row: ComparedRow) -> str:
