@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from itertools import cycle
 from typing import TYPE_CHECKING
 
-from edgecnn.charts import COLOURS, FIRST, MUTED, figure
+from edgecnn.charts import COLOURS, MUTED, figure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -95,9 +97,10 @@ def _draw_lines(axes: Any, key: Callable[[LatencyRow], int], rows: list[LatencyR
         axes.plot([key(row) for row in mine], values, color=colour, marker="o", markersize=4)
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
+    _label(axes.yaxis, [row.p50_ms / row.batch for row in rows])
     ticks = sorted({key(row) for row in rows})
     axes.set_xticks(ticks, [str(tick) for tick in ticks])
-    axes.grid(axis="y", which="both")
+    axes.grid(axis="y")
 
 
 def _draw_choice(run: Run, record: Report, rows: Sequence[LatencyRow]) -> bool:
@@ -112,23 +115,32 @@ def _draw_choice(run: Run, record: Report, rows: Sequence[LatencyRow]) -> bool:
     if len(points) < 2:
         return False
     largest = max(sizes[row.artifact_sha256] for row, _ in points)
-    with figure(run, CHOICE, (7.6, 4.2)) as axes:
-        for row, accuracy in points:
-            share = 100 * accuracy.share
-            area = LARGEST_AREA * sizes[row.artifact_sha256] / largest
-            axes.scatter(row.p50_ms, share, s=area, color=FIRST, alpha=0.35, edgecolors=FIRST)
-            axes.annotate(
-                f"{row.format}, {sizes[row.artifact_sha256] / 1024:,.0f} KiB", (row.p50_ms, share), fontsize=7,
-                xytext=(0, 4), textcoords="offset points", ha="center", va="bottom",
-            )  # fmt: skip
+    with figure(run, CHOICE, (9.2, 4.2)) as axes:
+        for (row, accuracy), colour in zip(points, cycle(COLOURS), strict=False):
+            share, size = 100 * accuracy.share, sizes[row.artifact_sha256]
+            axes.scatter(row.p50_ms, share, s=LARGEST_AREA * size / largest, color=colour, alpha=0.4)
+            name = f"{row.format} on {row.runtime}, {size / 1024:,.0f} KiB"
+            axes.plot([row.p50_ms], [share], "o", color=colour, markersize=3, label=name)
+        axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False)
         if record.parity and record.parity.reference_accuracy:
             axes.axhline(100 * record.parity.reference_accuracy.share, color=MUTED, linewidth=0.8, linestyle="--")
         axes.set_xscale("log")
-        axes.margins(0.2, 0.25)
+        axes.margins(0.15, 0.25)
+        _label(axes.xaxis, [row.p50_ms for row, _ in points])
         axes.set_xlabel("p50 of one image on one thread, ms")
         axes.set_ylabel("accuracy, %")
         axes.grid(axis="both")
     return True
+
+
+def _label(axis: Any, values: Sequence[float]) -> None:
+    """Ticks of a logarithmic axis at 1, 2 and 5, in plain numbers."""
+    low, high = min(values) / 1.5, max(values) * 1.5
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks = [digit * 10.0**power for power in powers for digit in (1, 2, 5)]
+    inside = [tick for tick in ticks if low <= tick <= high]
+    axis.set_ticks(inside, [f"{tick:g}" for tick in inside])
+    axis.set_ticks([], minor=True)
 
 
 def _name(row: LatencyRow) -> str:

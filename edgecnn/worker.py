@@ -44,7 +44,7 @@ from edgecnn.places import Here
 from edgecnn.run import save_array
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from types import TracebackType
     from typing import Self
 
@@ -171,7 +171,13 @@ class _Server:
             return {"error": f"{command} failed: {text[0]}", "exit_code": InputError.exit_code}
 
     def load(
-        self, runtime: str, path: str, threads: int, provider: str, exposed: list[str], extras: list[str]
+        self,
+        runtime: str,
+        path: str,
+        threads: int,
+        provider: str = "cpu",
+        exposed: Sequence[str] = (),
+        extras: Sequence[str] = (),
     ) -> dict[str, Any]:
         from dataclasses import asdict
 
