@@ -46,6 +46,7 @@ class OnnxRuntimeSession:
     ) -> None:
         providers = (PROVIDERS[provider],)
         check_available(providers)
+        _find_libraries(provider)
         accepted = (*providers, CPU) if allow_partial and provider != "cpu" else providers
         self._session: Any = _opened(with_outputs(path.read_bytes(), exposed), threads, accepted, provider)
         self._input = self._session.get_inputs()[0].name
@@ -87,6 +88,14 @@ class BoundSession(OnnxRuntimeSession):
         for name in self._outputs:
             binding.bind_output(name, self._device)
         return binding
+
+
+def _find_libraries(provider: str) -> None:
+    """Let NVIDIA's libraries be found that pip installed beside ONNX Runtime."""
+    import onnxruntime
+
+    if DEVICES.get(provider) == "cuda" and hasattr(onnxruntime, "preload_dlls"):
+        onnxruntime.preload_dlls()
 
 
 def _opened(model: bytes, threads: int, accepted: tuple[str, ...], provider: str) -> Any:
