@@ -28,6 +28,7 @@ STEPS_OF_CLOCK = 100  # a sample is so many steps of the clock long, or the mean
 WARMUP_CALLS = 10
 WARMUP_SECONDS = 2.0
 WARM = 0.02  # warm-up has ended when two blocks in succession are no more than this share below the best before
+MORE_CORES = 0.5  # beyond the threads asked for, that a worker may use while it is timed
 BOUND = "invoke; input and output stay on the device"
 PHOTO = (480, 640)  # height, width of the file whose decoding is timed
 PREPARED = 20
@@ -135,6 +136,9 @@ def row_of(target: Target, baseline: Target, starts: int) -> LatencyRow:
 
     (p50, p50_interval), (p90, p90_interval), (p99, p99_interval) = quantiles_ms(target.blocks)
     assert target.placement is not None
+    busy = median(target.busy)
+    if busy > target.threads + MORE_CORES:
+        raise MachineError(f"{target.name} computed on {busy:.1f} cores, more than the threads that were asked for.")
     compared = None
     if target is not baseline:
         compared = ratio(target.blocks, target.batch, baseline.blocks, baseline.batch, starts)
@@ -164,7 +168,7 @@ def row_of(target: Target, baseline: Target, starts: int) -> LatencyRow:
         ratio=compared,
         first_call_ms=median(target.first_ms),
         warm=target.warm,
-        busy_cores=median(target.busy),
+        busy_cores=busy,
         cores=target.allowed,
         timed=BOUND if "io_binding" in target.extras else "",
     )

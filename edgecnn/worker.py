@@ -39,6 +39,7 @@ import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from edgecnn import timing
 from edgecnn.errors import EdgecnnError, InputError, MachineError, from_os_error, missing_package
 from edgecnn.places import Here
 from edgecnn.run import save_array
@@ -52,9 +53,6 @@ if TYPE_CHECKING:
     from edgecnn.plugins import Runtime, Session
 
 RUN_BATCH = 64  # images a call when a whole data set is run
-MOST_BATCHES = 16
-SPIN_STEPS = 20_000
-REST_SECONDS, MOST_RESTS, AT_REST = 0.0005, 40, 0.2  # how long at a time, how often, and what share of CPU is rest
 
 
 class Far:
@@ -147,9 +145,9 @@ class _Server:
             "observe": self.observe,
             "first": self.first,
             "time": self.time,
-            "prepare": self.prepare,
-            "spin": self.spin,
-            "facts": self.facts,
+            "prepare": timing.prepare,
+            "spin": timing.spin,
+            "facts": timing.facts,
             "memory": self.memory,
             "offers": self.offers,
         }
@@ -220,91 +218,16 @@ class _Server:
 
     def first(self, images: str, batch: int) -> dict[str, Any]:
         """Time the first call."""
-        pixels = self._batches(images, batch)[0]
-        start = time.perf_counter()
-        self._loaded().run(pixels)
-        return {"first_ms": (time.perf_counter() - start) * 1e3}
+        return timing.first(self._loaded().run, self._batches(images, batch))
 
-    def time(
-        self, images: str, batch: int, skip: int, calls: int, repeat: int = 1, slowdown: float = 0.0
-    ) -> dict[str, Any]:
-        """Time calls of `batch` images each, after `skip` calls that are not kept, then wait until all is at rest.
-
-        Where the clock is coarse a sample is the mean of `repeat` calls.
-        With a `slowdown` every call spins on for that share of its time: what a comparison has to find.
-        """
-        batches, run = self._batches(images, batch), self._loaded().run
-        for i in range(skip):
-            run(batches[i % len(batches)])
-        samples, clock = [0] * calls, time.perf_counter_ns
-        began, used = clock(), time.process_time_ns()
-        for i in range(calls):
-            pixels = batches[i % len(batches)]
-            start = clock()
-            for _ in range(repeat):
-                run(pixels)
-            taken = clock() - start
-            if slowdown:
-                end = start + int(taken * (1 + slowdown))
-                while clock() < end:
-                    pass
-                taken = clock() - start
-            samples[i] = taken // repeat
-        busy = (time.process_time_ns() - used) / max(1, clock() - began)
-        _rest()
-        return {"samples_ns": samples, "busy_cores": busy}
+    def time(self, images: str, batch: int, **block: Any) -> dict[str, Any]:
+        """Time a block of calls of `batch` images each."""
+        return timing.block(self._loaded().run, self._batches(images, batch), **block)
 
     def _batches(self, images: str, batch: int) -> list[Any]:
-        """Batches of consecutive images, uint8 [batch, H, W, C], as many as there are images (at most MOST_BATCHES)."""
         if self._inputs[0] != (images, batch):
-            import numpy as np
-
-            pixels = np.load(images)
-            count = min(len(pixels), MOST_BATCHES)
-            numbers = np.arange(batch)
-            self._inputs = (
-                (images, batch),
-                [np.ascontiguousarray(pixels[(i * batch + numbers) % len(pixels)]) for i in range(count)],
-            )
+            self._inputs = (images, batch), timing.batches(images, batch)
         return self._inputs[1]
-
-    def prepare(self, image: str, height: int, width: int, calls: int) -> dict[str, Any]:
-        """Median times of decoding an image file and of resizing its pixels; the first is None without Pillow."""
-        import importlib.util
-        from statistics import median
-
-        import numpy as np
-
-        from edgecnn.contract import decode_image
-        from edgecnn.resizing import resize
-
-        def taken(work: Callable[[], object]) -> float:
-            samples = []
-            for _ in range(calls):
-                start = time.perf_counter()
-                work()
-                samples.append((time.perf_counter() - start) * 1e3)
-            return median(samples)
-
-        there = importlib.util.find_spec("PIL") is not None
-        pixels = decode_image(image) if there else np.zeros((480, 640, 3), np.uint8)
-        return {
-            "decode_ms": taken(lambda: decode_image(image)) if there else None,
-            "resize_ms": taken(lambda: resize(pixels, height, width)),
-        }
-
-    def spin(self) -> dict[str, Any]:
-        """Time a loop that always does the same."""
-        start = time.perf_counter_ns()
-        for _ in range(SPIN_STEPS):
-            pass
-        return {"spin_ns": time.perf_counter_ns() - start}
-
-    def facts(self) -> dict[str, Any]:
-        """The cores this process may use, the step of its clock, and how many processes want to run."""
-        cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-        load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-        return {"cores": cores, "timer_ns": _timer_step(), "load": load}
 
     def offers(self) -> dict[str, Any]:
         """Of every runtime: the package it lacks here ("" for none), and the providers it offers; and what is here."""
@@ -341,26 +264,6 @@ def _offered(runtime: Runtime) -> dict[str, Any]:
 
     absent = [package for package in runtime.packages if importlib.util.find_spec(package) is None]
     return {"missing": absent[0] if absent else "", "providers": [] if absent else list(runtime.offered())}
-
-
-def _rest() -> None:
-    """Wait until this process uses no CPU: runtimes' threads spin on for a while, and would slow the next worker."""
-    for _ in range(MOST_RESTS):
-        used, start = time.process_time_ns(), time.perf_counter_ns()
-        time.sleep(REST_SECONDS)
-        if time.process_time_ns() - used < AT_REST * (time.perf_counter_ns() - start):
-            return
-
-
-def _timer_step() -> int:
-    """The smallest step, in ns, by which the clock is seen to go on."""
-    clock, steps = time.perf_counter_ns, []
-    for _ in range(200):
-        start = now = clock()
-        while now == start:
-            now = clock()
-        steps.append(now - start)
-    return min(steps)
 
 
 def serve(requests: IO[str], answers: IO[str]) -> None:

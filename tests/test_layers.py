@@ -46,7 +46,7 @@ LAYERS = (
         "layer_parity",
         "measuring",
     ),
-    ("places",),
+    ("places", "timing"),
     ("device", "onnx_model", "prediction", "readers", "viridis"),
     ("preparing",),
     ("formats", "graphs", "holding_out", "runtimes", "datasets", "architectures", "published"),
