@@ -26,6 +26,7 @@ class LiteRTSession:
     """An interpreter with the kernels asked for, a batch of one."""
 
     def __init__(self, path: Path, threads: int, provider: str, exposed: tuple[str, ...], allow_partial: bool) -> None:
+        import numpy as np
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
         content = path.read_bytes()
@@ -39,7 +40,11 @@ class LiteRTSession:
         names = next(iter(self._interpreter.get_signature_list().values()))["outputs"]
         details = self._interpreter.get_output_details()
         self._outputs = [(name, d["index"]) for name, d in zip(names, details, strict=True)]
-        self._quantized = {n: d["quantization"] for n, d in zip(names, details, strict=True) if d["quantization"][0]}
+        self._quantized = {
+            name: tuple(map(np.float32, detail["quantization"]))
+            for name, detail in zip(names, details, strict=True)
+            if detail["quantization"][0]
+        }
         self.placement = _placement(self._interpreter._get_ops_details())
         _check(self.placement.compute_nodes, provider, path.name, allow_partial)
 
@@ -58,7 +63,8 @@ class LiteRTSession:
         interpreter.invoke()
         answers = {name: interpreter.get_tensor(index) for name, index in self._outputs}
         for name, parameters in self._quantized.items():
-            answers[name] = _dequantized(answers[name], *parameters)
+            scale, zero_point = parameters
+            answers[name] = (answers[name] - zero_point) * scale  # int8 and float32 scalars give float32
         return answers
 
 
@@ -90,13 +96,6 @@ def _exposing(flatbuffer: bytes, tensors: tuple[str, ...]) -> bytes:
     builder = flatbuffers.Builder(len(flatbuffer))
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
     return bytes(builder.Output())
-
-
-def _dequantized(values: npt.NDArray[np.int8], scale: float, zero_point: int) -> npt.NDArray[np.float32]:
-    """int8 to the float32 it stands for, `(q - zero_point) * scale`."""
-    import numpy as np
-
-    return (values.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
 
 
 def _placement(operators: list[dict[str, Any]]) -> Placement:
