@@ -39,7 +39,7 @@ def pictures_of(training: Training) -> tuple[str, ...]:
 
 
 @contextmanager
-def _figure(
+def figure(
     run: Run,
     name: str,
     size: tuple[float, float],
@@ -68,7 +68,7 @@ def _figure(
 def draw_curves(run: Run, history: tuple[Epoch, ...], split: str) -> None:
     """Accuracy and loss after each epoch; those of the split validated on where it was."""
     epochs = range(1, len(history) + 1)
-    with _figure(run, CURVES, (7.6, 2.9), columns=2) as (left, right):
+    with figure(run, CURVES, (7.6, 2.9), columns=2) as (left, right):
         for axes, name, title in ((left, "accuracy", "Accuracy"), (right, "loss", "Cross-entropy")):
             for prefix, label, colour in (("", "training", FIRST), ("val_", split, SECOND)):
                 values = [getattr(epoch, prefix + name) for epoch in history]
@@ -89,7 +89,7 @@ def _draw_class_accuracy(run: Run, training: Training) -> None:
         if sum(row)
     ]
     by_class.reverse()  # the first class on top
-    with _figure(run, CLASS_ACCURACY, (4.4, min(0.9 + 0.26 * len(by_class), MOST_INCHES))) as axes:
+    with figure(run, CLASS_ACCURACY, (4.4, min(0.9 + 0.26 * len(by_class), MOST_INCHES))) as axes:
         shares = [share for _, share in by_class]
         bars = axes.barh([label for label, _ in by_class], shares, color=FIRST, height=0.72)
         for bar, share in zip(bars, shares, strict=True):  # in a column, where the line does not run through them
@@ -110,7 +110,7 @@ def _draw_confusion(run: Run, training: Training) -> None:
     labels = training.data.labels
     few = len(labels) <= MOST_LABELS
     side = 1.8 + 0.34 * min(len(labels), MOST_LABELS)
-    with _figure(run, CONFUSION, (side, side)) as axes:
+    with figure(run, CONFUSION, (side, side)) as axes:
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         for i in range(len(labels)) if few else ():
             for j in range(len(labels)):
@@ -138,7 +138,7 @@ def draw_precision(run: Run, format: str, found: Precision) -> str:
     """
     name = precision_picture(format)
     ranked = sorted(found.sensitivity.items(), key=lambda item: item[1])[:MOST_LABELS][::-1]
-    with _figure(run, name, (7.6, 1.4 + 0.2 * max(7, len(ranked))), columns=2) as (left, right):
+    with figure(run, name, (7.6, 1.4 + 0.2 * max(7, len(ranked))), columns=2) as (left, right):
         colours = [SECOND if layer in found.kept_float else FIRST for layer, _ in ranked]
         left.barh([layer for layer, _ in ranked], [ratio for _, ratio in ranked], color=colours, height=0.72)
         left.set_title("Each layer quantized alone: SQNR of the output")
@@ -163,7 +163,7 @@ def draw_layers(run: Run, files: Sequence[LayerParity]) -> None:
     for row in (row for file in sorted(files, key=lambda file: -len(file.layers)) for row in file.layers):
         order.setdefault(row.layer, len(order))
     few = len(order) <= MOST_LABELS
-    with _figure(run, LAYERS, (9.6, 3.9 if few else 3.2), columns=2) as (left, right):
+    with figure(run, LAYERS, (9.6, 3.9 if few else 3.2), columns=2) as (left, right):
         for number, file in enumerate(files):
             rows = [row for row in file.layers if row.sqnr_db is not None]
             colour = COLOURS[number % len(COLOURS)]
@@ -201,7 +201,7 @@ def draw_flips(run: Run, rows: Sequence[ParityRow], evaluation: Evaluation, labe
         run.path(FLIPS).unlink(missing_ok=True)
         return False
     lines = -(-len(chosen) // FLIPS_A_LINE)
-    with _figure(run, FLIPS, (1.7 * FLIPS_A_LINE, 2.15 * lines), columns=FLIPS_A_LINE, rows=lines, layout=None) as grid:
+    with figure(run, FLIPS, (1.7 * FLIPS_A_LINE, 2.15 * lines), columns=FLIPS_A_LINE, rows=lines, layout=None) as grid:
         grid = np.atleast_2d(grid)
         grid[0, 0].figure.subplots_adjust(0.01, 0.02, 0.99, 1 - 0.55 / (2.15 * lines), 0.1, 0.42)
         for axes in grid.ravel():

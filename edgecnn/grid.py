@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from edgecnn.images import Evaluation
+    from edgecnn.places import Place
     from edgecnn.records import Difference
     from edgecnn.targets import Pair
 
@@ -56,12 +57,19 @@ def part(count: int, most: int | None) -> Indices:
 
 
 def ask_all(
-    reference: Path, found: Sequence[Pair], evaluation: Evaluation, most: int | None, folder: Path
+    reference: Path,
+    found: Sequence[Pair],
+    evaluation: Evaluation,
+    most: int | None,
+    folder: Path,
+    place: Place | None = None,
+    extras: Sequence[str] = ("allow_partial",),
 ) -> tuple[Logits, list[Asked], dict[str, EdgecnnError]]:
     """What the reference and each pair answer, and why a pair did not, by its name.
 
     As many workers as there are cores, each computing on one thread; `most` is how many images slow runtimes answer
-    (None: as many as each is asked by itself). Raises what the reference's worker raises.
+    (None: as many as each is asked by itself). The reference is asked here, the pairs at `place`, with those of the
+    `extras` that their runtimes know. Raises what the reference's worker raises.
     """
     everything = part(len(evaluation.images), None)
     chosen = {
@@ -85,7 +93,14 @@ def ask_all(
         first = pool.submit(_ask, REFERENCE, reference, places[len(everything)], "cpu", "reference")
         waiting = {
             pair.name: pool.submit(
-                _ask, pair.runtime.name, pair.path, places[len(chosen[pair.name])], pair.provider, f"{number}"
+                _ask,
+                pair.runtime.name,
+                pair.path,
+                places[len(chosen[pair.name])],
+                pair.provider,
+                f"{number}",
+                place,
+                [extra for extra in extras if extra in pair.runtime.extras],
             )
             for number, pair in enumerate(slow_first)
         }
@@ -104,13 +119,21 @@ def ask_all(
     return logits, asked, refused
 
 
-def _ask(runtime: str, path: Path, images: Path, provider: str, name: str) -> tuple[Logits, Placement, float]:
+def _ask(
+    runtime: str,
+    path: Path,
+    images: Path,
+    provider: str,
+    name: str,
+    place: Place | None = None,
+    extras: Sequence[str] = (),
+) -> tuple[Logits, Placement, float]:
     """All answers of one artifact on one runtime, from a worker on one thread."""
     import numpy as np
 
     answers = images.with_name(f"answers-{name}.npy")
-    with Worker(runtime, path, threads=1, provider=provider) as worker:
-        seconds = worker.ask("run", images=str(images), answers=str(answers))["seconds"]
+    with Worker(runtime, path, threads=1, provider=provider, extras=extras, place=place) as worker:
+        seconds = worker.run(images, answers)
         return np.load(answers), Placement(**worker.loaded["placement"]), seconds
 
 

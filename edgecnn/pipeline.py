@@ -11,6 +11,7 @@ from edgecnn.console import say
 from edgecnn.judging import FAIL
 from edgecnn.records import Layers, Parity
 from edgecnn.stages import bench, export, features, layers, parity, report, start, train
+from edgecnn.stages.bench import BenchOptions
 from edgecnn.stages.parity import ParityOptions
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def steps(run: Run, options: TrainOptions | StartOptions, show: Callable[[str], 
         Step("export", lambda: export.is_current(run, ()), lambda: export.export(run)),
         Step("parity", lambda: parity.is_current(run, ParityOptions()), lambda: parity.parity(run, ParityOptions())),
         Step("layers", lambda: layers.is_current(run), lambda: layers.layers(run)),
-        Step("bench", lambda: bench.is_current(run, ()), lambda: bench.bench(run)),
+        Step("bench", lambda: bench.is_current(run, BenchOptions()), lambda: bench.bench(run)),
         Step("features", lambda: features.is_current(run), lambda: features.draw_run(run)),
         Step("report", lambda: report.is_current(run), lambda: report.report(run)),
     )

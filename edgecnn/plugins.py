@@ -181,20 +181,21 @@ class Session(Protocol):
 class Runtime:
     """Something that executes artifacts of some file kinds.
 
-    `load(path, threads, provider, exposed)` returns a ready session whose outputs are the file's own and the tensors
-    `exposed`; it raises MachineError unless the provider executes compute nodes. Importing its package is left to that
-    call, and `packages` names what has to be installed for it (import names).
+    `load(path, threads, provider, exposed, **extras)` returns a ready session whose outputs are the file's own and the
+    tensors `exposed`; it raises MachineError unless the provider executes compute nodes. Importing its package is left
+    to that call, and `packages` names what has to be installed for it (import names).
     """
 
     name: str
     summary: str
     file_kinds: tuple[str, ...]
     packages: tuple[str, ...]
-    load: Callable[[Path, int, str, tuple[str, ...]], Session]
+    load: Callable[..., Session]
     providers: tuple[str, ...] = ("cpu",)  # execution providers by the names `--ep` takes
     offered: Callable[[], tuple[str, ...]] = lambda: ("cpu",)  # those asked when none is named
     most_images: int | None = None  # asked of it when none is named: it is too slow for a whole test split
     exposes: bool = True  # whether it can show what lies inside a file
+    extras: tuple[str, ...] = ()  # what `load` can be told beside: "allow_partial", "io_binding"
     fuses: bool = False  # whether it fuses operators when it loads a file, so that to show some changes answers
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgecnn.errors import EXTRA_OF_PACKAGE, InputError, unknown_name
 from edgecnn.plugins import Format, Runtime, discover, pick
 from edgecnn.run import ARTIFACTS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from edgecnn.records import Artifact
@@ -34,9 +34,16 @@ class Pair:
         return f"{self.format.name} on {self.runtime.name} ({self.provider})"
 
 
-def pairs(run: Run, formats: Sequence[str], providers: Sequence[str] = ()) -> tuple[list[Pair], dict[str, str]]:
-    """Every artifact of these formats (all when none is named) on every runtime installed here, with these execution
-    providers (none named: those each runtime offers by itself).
+def pairs(
+    run: Run,
+    formats: Sequence[str],
+    providers: Sequence[str] = (),
+    chosen_runtimes: Sequence[str] = (),
+    offers: Mapping[str, Mapping[str, Any]] | None = None,
+) -> tuple[list[Pair], dict[str, str]]:
+    """Every artifact of these formats (all when none is named) on every runtime installed here, or those chosen, with
+    these execution providers (none named: those each runtime offers by itself). `offers` is what a worker elsewhere
+    says of the runtimes there; None asks this Python.
 
     Also the runtimes that are missing, with the sentence that says how to get them. Whether a file still is what was
     exported is not looked at. Raises UsageError for an unknown format or provider, InputError for a format that was
@@ -52,7 +59,9 @@ def pairs(run: Run, formats: Sequence[str], providers: Sequence[str] = ()) -> tu
     missing = [name for name in wanted if name not in artifacts]
     if missing:
         raise InputError(f"{missing[0]} is not exported yet; run `edgecnn export {run.root} --format {missing[0]}`.")
-    runtimes = discover(Runtime).values()
+    for name in chosen_runtimes:
+        pick(Runtime, name)
+    runtimes = [r for name, r in discover(Runtime).items() if not chosen_runtimes or name in chosen_runtimes]
     known = dict.fromkeys(name for runtime in runtimes for name in runtime.providers)
     for name in providers:
         if name not in known:
@@ -67,13 +76,20 @@ def pairs(run: Run, formats: Sequence[str], providers: Sequence[str] = ()) -> tu
         for runtime in runtimes:
             if format.file_kind not in runtime.file_kinds:
                 continue
-            absent = [package for package in runtime.packages if importlib.util.find_spec(package) is None]
+            absent = _absent(runtime) if offers is None else offers[runtime.name]["missing"]
             if absent:
-                skipped[runtime.name] = missing_sentence(absent[0])
+                skipped[runtime.name] = missing_sentence(absent)
                 continue
-            chosen = [name for name in runtime.providers if name in providers] if providers else runtime.offered()
+            chosen: Sequence[str] = [name for name in runtime.providers if name in providers]
+            if not providers:
+                chosen = runtime.offered() if offers is None else offers[runtime.name]["providers"]
             found += [Pair(artifacts[name], format, runtime, provider, path) for provider in chosen]
     return found, skipped
+
+
+def _absent(runtime: Runtime) -> str:
+    """The first package that it lacks here, "" for none."""
+    return next((package for package in runtime.packages if importlib.util.find_spec(package) is None), "")
 
 
 def missing_sentence(package: str) -> str:

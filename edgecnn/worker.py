@@ -4,14 +4,25 @@ One worker holds one session, so a runtime cannot disturb its neighbour, its mem
 prints cannot be mistaken for an answer: the pipe is taken off stdout before any runtime is loaded.
 
     -> {"command": "load", "runtime": "litert", "path": "model.tflite", "threads": 1, "provider": "xnnpack",
-        "exposed": []}
+        "exposed": [], "extras": []}
     <- {"load_ms": 1.2, "placement": {...}}
     -> {"command": "run", "images": "images.npy", "answers": "answers.npy"}     what the model answers
     <- {"seconds": 0.9}
     -> {"command": "observe", "images": "images.npy", "answers": "answers.npz"}     the exposed tensors too
     <- {}
-    -> {"command": "time", "images": "images.npy", "skip": 5, "calls": 50}
-    <- {"samples_ns": [41200, ...]}
+    -> {"command": "time", "images": "images.npy", "batch": 1, "skip": 5, "calls": 50, "repeat": 1,
+        "slowdown": 0}
+    <- {"samples_ns": [41200, ...], "busy_cores": 0.99}
+    -> {"command": "first", "images": "images.npy", "batch": 1}     the first call after loading
+    <- {"first_ms": 0.8}
+    -> {"command": "prepare", "image": "photo.jpg", "height": 32, "width": 32, "calls": 20}
+    <- {"decode_ms": 3.1, "resize_ms": 0.9}
+    -> {"command": "spin"}                                          a fixed loop, to see how quiet the machine is
+    <- {"spin_ns": 400000}
+    -> {"command": "offers"}      what could be loaded here
+    <- {"runtimes": {"litert": {"missing": "", "providers": ["xnnpack"]}, ...}, "machine": {...}, "versions": {...}}
+    -> {"command": "facts"}
+    <- {"cores": [0, 1], "timer_ns": 40, "load": 0.2}
     -> {"command": "memory"}
     <- {"peak_bytes": 123456}
 
@@ -23,49 +34,83 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from edgecnn import timing
 from edgecnn.errors import EdgecnnError, InputError, MachineError, from_os_error, missing_package
-from edgecnn.run import import_path, save_array
+from edgecnn.places import Here
+from edgecnn.run import save_array
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from types import TracebackType
+    from typing import Self
 
-    from edgecnn.plugins import Session
+    from edgecnn.places import Place
+    from edgecnn.plugins import Runtime, Session
 
 RUN_BATCH = 64  # images a call when a whole data set is run
-STDERR_LINES = 5
-STOP_SECONDS = 5.0
 
 
-class Worker:
-    """The near end: starts a process, loads a session in it, and asks it things.
+class Far:
+    """The near end of a process that answers requests; use as a context manager.
 
-    Use as a context manager. Every request raises what the far end reports, InputError or MachineError, and
-    MachineError when the process dies.
+    Every request raises what the far end reports, InputError or MachineError, and MachineError when the process dies.
+    """
+
+    def __init__(self, what: str, place: Place | None = None, cores: str = "") -> None:
+        self._what, self._place = what, place or Here()
+        self._channel = self._place.start(cores)
+
+    def ask(self, command: str, **arguments: object) -> dict[str, Any]:
+        """Send one command and wait for its answer."""
+        line = self._channel.exchange(json.dumps({"command": command, **arguments}))
+        if not line:
+            raise MachineError(f"The worker for {self._what} died{self._channel.last_words()}")
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            kind = InputError if answer["exit_code"] == InputError.exit_code else MachineError
+            raise kind(answer["error"])
+        return answer
+
+    def close(self) -> None:
+        """End the process."""
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+
+class Worker(Far):
+    """The near end of a session: the artifact is loaded when it starts. Paths are of this machine, wherever it runs.
+
+    `extras` are names of `Runtime.extras` that are wanted; `cores` are those it may use, as in "0,1" ("": all).
     """
 
     def __init__(
-        self, runtime: str, path: Path, *, threads: int, provider: str = "cpu", exposed: Iterable[str] = ()
+        self,
+        runtime: str,
+        path: Path,
+        *,
+        threads: int,
+        provider: str = "cpu",
+        exposed: Iterable[str] = (),
+        extras: Iterable[str] = (),
+        place: Place | None = None,
+        cores: str = "",
     ) -> None:
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "edgecnn.worker"],  # -P: no module of the current directory is imported
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._stderr,
-            env={**os.environ, "PYTHONPATH": import_path()},
-            text=True,
-        )
-        self._what = f"{runtime} with {path.name}"
-        self._settings = {"runtime": runtime, "path": str(path), "threads": threads, "provider": provider}
+        super().__init__(f"{runtime} with {path.name}", place, cores)
         try:
+            self._settings = {
+                "runtime": runtime, "path": self._place.put(path), "threads": threads, "provider": provider,
+                "extras": list(extras),
+            }  # fmt: skip
             self.load(exposed)
         except BaseException:
             self.close()
@@ -75,49 +120,15 @@ class Worker:
         """Load the artifact, in the place of what was loaded, with these tensors as further outputs."""
         self.loaded = self.ask("load", **self._settings, exposed=list(exposed))
 
-    def ask(self, command: str, **arguments: object) -> dict[str, Any]:
-        """Send one command and wait for its answer."""
-        assert self._process.stdin is not None and self._process.stdout is not None
-        try:
-            self._process.stdin.write(json.dumps({"command": command, **arguments}) + "\n")
-            self._process.stdin.flush()
-            line = self._process.stdout.readline()
-        except BrokenPipeError:
-            line = ""
-        if not line:
-            raise MachineError(f"The worker for {self._what} died{self._last_words()}")
-        answer: dict[str, Any] = json.loads(line)
-        if "error" in answer:
-            kind = InputError if answer["exit_code"] == InputError.exit_code else MachineError
-            raise kind(answer["error"])
-        return answer
+    def run(self, images: Path, answers: Path) -> float:
+        """Run a file of images and write what the model answers; the seconds it took."""
+        seconds: float = self.ask("run", images=self._place.put(images), answers=self._place.result(answers))["seconds"]
+        self._place.fetch(answers)
+        return seconds
 
-    def _last_words(self) -> str:
-        self._process.wait()
-        self._stderr.seek(0)
-        lines = self._stderr.read().decode(errors="replace").strip().splitlines()[-STDERR_LINES:]
-        return f" (exit code {self._process.returncode}): " + (" | ".join(lines) or "it said nothing.")
-
-    def close(self) -> None:
-        """End the process."""
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                try:
-                    pipe.close()
-                except BrokenPipeError:
-                    continue
-        try:
-            self._process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._stderr.close()
-
-    def __enter__(self) -> Worker:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
+    def put(self, path: Path) -> str:
+        """Where the worker finds a file of ours."""
+        return self._place.put(path)
 
 
 class _Server:
@@ -125,14 +136,20 @@ class _Server:
 
     def __init__(self) -> None:
         self._session: Session | None = None
+        self._inputs: tuple[tuple[str, int], list[Any]] = (("", 0), [])
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         commands: dict[str, Callable[..., dict[str, Any]]] = {
             "load": self.load,
             "run": self.run,
             "observe": self.observe,
+            "first": self.first,
             "time": self.time,
+            "prepare": timing.prepare,
+            "spin": timing.spin,
+            "facts": timing.facts,
             "memory": self.memory,
+            "offers": self.offers,
         }
         command = request.pop("command")
         try:
@@ -151,7 +168,15 @@ class _Server:
             text = str(error).strip().splitlines() or [type(error).__name__]
             return {"error": f"{command} failed: {text[0]}", "exit_code": InputError.exit_code}
 
-    def load(self, runtime: str, path: str, threads: int, provider: str, exposed: list[str]) -> dict[str, Any]:
+    def load(
+        self,
+        runtime: str,
+        path: str,
+        threads: int,
+        provider: str = "cpu",
+        exposed: Sequence[str] = (),
+        extras: Sequence[str] = (),
+    ) -> dict[str, Any]:
         from dataclasses import asdict
 
         from edgecnn.plugins import Runtime, pick
@@ -159,7 +184,7 @@ class _Server:
         plugin = pick(Runtime, runtime)
         start = time.perf_counter()
         try:
-            self._session = plugin.load(Path(path), threads, provider, tuple(exposed))
+            self._session = plugin.load(Path(path), threads, provider, tuple(exposed), **dict.fromkeys(extras, True))
         except (ModuleNotFoundError, MachineError):
             raise
         except Exception as error:  # a runtime's own errors are of no common kind
@@ -191,19 +216,28 @@ class _Server:
         np.savez(answers, *outputs.values())
         return {}
 
-    def time(self, images: str, skip: int, calls: int) -> dict[str, Any]:
-        """Time single calls, one image each, after `skip` calls that are not kept."""
-        import numpy as np
+    def first(self, images: str, batch: int) -> dict[str, Any]:
+        """Time the first call."""
+        return timing.first(self._loaded().run, self._batches(images, batch))
 
-        pixels = [np.ascontiguousarray(image[np.newaxis]) for image in np.load(images)]
-        run = self._loaded().run
-        samples = []
-        for i in range(skip + calls):
-            image = pixels[i % len(pixels)]
-            start = time.perf_counter_ns()
-            run(image)
-            samples.append(time.perf_counter_ns() - start)
-        return {"samples_ns": samples[skip:]}
+    def time(self, images: str, batch: int, **block: Any) -> dict[str, Any]:
+        """Time a block of calls of `batch` images each."""
+        return timing.block(self._loaded().run, self._batches(images, batch), **block)
+
+    def _batches(self, images: str, batch: int) -> list[Any]:
+        if self._inputs[0] != (images, batch):
+            self._inputs = (images, batch), timing.batches(images, batch)
+        return self._inputs[1]
+
+    def offers(self) -> dict[str, Any]:
+        """Of every runtime: the package it lacks here ("" for none), and the providers it offers; and what is here."""
+        from dataclasses import asdict
+
+        from edgecnn.plugins import Runtime, discover
+        from edgecnn.run import installed_versions, this_machine
+
+        found = {name: _offered(runtime) for name, runtime in discover(Runtime).items()}
+        return {"runtimes": found, "machine": asdict(this_machine()), "versions": installed_versions()}
 
     def memory(self) -> dict[str, Any]:
         """Peak resident memory of this process, in bytes.
@@ -225,6 +259,13 @@ class _Server:
         return self._session
 
 
+def _offered(runtime: Runtime) -> dict[str, Any]:
+    import importlib.util
+
+    absent = [package for package in runtime.packages if importlib.util.find_spec(package) is None]
+    return {"missing": absent[0] if absent else "", "providers": [] if absent else list(runtime.offered())}
+
+
 def serve(requests: IO[str], answers: IO[str]) -> None:
     """Answer requests until there are no more."""
     server = _Server()
@@ -235,6 +276,11 @@ def serve(requests: IO[str], answers: IO[str]) -> None:
 
 def main() -> None:
     """Take the pipe off stdout, so that nothing a runtime prints can get into it, and serve."""
+    if len(sys.argv) > 1:
+        try:
+            os.sched_setaffinity(0, {int(core) for core in sys.argv[1].split(",")})
+        except (AttributeError, OSError):
+            sys.exit(f"this system does not let it run on the cores {sys.argv[1]}")
     pipe = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     serve(sys.stdin, pipe)

@@ -163,7 +163,7 @@ def test_predictions_equal_paritys_row_to_the_bit(format: str, tmp_path: Path) -
     images = load_data("cifar10", (32, 32)).test_images if real else drawn(1000, run.contract())
     np.save(tmp_path / "images.npy", images)
     with Worker("onnxruntime", run.path(f"exports/{format}.onnx"), threads=usable_cores()) as worker:
-        worker.ask("run", images=str(tmp_path / "images.npy"), answers=str(tmp_path / "a.npy"))
+        worker.run(tmp_path / "images.npy", tmp_path / "a.npy")
     predictor = Predictor(run.root, format=format, threads=usable_cores())
     for expected, answer in zip(np.load(tmp_path / "a.npy"), predictor.predict(list(images)), strict=True):
         assert answer.scores.tobytes() == expected.tobytes()

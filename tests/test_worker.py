@@ -56,7 +56,7 @@ def test_a_provider_that_is_not_there_is_this_machines_affair(tiny_onnx: Path) -
 
 def test_it_times_single_calls(tiny_onnx: Path, images: Path) -> None:
     with Worker("onnxruntime", tiny_onnx, threads=1) as worker:
-        samples = worker.ask("time", images=str(images), skip=3, calls=20)["samples_ns"]
+        samples = worker.ask("time", images=str(images), batch=1, skip=3, calls=20)["samples_ns"]
     assert len(samples) == 20
     assert all(0 < sample < 1e9 for sample in samples)
 
@@ -70,14 +70,14 @@ def test_a_damaged_file_is_bad_input(tmp_path: Path) -> None:
 
 def test_a_worker_that_dies_says_so(tiny_onnx: Path) -> None:
     with Worker("onnxruntime", tiny_onnx, threads=1) as worker:
-        os.kill(worker._process.pid, signal.SIGKILL)
+        os.kill(worker._channel.process.pid, signal.SIGKILL)
         with pytest.raises(MachineError, match=r"died \(exit code -9\)"):
             worker.ask("memory")
 
 
 def test_no_process_is_left_behind(tiny_onnx: Path) -> None:
     with Worker("onnxruntime", tiny_onnx, threads=1) as worker:
-        process = worker._process
+        process = worker._channel.process
     assert process.returncode == 0
 
 

@@ -3,33 +3,104 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgecnn.cli.options import formats_option, json_option, print_json, run_argument
+from edgecnn.cli.options import formats_option, json_option, place_options, print_json, providers_option, run_argument
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator
+
+    from edgecnn.records import Latency
+
+
+def _numbers(context: click.Context, option: click.Parameter, words: str | None) -> tuple[int, ...]:
+    """ "1,2,4" as numbers in order, each once."""
+    if not words:
+        return ()
+    try:
+        found = sorted({int(word) for word in words.split(",")})
+    except ValueError:
+        raise click.BadParameter(f"{words} is no list of numbers such as 1,2,4.") from None
+    if found[0] < 1:
+        raise click.BadParameter("every number is 1 or more.")
+    return tuple(found)
+
+
+def _cores(context: click.Context, option: click.Parameter, words: str) -> str:
+    try:
+        return ",".join(map(str, sorted({int(word) for word in words.split(",")}))) if words else ""
+    except ValueError:
+        raise click.BadParameter(f"{words} is no list of numbers such as 0,1.") from None
 
 
 @click.command("bench")
 @run_argument
 @formats_option
+@click.option("--runtime", "runtimes", multiple=True, metavar="NAME", help="Only this runtime; repeatable.")
+@providers_option
+@click.option("--threads", callback=_numbers, metavar="N,...", help="Default: one, and all cores.")
+@click.option(
+    "--batch",
+    "batches",
+    callback=_numbers,
+    metavar="N,...",
+    default="1",
+    show_default=True,
+    help="Images a call; a TFLite file takes one.",
+)
+@click.option("--baseline", default="", metavar="FORMAT", help="What ratios are to. Default: onnx_float32.")
+@click.option(
+    "--starts",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    help="How often each worker is started: memory comes to lie elsewhere each time.",
+)
+@click.option("--cores", callback=_cores, default="", metavar="N,...", help="The only cores workers may use.")
+@click.option("--io-binding", is_flag=True, help="ONNX Runtime: input and output stay on the device, untimed.")
+@place_options
 @json_option
-def command(run: Path, formats: Sequence[str], as_json: bool) -> None:
-    """Measure the latency of RUN's exports on this machine: one image, one thread and all cores."""
+def command(run: Path, as_json: bool, **options: Any) -> None:
+    """Measure the latency of RUN's exports on this machine: one image, one thread and all cores.
+
+    Targets are measured in turn, in short blocks, so that what else the machine does hits all alike. Ratios compare
+    blocks that were measured next to each other, with a 99 % interval.
+    """
     from edgecnn.run import Run
+    from edgecnn.stages.bench import BenchOptions, remarks
     from edgecnn.stages.bench import bench as stage
 
     place = Run.at(run)
+    chosen = BenchOptions(**options)
     with place.lock():
-        record = stage(place, formats)
+        record = stage(place, chosen)
     if as_json:
         print_json(record)
         return
+    for line in (*_table(record), *remarks(record)):
+        click.echo(line)
+
+
+def _table(record: Latency) -> Iterator[str]:
+    widths = (7, 5, 8, 8, 8, 17, 9, 22, 8, 8, 7)
+    head = ("threads", "batch", "p50 ms", "p90 ms", "p99 ms", "p50's 95 %", "images/s", "ratio", "load ms", "first ms",
+            "MiB")  # fmt: skip
+    yield "  ".join(
+        [" " * 38, *(word.rjust(width) for word, width in zip(head, widths, strict=True)), " " * 19, "compute nodes"]
+    )
     for row in record.rows:
-        click.echo(
-            f"{row.format:16} {row.runtime:12} {row.threads} thread{'s' if row.threads > 1 else ' '}  "
-            f"p50 {row.p50_ms:.3f}  p90 {row.p90_ms:.3f}  p99 {row.p99_ms:.3f} ms"
-        )
+        interval, ratio = row.p50_interval_ms, row.ratio
+        cells = (
+            f"{row.threads}", f"{row.batch}", f"{row.p50_ms:.3f}", f"{row.p90_ms:.3f}", f"{row.p99_ms:.3f}",
+            f"{interval.low:.3f} to {interval.high:.3f}" if interval else "-",
+            f"{row.images_per_s:,.0f}" if row.images_per_s else "-",
+            f"{ratio.value:.3f} ({ratio.low:.3f}-{ratio.high:.3f})" if ratio else "baseline",
+            f"{row.load_ms:.0f}", f"{row.first_call_ms:.1f}" if row.first_call_ms is not None else "-",
+            f"{row.peak_memory_bytes / 2**20:.0f}",
+        )  # fmt: skip
+        name = f"{row.format} on {row.runtime} ({row.provider})"
+        words = [cell.rjust(width) for cell, width in zip(cells, widths, strict=True)]
+        nodes = ", ".join(f"{place} {count}" for place, count in row.placement.compute_nodes.items())
+        yield "  ".join([name.ljust(38), *words, (ratio.state if ratio else "").ljust(19), nodes])

@@ -11,23 +11,28 @@ from edgecnn.errors import GateFailed
 @click.command("compare")
 @click.argument("old")
 @click.argument("new")
+@click.option("--across-machines", is_flag=True, help="Compare latencies of different machines too.")
 @json_option
-def command(old: str, new: str, as_json: bool) -> None:
+def command(old: str, new: str, across_machines: bool, as_json: bool) -> None:
     """Say whether the run NEW is worse than the run OLD; exit 1 when it is.
+
+    Latencies are compared where both were measured, block by block, with 99 % intervals.
 
     Both have been through parity; either may be the name of a published run. Accuracies are compared image by image
     where both saw the same images.
     """
     from edgecnn.published import find_run
     from edgecnn.run import Run
-    from edgecnn.stages.compare import compare, describe
+    from edgecnn.stages.compare import compare, describe, describe_latency
 
-    record = compare(Run.at(find_run(old)), Run.at(find_run(new)))
+    record = compare(Run.at(find_run(old)), Run.at(find_run(new)), across_machines=across_machines)
     if as_json:
         print_json(record)
     else:
         for row in record.rows:
             click.echo(describe(row))
+        for timed in record.latencies:
+            click.echo(describe_latency(timed))
         for names, run in ((record.only_old, record.old), (record.only_new, record.new)):
             if names:
                 click.echo(f"Only in {run}: {', '.join(names)}")

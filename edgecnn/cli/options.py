@@ -38,6 +38,26 @@ def providers_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def place_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--allow-partial`, `--python` and `--device`: what may be executed where."""
+    for option in (
+        click.option(
+            "--device",
+            default="",
+            metavar="ssh://USER@HOST[:PORT]",
+            help="Work on another machine; it needs Python 3.11, numpy and a runtime, and is left as it was.",
+        ),
+        click.option(
+            "--python", default="", metavar="PATH", help="The workers' interpreter: one with another ONNX Runtime."
+        ),
+        click.option(
+            "--allow-partial", is_flag=True, help="Accept that a provider named by --ep leaves nodes to the CPU."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--json", "as_json", is_flag=True, help="Print the record as JSON.")(command)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgecnn.cli.options import formats_option, json_option, print_json, providers_option, run_argument
+from edgecnn.cli.options import formats_option, json_option, place_options, print_json, providers_option, run_argument
 from edgecnn.errors import GateFailed
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def _tolerances(context: click.Context, option: click.Parameter, words: tuple[st
     help="How many images a slow runtime answers. Default: TFLite Micro 1000.",
 )
 @click.option("--layers", "by_layer", is_flag=True, help="Hold every layer inside the exports against Keras' too.")
+@place_options
 @json_option
 def command(
     run: Path, formats: Sequence[str], providers: Sequence[str], by_layer: bool, as_json: bool, **options: Any

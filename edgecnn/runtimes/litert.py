@@ -18,14 +18,15 @@ if TYPE_CHECKING:
 
     from edgecnn.plugins import Pixels, Session
 
-DELEGATE = "XNNPACK"
+DELEGATE, KERNELS = "XNNPACK", "LiteRT kernels"
 RESOLVERS = {"xnnpack": "AUTO", "builtin": "BUILTIN_WITHOUT_DEFAULT_DELEGATES", "reference": "BUILTIN_REF"}
 
 
 class LiteRTSession:
     """An interpreter with the kernels asked for, a batch of one."""
 
-    def __init__(self, path: Path, threads: int, provider: str, exposed: tuple[str, ...]) -> None:
+    def __init__(self, path: Path, threads: int, provider: str, exposed: tuple[str, ...], allow_partial: bool) -> None:
+        import numpy as np
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
         content = path.read_bytes()
@@ -40,10 +41,13 @@ class LiteRTSession:
         names = [*(name for name in signature if name not in exposed), *exposed]
         details = self._interpreter.get_output_details()
         self._outputs = [(name, d["index"]) for name, d in zip(names, details, strict=True)]
-        self._quantized = {n: d["quantization"] for n, d in zip(names, details, strict=True) if d["quantization"][0]}
+        self._quantized = {
+            name: tuple(map(np.float32, detail["quantization"]))
+            for name, detail in zip(names, details, strict=True)
+            if detail["quantization"][0]
+        }
         self.placement = _placement(self._interpreter._get_ops_details())
-        if (DELEGATE in self.placement.compute_nodes) != (provider == "xnnpack"):
-            raise MachineError(f"LiteRT did not run {path.name} on {provider}: {self.placement.compute_nodes}.")
+        _check(self.placement.compute_nodes, provider, path.name, allow_partial)
 
     def run(self, pixels: Pixels) -> dict[str, npt.NDArray[np.float32]]:
         """uint8 [N, H, W, C], one image after the other, to {output name: float32 [N, classes]}."""
@@ -60,8 +64,21 @@ class LiteRTSession:
         interpreter.invoke()
         answers = {name: interpreter.get_tensor(index) for name, index in self._outputs}
         for name, parameters in self._quantized.items():
-            answers[name] = _dequantized(answers[name], *parameters)
+            scale, zero_point = parameters
+            answers[name] = (answers[name] - zero_point) * scale  # int8 and float32 scalars give float32
         return answers
+
+
+def _check(nodes: dict[str, int], provider: str, name: str, allow_partial: bool) -> None:
+    """Raises MachineError where other kernels than those asked for execute compute nodes."""
+    wanted = DELEGATE if provider == "xnnpack" else KERNELS
+    elsewhere = sum(count for place, count in nodes.items() if place != wanted)
+    if wanted not in nodes or (elsewhere and not allow_partial):
+        found = ", ".join(f"{count} compute nodes on {place}" for place, count in nodes.items()) or "none"
+        raise MachineError(
+            f"LiteRT does not run all of {name} on {provider} here ({found}); ask for another of its kernels, or "
+            "accept a split with --allow-partial."
+        )
 
 
 def _exposing(flatbuffer: bytes, tensors: tuple[str, ...]) -> bytes:
@@ -82,13 +99,6 @@ def _exposing(flatbuffer: bytes, tensors: tuple[str, ...]) -> bytes:
     return bytes(builder.Output())
 
 
-def _dequantized(values: npt.NDArray[np.int8], scale: float, zero_point: int) -> npt.NDArray[np.float32]:
-    """int8 to the float32 it stands for, `(q - zero_point) * scale`."""
-    import numpy as np
-
-    return (values.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
-
-
 def _placement(operators: list[dict[str, Any]]) -> Placement:
     """Nodes a delegate took are those whose outputs it computes: they lie within the tensors it reads to writes.
 
@@ -101,7 +111,7 @@ def _placement(operators: list[dict[str, Any]]) -> Placement:
     other: Counter[str] = Counter()
     for op in plain:
         owned = any(_takes(delegate, op, plain) for delegate in delegates)
-        place = DELEGATE if owned else "LiteRT kernels"
+        place = DELEGATE if owned else KERNELS
         (compute if op["op_name"] in COMPUTE_OPERATORS else other)[place] += 1
     return Placement(device="cpu", compute_nodes=dict(compute), other_nodes=dict(other))
 
@@ -120,9 +130,9 @@ def _takes(delegate: dict[str, Any], op: dict[str, Any], plain: list[dict[str, A
     return bool(seen & set(op["outputs"].tolist()))
 
 
-def load(path: Path, threads: int, provider: str, exposed: tuple[str, ...]) -> Session:
+def load(path: Path, threads: int, provider: str, exposed: tuple[str, ...], *, allow_partial: bool = False) -> Session:
     """A ready session on that many threads."""
-    return LiteRTSession(path, threads, provider, exposed)
+    return LiteRTSession(path, threads, provider, exposed, allow_partial)
 
 
 PLUGIN = Runtime(
@@ -133,4 +143,5 @@ PLUGIN = Runtime(
     load=load,
     providers=tuple(RESOLVERS),
     offered=lambda: ("xnnpack",),
+    extras=("allow_partial",),
 )

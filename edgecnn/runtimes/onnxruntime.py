@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Provider: TypeAlias = "str | tuple[str, dict[str, Any]]"  # a name, or a name and the provider's own options
 
 CPU = "CPUExecutionProvider"
+DEVICES = {"cuda": "cuda", "tensorrt": "cuda", "directml": "dml"}  # where tensors are bound; others: the CPU's memory
 COMPUTE_WORDS = ("Conv", "Gemm", "MatMul", "Pool")
 PROVIDERS = {
     "cpu": CPU, "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider",
@@ -30,29 +31,95 @@ PROVIDERS = {
 }  # fmt: skip
 
 
+PACKAGES = {
+    "cuda": "onnxruntime-gpu", "tensorrt": "onnxruntime-gpu and NVIDIA's TensorRT", "openvino": "onnxruntime-openvino",
+    "coreml": "onnxruntime on a Mac", "directml": "onnxruntime-directml on Windows", "webgpu": "onnxruntime-webgpu",
+    "xnnpack": "an onnxruntime built with --use_xnnpack", "cpu": "onnxruntime",
+}  # fmt: skip
+
+
 class OnnxRuntimeSession:
     """An inference session whose nodes' execution providers were asked for and are kept."""
 
-    def __init__(self, path: Path, threads: int, provider: str, exposed: tuple[str, ...]) -> None:
+    def __init__(
+        self, path: Path, threads: int, provider: str, exposed: tuple[str, ...], *, allow_partial: bool = False
+    ) -> None:
         providers = (PROVIDERS[provider],)
         check_available(providers)
-        model = with_outputs(path.read_bytes(), exposed)
-        try:
-            self._session: Any = open_session(model, threads, providers)
-        except Exception as error:  # ONNX Runtime's errors share no base class
-            if provider == "cpu":
-                raise
-            open_session(model, threads)  # a damaged file fails here too, and is told as one
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise MachineError(f"{PROVIDERS[provider]} does not work here: {reason}") from None
+        _find_libraries(provider)
+        accepted = (*providers, CPU) if allow_partial and provider != "cpu" else providers
+        self._session: Any = _opened(with_outputs(path.read_bytes(), exposed), threads, accepted, provider)
         self._input = self._session.get_inputs()[0].name
         self._outputs = [output.name for output in self._session.get_outputs()]
         self.placement = placement_of(self._session)
-        check_placement(self.placement, providers)
+        check_placement(self.placement, accepted)
+        if PROVIDERS[provider] not in self.placement.compute_nodes:
+            raise _nothing_ran(provider, self.placement)
 
     def run(self, pixels: Pixels) -> dict[str, npt.NDArray[np.float32]]:
         """uint8 [N, H, W, C] to {output name: float32 [N, classes]}."""
         return dict(zip(self._outputs, self._session.run(self._outputs, {self._input: pixels}), strict=True))
+
+
+class BoundSession(OnnxRuntimeSession):
+    """The same with I/O binding: the input is copied to the device once for each array, the output stays there.
+
+    A call on an array seen before invokes and nothing else; `read` brings the answer.
+    """
+
+    def __init__(self, path: Path, threads: int, provider: str, exposed: tuple[str, ...], **extras: bool) -> None:
+        super().__init__(path, threads, provider, exposed, **extras)
+        self._device = DEVICES.get(provider, "cpu")
+        self._bound: dict[int, tuple[Any, Any]] = {}
+
+    def run(self, pixels: Pixels) -> dict[str, npt.NDArray[np.float32]]:
+        """uint8 [N, H, W, C] to {output name: the answer where it lies, on the device}."""
+        known = self._bound.get(id(pixels))
+        if known is None or known[1] is not pixels:
+            known = self._bound[id(pixels)] = self._binding(pixels), pixels
+        self._session.run_with_iobinding(known[0])
+        return dict(zip(self._outputs, known[0].get_outputs(), strict=True))
+
+    def _binding(self, pixels: Pixels) -> Any:
+        import onnxruntime
+
+        binding = self._session.io_binding()
+        binding.bind_ortvalue_input(self._input, onnxruntime.OrtValue.ortvalue_from_numpy(pixels, self._device, 0))
+        for name in self._outputs:
+            binding.bind_output(name, self._device)
+        return binding
+
+
+def _find_libraries(provider: str) -> None:
+    """Let NVIDIA's libraries be found that pip installed beside ONNX Runtime."""
+    import onnxruntime
+
+    if DEVICES.get(provider) == "cuda" and hasattr(onnxruntime, "preload_dlls"):
+        onnxruntime.preload_dlls()
+
+
+def _opened(model: bytes, threads: int, accepted: tuple[str, ...], provider: str) -> Any:
+    """A session; raises MachineError where the provider fails with a file that the CPU takes."""
+    try:
+        return open_session(model, threads, accepted)
+    except Exception as error:
+        if provider != "cpu":
+            open_session(model, threads)
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            reason = reason.rpartition(" was false. ")[2]
+            raise MachineError(
+                f"{PROVIDERS[provider]} does not start on this machine ({reason}); it needs its "
+                f"device and driver, and {PACKAGES[provider]}."
+            ) from None
+        raise
+
+
+def _nothing_ran(provider: str, placement: Placement) -> MachineError:
+    where = ", ".join(f"{name} {count}" for name, count in placement.compute_nodes.items()) or "none"
+    return MachineError(
+        f"{PROVIDERS[provider]} is there and takes no compute node on this machine (they run on: {where}); it needs "
+        f"its device and driver, and {PACKAGES[provider]}."
+    )
 
 
 def open_session(
@@ -83,8 +150,12 @@ def check_available(providers: Sequence[Provider]) -> None:
     there = onnxruntime.get_available_providers()
     for name in names_of(providers):
         if name not in there:
+            package = next(
+                (PACKAGES[key] for key, value in PROVIDERS.items() if value == name), "the build that has it"
+            )
             raise MachineError(
-                f"This ONNX Runtime has no {name}, only {', '.join(there)}; install the build that has it."
+                f"This ONNX Runtime has no {name}, only {', '.join(there)}; install {package}, in an environment of "
+                "its own."
             )
 
 
@@ -116,9 +187,18 @@ def placement_of(session: Any) -> Placement:
     return Placement(device=device, compute_nodes=dict(compute), other_nodes=dict(other))
 
 
-def load(path: Path, threads: int, provider: str, exposed: tuple[str, ...]) -> Session:
+def load(
+    path: Path,
+    threads: int,
+    provider: str,
+    exposed: tuple[str, ...],
+    *,
+    allow_partial: bool = False,
+    io_binding: bool = False,
+) -> Session:
     """A ready session with that many intra-op threads."""
-    return OnnxRuntimeSession(path, threads, provider, exposed)
+    kind = BoundSession if io_binding else OnnxRuntimeSession
+    return kind(path, threads, provider, exposed, allow_partial=allow_partial)
 
 
 def offered() -> tuple[str, ...]:
@@ -137,5 +217,6 @@ PLUGIN = Runtime(
     load=load,
     providers=tuple(PROVIDERS),
     offered=offered,
+    extras=("allow_partial", "io_binding"),
     fuses=True,
 )

@@ -1,157 +1,210 @@
-"""Latency of every export on every runtime here: one image, one thread and all cores.
+"""Latency of every export on every runtime here: one image, one thread and all cores, or what is asked for.
 
-Every target lives in a worker of its own. Warm-up ends when it is seen to have ended; then blocks of all
-targets are interleaved in a seeded random order, one worker awake at a time, so that a slow minute of the
-machine hits all alike. Every timed call is kept.
+Every target lives in a worker of its own, which is started several times. Warm-up ends when it is seen to have ended;
+then blocks of all targets are interleaved in a seeded random order, one worker awake at a time, so that a slow minute
+of the machine hits all alike. Every timed call is kept.
 """
 
 from __future__ import annotations
 
-import random
 import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgecnn import run as files
 from edgecnn.console import progress, say
+from edgecnn.errors import MachineError, UsageError
 from edgecnn.images import samples_of
-from edgecnn.records import SCHEMA, Latency, LatencyRow, Placement
-from edgecnn.run import TEMPORARY, Run, save_array, this_machine, usable_cores
+from edgecnn.measuring import SAME, noise
+from edgecnn.places import place_of
+from edgecnn.records import SCHEMA, Latency, Machine
+from edgecnn.run import TEMPORARY, Run, save_array, this_machine
+from edgecnn.session import Target, measure, photo, preparing, row_of
 from edgecnn.targets import pairs
-from edgecnn.worker import Worker
+from edgecnn.worker import Far
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from edgecnn.places import Place
     from edgecnn.targets import Pair
 
-BLOCKS = 25
-BLOCK_CALLS = 40
-SKIPPED_CALLS = 5  # at the start of a block, while the caches fill again
-WARMUP_CALLS = 30
-MAX_WARMUP_BLOCKS = 20
-WARM = 0.05  # warm-up has ended when the median of a block is no more than this share below the one before
-ORDER_SEED = 1
+BASELINE = "onnx_float32"  # where it is among the formats
+ROUNDS = 81  # of blocks, over all starts
+OTHER_OPTIONS = ("baseline", "starts", "cores", "allow_partial", "io_binding", "python", "device")
 RUNTIME_PACKAGES = ("tensorflow", "ai-edge-litert", "onnxruntime", "edgecnn")
 
 
-@dataclass
-class _Target:
-    """A row in the making."""
+@dataclass(frozen=True, kw_only=True)
+class BenchOptions:
+    """What to measure; nothing named means everything here, one image, one thread and all cores."""
 
-    pair: Pair
-    threads: int
-    worker: Worker
-    warmup: int
-    samples_ns: list[int]
+    formats: tuple[str, ...] = ()
+    runtimes: tuple[str, ...] = ()
+    providers: tuple[str, ...] = ()
+    threads: tuple[int, ...] = ()
+    batches: tuple[int, ...] = (1,)
+    baseline: str = ""
+    starts: int = 3
+    cores: str = ""
+    allow_partial: bool = False
+    io_binding: bool = False
+    python: str = ""
+    device: str = ""
 
 
-def inputs(run: Run, formats: Sequence[str]) -> dict[str, str]:
-    """What decides the figures: the exports' hashes, the machine, and the runtimes' versions."""
+def inputs(run: Run, options: BenchOptions) -> dict[str, str]:
+    """What decides the figures: the exports' hashes, the machine, the options, and the runtimes' versions."""
     machine, versions = this_machine(), files.installed_versions()
     return {
         **{name: run.hash_of(name) for name in (files.ARTIFACTS, files.SAMPLES)},
-        "formats": " ".join(sorted(formats)),
+        "formats": " ".join(sorted(options.formats)),
+        "runtimes": " ".join(sorted(options.runtimes)),
+        "providers": " ".join(sorted(options.providers)),
+        "threads": " ".join(map(str, options.threads)),
+        "batches": " ".join(map(str, options.batches)),
+        **{name: str(getattr(options, name)) for name in OTHER_OPTIONS},
         "machine": f"{machine.cpu}, {machine.cores} cores, {machine.system}, Python {machine.python}",
         **{name: versions.get(name, "missing") for name in RUNTIME_PACKAGES},
     }
 
 
-def is_current(run: Run, formats: Sequence[str]) -> bool:
+def is_current(run: Run, options: BenchOptions) -> bool:
     """Whether latency.json was measured on this machine with what the run holds now."""
-    return run.is_current(files.LATENCY, Latency, inputs(run, formats))
+    return run.is_current(files.LATENCY, Latency, inputs(run, options))
 
 
-def bench(run: Run, formats: Sequence[str] = ()) -> Latency:
+def bench(run: Run, options: BenchOptions | None = None) -> Latency:
     """Measure and write latency.json.
 
     The timed region sets the uint8 input, invokes, and reads the output. Raises InputError for files that are
     not those exported, MachineError when a worker dies.
     """
-
+    options = options or BenchOptions()
     contract = run.contract()
     samples = samples_of(run, contract)
-    found, skipped = pairs(run, formats)
-    found = [pair for pair in found if pair.runtime.most_images is None]  # the slow ones are no target on a computer
-    for pair in found:
-        run.artifact_path(pair.artifact)
-    thread_counts = sorted({1, usable_cores()})
-    say(f"Latency of one image, {' and '.join(str(n) for n in thread_counts)} threads")
-    with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=run.root) as folder, ExitStack() as stack:
-        images = Path(folder) / "images.npy"
+    with ExitStack() as stack:
+        place: Place = stack.enter_context(place_of(options.device, options.python))
+        offers = _offers(place)
+        found, skipped = pairs(run, options.formats, options.providers, options.runtimes, offers["runtimes"])
+        found = [pair for pair in found if pair.runtime.most_images is None]  # the others are no target on a computer
+        for pair in found:
+            run.artifact_path(pair.artifact)
+        targets = _wanted(found, options, skipped, Machine(**offers["machine"]).cores)
+        say(f"Latency of {len(targets)} target{'s' * (len(targets) > 1)}{f' on {place.name}' * bool(place.name)}")
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=run.root)))
+        images, picture = folder / "images.npy", folder / "photo.jpg"
         save_array(images, samples.images)
-        targets = []
-        with progress("starting and warming up", len(found) * len(thread_counts)) as advance:
-            for pair in found:
-                for threads in thread_counts:
-                    worker = stack.enter_context(
-                        Worker(pair.runtime.name, pair.path, threads=threads, provider=pair.provider)
-                    )
-                    targets.append(_Target(pair, threads, worker, _warm_up(worker, images), []))
-                    advance(len(targets))
-        _measure(targets, images)
-        rows = tuple(_row(target) for target in targets)
-    for row in rows:
-        say(f"  {row.format} on {row.runtime}, {row.threads} threads: p50 {row.p50_ms:.3f} ms, p99 {row.p99_ms:.3f} ms")
+        photo(picture)
+        baseline, spins, facts = _measured(targets, place, images, options, skipped)
+        rows = tuple(row_of(target, targets[baseline], options.starts) for target in targets)
+        with Far("preparing images", place) as far:
+            prepared = preparing(far, place.put(picture), contract)
     record = Latency(
         schema=SCHEMA,
-        origin=run.origin("bench", inputs(run, formats), []),
+        origin=run.origin("bench", inputs(run, options), []),
         data=contract.data,
         measured_on=samples.words(),
         rows=rows,
         skipped=skipped,
+        baseline=targets[baseline].name,
+        noise=noise(spins, (facts[0]["load"], facts[1]["load"])),
+        preparing=prepared,
+        timer_ns=facts[0]["timer_ns"],
+        device=options.device,
+        machine=Machine(**offers["machine"]) if place.name else None,
+        versions=offers["versions"] if place.name else {},
     )
     run.save(files.LATENCY, record)
     return record
 
 
-def _time(worker: Worker, images: Path, skip: int, calls: int) -> list[int]:
-    samples: list[int] = worker.ask("time", images=str(images), skip=skip, calls=calls)["samples_ns"]
-    return samples
+def _offers(place: Place) -> dict[str, Any]:
+    """What can be loaded there, and on what machine."""
+    with Far("what is installed", place) as far:
+        return far.ask("offers")
 
 
-def _warm_up(worker: Worker, images: Path) -> int:
-    """Run blocks until their median stops falling; the number of calls made."""
-    from statistics import median
+def _wanted(found: Sequence[Pair], options: BenchOptions, skipped: dict[str, str], cores: int) -> list[Target]:
+    """Every pair with each number of threads and each batch that its file takes."""
+    if not found:
+        raise MachineError(f"Nothing can be measured here: {'; '.join(skipped.values()) or 'no runtime fits'}.")
+    threads = options.threads or tuple(sorted({1, cores}))
+    # A provider that was named has to run everything; where none was, what each took is shown with the figures.
+    partial = ("allow_partial",) if options.allow_partial or not options.providers else ()
+    wanted: list[Target] = []
+    for pair in found:
+        if options.io_binding and "io_binding" not in pair.runtime.extras:
+            skipped[f"{pair.runtime.name} with I/O binding"] = "it has none"
+            continue
+        extras = [*partial, *(("io_binding",) if options.io_binding else ())]
+        chosen = tuple(name for name in extras if name in pair.runtime.extras)
+        batches = [batch for batch in options.batches if batch == 1 or pair.format.batched]
+        if len(batches) < len(options.batches):
+            skipped[f"{pair.format.name} in larger batches"] = "its file takes one image a call"
+        wanted += [Target(pair, n, batch, chosen, options.cores) for n in threads for batch in batches]
+    if not wanted:
+        raise UsageError("Nothing that is asked for goes together: a TFLite file takes no batch and no I/O binding.")
+    return wanted
 
-    last = median(_time(worker, images, 0, WARMUP_CALLS))
-    for block in range(2, MAX_WARMUP_BLOCKS + 1):
-        now = median(_time(worker, images, 0, WARMUP_CALLS))
-        if now >= last * (1 - WARM):
-            return block * WARMUP_CALLS
-        last = now
-    return MAX_WARMUP_BLOCKS * WARMUP_CALLS
+
+def _measured(
+    targets: list[Target], place: Place, images: Path, options: BenchOptions, skipped: dict[str, str]
+) -> tuple[int, list[int], list[dict[str, Any]]]:
+    """Start everything several times and measure; which target is the baseline, the fixed loop's times, and facts from
+    before and after. A target whose provider was not named and does not run is taken out."""
+    rounds = -(-ROUNDS // options.starts)
+    spins: list[int] = []
+    facts: list[dict[str, Any]] = []
+    baseline = 0
+    with progress("measuring", options.starts * (len(targets) + rounds)) as advance:
+        steps = count(1)
+        for start in range(options.starts):
+            with ExitStack() as stack:
+                for target in list(targets):
+                    try:
+                        stack.enter_context(target.start(place, images))
+                    except MachineError as error:
+                        if options.providers or options.device or start:
+                            raise
+                        skipped[target.pair.name] = str(error).rstrip(".")
+                        targets.remove(target)
+                    advance(next(steps))
+                if not targets:
+                    raise MachineError(f"Nothing can be measured here: {'; '.join(skipped.values())}.")
+                baseline = _baseline(targets, options.baseline)
+                facts.append(targets[0].worker.ask("facts"))
+                spins += measure(targets, baseline, rounds, start, lambda: advance(next(steps)))
+                facts.append(targets[0].worker.ask("facts"))
+    return baseline, spins, [facts[0], facts[-1]]
 
 
-def _measure(targets: list[_Target], images: Path) -> None:
-    generator = random.Random(ORDER_SEED)
-    with progress("measuring", BLOCKS) as advance:
-        for block in range(BLOCKS):
-            for target in generator.sample(targets, len(targets)):
-                target.samples_ns += _time(target.worker, images, SKIPPED_CALLS, BLOCK_CALLS)
-            advance(block + 1)
+def _baseline(targets: Sequence[Target], wanted: str) -> int:
+    """Which target the others are held against: the first of the format wanted, on the fewest threads."""
+    if wanted and wanted not in {target.pair.format.name for target in targets}:
+        raise UsageError(f"The baseline {wanted} is not among what is measured; add --format {wanted}.")
+
+    def rank(number: int) -> tuple[bool, int, int, int]:
+        target = targets[number]
+        return target.pair.format.name != (wanted or BASELINE), target.threads, target.batch, number
+
+    return min(range(len(targets)), key=rank)
 
 
-def _row(target: _Target) -> LatencyRow:
-    import numpy as np
-
-    p50, p90, p99 = (float(value) / 1e6 for value in np.percentile(target.samples_ns, (50, 90, 99)))
-    return LatencyRow(
-        format=target.pair.format.name,
-        runtime=target.pair.runtime.name,
-        provider=target.pair.provider,
-        artifact_sha256=target.pair.artifact.sha256,
-        threads=target.threads,
-        batch=1,
-        p50_ms=p50,
-        p90_ms=p90,
-        p99_ms=p99,
-        iterations=len(target.samples_ns),
-        warmup_iterations=target.warmup,
-        load_ms=target.worker.loaded["load_ms"],
-        peak_memory_bytes=target.worker.ask("memory")["peak_bytes"],
-        placement=Placement(**target.worker.loaded["placement"]),
-        samples_ns=tuple(target.samples_ns),
-    )
+def remarks(record: Latency) -> list[str]:
+    """What a reader of the rows has to know."""
+    same = sum(1 for row in record.rows if row.ratio and row.ratio.state == SAME)
+    found = [f"Ratios: time for an image against {record.baseline}, 99 % intervals; {same} show no difference."]
+    found += [f"{row.format} on {row.threads} threads was still warming up." for row in record.rows if not row.warm]
+    if record.noise:
+        state = "The machine is noisy" if record.noise.noisy else "The machine was quiet"
+        load = f"load {record.noise.load_before:.1f} before and {record.noise.load_after:.1f} after"
+        found.append(f"{state}: a fixed loop spread by {record.noise.spread:.0%}, {load}.")
+    if record.preparing:
+        decode, resize = record.preparing.decode_ms, record.preparing.resize_ms
+        first = f"decoding {decode:.2f} ms, " if decode is not None else ""
+        found.append(f"Apart from that, {record.preparing.image}: {first}resizing {resize:.2f} ms.")
+    return [*found, *(f"{name}: skipped, {reason}." for name, reason in record.skipped.items())]

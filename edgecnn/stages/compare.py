@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgecnn import run as files
+from edgecnn import slowdown
 from edgecnn.errors import InputError, UsageError
 from edgecnn.grid import REFERENCE
 from edgecnn.judging import FAIL, PASS
+from edgecnn.measuring import SLOWER
 from edgecnn.records import SCHEMA, ComparedRow, Comparison, Parity
 from edgecnn.statistics import independent, paired
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from edgecnn.records import Difference
+    from edgecnn.records import ComparedLatency, Difference
     from edgecnn.run import Run
 
     Indices = npt.NDArray[np.int32]
@@ -33,12 +35,13 @@ class _Answers:
     images: str
 
 
-def compare(old: Run, new: Run) -> Comparison:
-    """Compare what parity found in two runs; `worse` names the targets that lost.
+def compare(old: Run, new: Run, *, across_machines: bool = False) -> Comparison:
+    """Compare what parity found in two runs, and bench where both were measured; `worse` names the targets that lost.
 
     A target is worse when the 95 % interval of its change in accuracy lies below zero, when it fails parity now and did
-    not before, or when it passed before and is not there any more. Raises InputError where a run has not been through
-    parity, UsageError where the runs have other classes or nothing in common that was measured.
+    not before, when it passed before and is not there any more, or when it is slower beyond its latency's interval.
+    Raises InputError where a run has not been through parity, UsageError where the runs have other classes or nothing
+    in common that was measured, and for latencies of different machines unless they are to be compared all the same.
     """
     classes = [sorted(run.contract().labels) for run in (old, new)]
     if classes[0] != classes[1]:
@@ -54,6 +57,7 @@ def compare(old: Run, new: Run) -> Comparison:
     ]
     formats = {row.name: row.format for record in records for row in record.rows}
     sizes = [{a.format: a.size_bytes for a in run.artifacts().artifacts} for run in (old, new)]
+    latencies, machines = slowdown.latencies(old, new, across_machines=across_machines)
     rows = []
     for name in (name for name in accuracies[0] if name in accuracies[1]):
         before, now = accuracies[0][name], accuracies[1][name]
@@ -77,8 +81,8 @@ def compare(old: Run, new: Run) -> Comparison:
                 state=_state(change, old_verdict, new_verdict),
             )
         )
-    if all(row.state == UNKNOWN for row in rows):
-        raise UsageError(f"{old.root} and {new.root} have no accuracy in common that was measured.")
+    if all(row.state == UNKNOWN for row in rows) and not latencies:
+        raise UsageError(f"{old.root} and {new.root} have neither an accuracy nor a latency in common.")
     return Comparison(
         schema=SCHEMA,
         old=str(old.root),
@@ -90,7 +94,10 @@ def compare(old: Run, new: Run) -> Comparison:
         worse=tuple(
             [row.name for row in rows if row.state == WORSE]
             + [name for name, verdict in verdicts[0].items() if verdict == PASS and name not in accuracies[1]]
+            + [f"{row.name} is slower" for row in latencies if row.change.state == SLOWER]
         ),
+        latencies=latencies,
+        machines=machines,
     )
 
 
@@ -128,6 +135,12 @@ def _state(change: Difference | None, old_verdict: str, new_verdict: str) -> str
     if change is None:
         return UNKNOWN
     return WORSE if change.high_points < 0 else BETTER if change.low_points > 0 else SAME
+
+
+def describe_latency(row: ComparedLatency) -> str:
+    """The same for a latency."""
+    change = f"x{row.change.value:.3f} ({row.change.low:.3f} to {row.change.high:.3f})"
+    return f"{row.name}: {row.change.state}, {change}, p50 {row.old_ms:.3f} -> {row.new_ms:.3f} ms"
 
 
 def describe(row: ComparedRow) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgecnn import run as files
 from edgecnn.charts import FLIPS, draw_flips
@@ -16,11 +16,13 @@ from edgecnn.grid import REFERENCE, Asked, ask_all, bit_equal, judged, matrix
 from edgecnn.images import evaluation_of
 from edgecnn.judging import FAIL, NOT_PROVEN, PASS, rule, says_nothing, verdict
 from edgecnn.pathways import pathways
+from edgecnn.places import place_of
 from edgecnn.plugins import Format, pick
 from edgecnn.records import SCHEMA, Parity, ParityRow
 from edgecnn.run import TEMPORARY, Run, sha256_of, staged
 from edgecnn.statistics import accuracy
 from edgecnn.targets import pairs
+from edgecnn.worker import Far
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from edgecnn.images import Evaluation
+    from edgecnn.places import Place
     from edgecnn.plugins import Gate
     from edgecnn.records import Accuracy, Contract, Pathway
     from edgecnn.targets import Pair
@@ -53,6 +56,9 @@ class ParityOptions:
     providers: tuple[str, ...] = ()
     tolerances: Mapping[str, float] = field(default_factory=dict)
     part: int | None = None
+    allow_partial: bool = False
+    python: str = ""
+    device: str = ""
 
 
 def inputs(run: Run, evaluation: Evaluation, options: ParityOptions) -> dict[str, str]:
@@ -65,6 +71,7 @@ def inputs(run: Run, evaluation: Evaluation, options: ParityOptions) -> dict[str
         "providers": " ".join(sorted(options.providers)),
         "tolerances": " ".join(f"{name}={points}" for name, points in sorted(options.tolerances.items())),
         "part": str(options.part or ""),
+        "place": " ".join(filter(None, (options.device, options.python, "partial" * options.allow_partial))),
         **files.runtime_versions(),
     }
 
@@ -87,14 +94,22 @@ def parity(run: Run, options: ParityOptions) -> Parity:
         if name:
             pick(Format, name)
     contract = run.contract()
-    found, skipped = pairs(run, options.formats, options.providers)
-    for name in options.providers:
-        if name not in {pair.provider for pair in found}:
-            raise UsageError(f"None of these exports runs on {name}; `edgecnn parity --help` has the names.")
     evaluation = evaluation_of(contract, run.training().data, options.data)
-    say(f"Parity over {len(evaluation.images):,} images: {evaluation.words}")
-    with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=run.root) as folder:
-        reference, asked, refused = ask_all(run.model_path(contract), found, evaluation, options.part, Path(folder))
+    # A provider that was named has to run everything; where none was, what each took is shown with its answers.
+    extras = ("allow_partial",) if options.allow_partial or not options.providers else ()
+    with (
+        place_of(options.device, options.python) as place,
+        tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=run.root) as folder,
+    ):
+        offers = _offers(place) if place.name else None
+        found, skipped = pairs(run, options.formats, options.providers, offers=offers)
+        for name in options.providers:
+            if name not in {pair.provider for pair in found}:
+                raise UsageError(f"None of these exports runs on {name}; `edgecnn parity --help` has the names.")
+        say(f"Parity over {len(evaluation.images):,} images: {evaluation.words}")
+        reference, asked, refused = ask_all(
+            run.model_path(contract), found, evaluation, options.part, Path(folder), place, extras
+        )
     skipped |= {name: str(error).rstrip(".") for name, error in refused.items()}
     nothing = says_nothing(reference, evaluation.labels)
     for name in options.providers:
@@ -123,9 +138,17 @@ def parity(run: Run, options: ParityOptions) -> Parity:
         skipped=skipped,
         verdict=state,
         reasons=reasons,
+        device=options.device,
     )
     run.save(files.PARITY, record)
     return record
+
+
+def _offers(place: Place) -> dict[str, Any]:
+    """What the runtimes there offer."""
+    with Far("what is installed", place) as far:
+        runtimes: dict[str, Any] = far.ask("offers")["runtimes"]
+        return runtimes
 
 
 def _row(

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import edgecnn
-from edgecnn import charts
+from edgecnn import charts, choices
 from edgecnn import run as files
 from edgecnn.conclusion import changed, commands, verdict
 from edgecnn.console import say
@@ -127,6 +127,7 @@ def report(run: Run) -> Path:
         latency=_optional(run, files.LATENCY, Latency),
         features=_optional(run, files.FEATURES, Features),
     )
+    choices.draw(run, record)
     view = _view(run, record)
     for name in (PAGE, MARKDOWN):
         with staged(run.path(name)) as draft:
@@ -160,7 +161,14 @@ def _view(run: Run, record: Report) -> dict[str, Any]:
         "verdict": verdict(record),
         "lines": rows,
         "scale": scale([row for _, row in timed]),
-        "fastest": min(timed, key=lambda pair: pair[1].p50_ms, default=None),
+        "fastest": min(
+            (pair for pair in timed if pair[1].batch == 1),
+            key=lambda pair: pair[1].p50_ms,
+            default=timed[0] if timed else None,
+        ),
+        "goals": choices.goals([row for _, row in timed]),
+        "sweep_chart": _picture(run, choices.SWEEP),
+        "choice_chart": _picture(run, choices.CHOICE),
         "smallest": min(record.artifacts.artifacts, key=lambda artifact: artifact.size_bytes, default=None),
         "largest_bytes": max((artifact.size_bytes for artifact in record.artifacts.artifacts), default=0) or 1,
         "several_devices": len({row.placement.device for _, row in timed}) > 1,

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 
 from edgecnn import run as files
 from edgecnn.cli import _run as command
+from edgecnn.measuring import SAME, SLOWER, ratio
+from edgecnn.places import Here
 from edgecnn.records import Latency
 from edgecnn.run import usable_cores
-from edgecnn.stages.bench import BLOCK_CALLS, BLOCKS, is_current
+from edgecnn.session import Target, blocks_of, measure, row_of
+from edgecnn.stages.bench import ROUNDS, BenchOptions, is_current
 from edgecnn.targets import pairs
 
 if TYPE_CHECKING:
-    import pytest
+    from pathlib import Path
 
     from edgecnn.run import Run
 
@@ -25,18 +31,100 @@ def test_every_export_on_one_thread_and_all_cores(run: Run, capsys: pytest.Captu
     printed = json.loads(capsys.readouterr().out)
     record = run.load(files.LATENCY, Latency, "bench")
     assert [row["p50_ms"] for row in printed["rows"]] == [row.p50_ms for row in record.rows]
-    wanted = {
-        (p.format.name, p.runtime.name, n)
-        for p in pairs(run, ())[0]
-        if p.runtime.most_images is None
-        for n in {1, usable_cores()}
-    }
+    found = [pair for pair in pairs(run, ())[0] if pair.runtime.most_images is None]
+    wanted = {(p.format.name, p.runtime.name, n) for p in found for n in {1, usable_cores()}}
     assert {(row.format, row.runtime, row.threads) for row in record.rows} == wanted
+    base = next(row for row in record.rows if row.ratio is None)
+    assert (base.format, base.threads) == ("onnx_float32", 1)
     for row in record.rows:
-        assert len(row.samples_ns) == row.iterations == BLOCKS * BLOCK_CALLS
+        assert len(row.samples_ns) == row.iterations == len(row.blocks_at) * row.block_calls
+        assert len(row.blocks_at) >= ROUNDS
         assert row.p50_ms == np.median(row.samples_ns) / 1e6
         assert 0 < row.p50_ms <= row.p90_ms <= row.p99_ms
-        assert row.load_ms > 0
+        assert row.p50_interval_ms and row.p50_interval_ms.low <= row.p50_ms <= row.p50_interval_ms.high
+        assert row.load_ms > 0 and row.first_call_ms and row.images_per_s
         assert row.peak_memory_bytes > 10_000_000
         assert row.warmup_iterations > 0
-    assert is_current(run, ())
+        assert len(row.cores) == usable_cores()
+        assert row.ratio is None or row.ratio == ratio(blocks_of(row), row.batch, blocks_of(base), 1, row.starts)
+    assert record.noise and len(record.noise.spin_ns) == ROUNDS
+    assert record.preparing and record.preparing.decode_ms
+    assert is_current(run, BenchOptions())
+
+
+def test_batches_threads_and_a_baseline_are_chosen(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--format", "onnx_float32", "--format", "tflite_int8", "--threads", "1", "--batch", "8,1", "--starts", "1"]
+    assert command(["bench", str(run.root), *words, "--baseline", "tflite_int8"]) == 0
+    record = run.load(files.LATENCY, Latency, "bench")
+    assert {(row.format, row.batch) for row in record.rows} == {
+        ("onnx_float32", 1), ("onnx_float32", 8), ("tflite_int8", 1)
+    }  # fmt: skip
+    assert "takes one image a call" in capsys.readouterr().out
+    assert record.baseline.startswith("tflite_int8")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--baseline", "tflite_int8", "--format", "onnx_int8"], ["--threads", "0"], ["--batch", "many"],
+     ["--format", "tflite_int8", "--batch", "8"], ["--runtime", "litter"]],
+)  # fmt: skip
+def test_what_cannot_be_is_wrong_usage(run: Run, words: list[str]) -> None:
+    assert command(["bench", str(run.root), *words]) == 2
+
+
+def test_an_injected_slowdown_is_found(run: Run, tmp_path: Path) -> None:
+    """Real workers, a few times; tools/slowdowns does it fifty times with 5 %."""
+    images = tmp_path / "images.npy"
+    np.save(images, np.zeros((4, *run.contract().image.shape[1:]), np.uint8))
+    pair = pairs(run, ["onnx_int8"])[0][0]
+    states = []
+    for share in (0.0, 0.15):
+        targets = [Target(pair, 1), Target(pair, 1, slowdown=share)]
+        with ExitStack() as stack:
+            for target in targets:
+                stack.enter_context(target.start(Here(), images))
+            measure(targets, 0, 40, 1)
+        found = row_of(targets[1], targets[0], 1).ratio
+        assert found
+        states.append(found.state)
+    assert states == [SAME, SLOWER]
+
+
+def test_cores_are_those_asked_for(run: Run) -> None:
+    core = min(os.sched_getaffinity(0))
+    words = ["--format", "onnx_int8", "--cores", str(core), "--starts", "1", "--io-binding"]
+    assert command(["bench", str(run.root), *words]) == 0
+    record = run.load(files.LATENCY, Latency, "bench")
+    assert (record.rows[0].threads, record.rows[0].cores) == (1, (core,))
+    assert "stay on the device" in record.rows[0].timed
+    assert command(["bench", str(run.root), "--format", "onnx_int8", "--cores", "4000"]) == 3
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--ep", "cuda"], ["--ep", "openvino", "--allow-partial"], ["--python", "/nowhere/python"],
+     ["--python", "/bin/sh"], ["--device", "ssh://nobody.invalid"]],
+)  # fmt: skip
+def test_what_this_machine_cannot_do_is_an_error(
+    run: Run, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(["bench", str(run.root), "--format", "onnx_int8", *words]) == 3
+    told = capsys.readouterr().err.strip().splitlines()[-1]
+    assert told.startswith("Error: ") and told.endswith(".")
+    assert not run.path(files.LATENCY).exists()
+
+
+@pytest.mark.parametrize("provider", ["openvino", "webgpu"])
+def test_another_python_with_another_provider(run: Run, provider: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """OpenVINO really runs on a CPU; WebGPU is listed, finds no adapter, and must not be served by the CPU."""
+    python = os.environ.get(f"EDGECNN_{provider.upper()}_PYTHON")
+    if not python:
+        pytest.skip(f"EDGECNN_{provider.upper()}_PYTHON names no Python with onnxruntime-{provider}")
+    words = ["--format", "onnx_float32", "--ep", provider, "--python", python, "--threads", "1", "--starts", "1"]
+    code = command(["bench", str(run.root), *words])
+    if code == 0:
+        (row,) = run.load(files.LATENCY, Latency, "bench").rows
+        assert [name.lower() for name in row.placement.compute_nodes] == [f"{provider}executionprovider"]
+    else:
+        assert (provider, code) == ("webgpu", 3)
+        assert f"onnxruntime-{provider}" in capsys.readouterr().err

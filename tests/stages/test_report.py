@@ -232,7 +232,7 @@ def test_the_markdown_holds_the_same_tables(small: Run) -> None:
     assert ["onnx_float32", "onnxruntime (cpu)", "cpu", "XNNPACK 7", "LiteRT kernels 2"] in rows
     assert f"[{charts.CURVES}]({charts.CURVES})" in text
     blocks = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
-    assert len(blocks) == 10
+    assert len(blocks) == 11
     for block in blocks:
         assert len({len(line) for line in block.splitlines()}) == 1, "a table is not padded"
 
@@ -247,7 +247,7 @@ def test_the_page_needs_nothing_else(small: Run) -> None:
         assert all(attributes.get(name, "data:").startswith("data:") for name in ("src", "href"))
         assert not [name for name in attributes if name.startswith("on")]
     pictures = [attributes for tag, attributes in page.tags if tag == "img"]
-    assert len(pictures) == 5
+    assert len(pictures) == 7
     assert all(picture["alt"] and int(picture["width"]) > 0 for picture in pictures)
     assert str(small.root) not in source and "/home/someone" not in source
 
@@ -398,7 +398,7 @@ def test_a_missing_picture_is_said(small: Run) -> None:
     small.path(charts.CONFUSION).unlink()
     page = page_of(small)
     assert f"{charts.CONFUSION} is missing" in page.text
-    assert len([tag for tag, _ in page.tags if tag == "img"]) == 4
+    assert len([tag for tag, _ in page.tags if tag == "img"]) == 6
 
 
 def test_commands_reproduce_the_run_without_naming_places_of_this_machine(small: Run) -> None:
