@@ -21,7 +21,7 @@ from edgecnn.stages.parity import ParityOptions, parity
 if TYPE_CHECKING:
     from pathlib import Path
 
-PUBLISHED = [Run(PLACES[1] / "cifar10-cnn")]
+PUBLISHED = [Run(PLACES[1] / name) for name in ("cifar10-cnn", "cifar10-resnet8")]
 TEXT_FILES = ("*.json", "*.md", "*.html")
 MAY_LOSE_POINTS = {
     "tflite_float16": 0.1, "tflite_dynamic": 0.2, "tflite_int8": 0.5, "tflite_int8_micro": 0.5, "onnx_int8": 0.5,
