@@ -31,5 +31,5 @@ def find_run(name: str) -> Path:
     runs = published_runs()
     if name not in runs:
         offer = f"one of the published runs ({', '.join(runs)})" if runs else "(none are published in this copy)"
-        raise InputError(f"There is no model '{name}'; give a run directory, an .onnx file or {offer}.")
+        raise InputError(f"There is no model '{name}'; give a path that exists or {offer}.")
     return runs[name]

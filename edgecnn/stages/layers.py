@@ -85,20 +85,21 @@ def layers(run: Run, data: str | None = None, formats: Sequence[str] = (), provi
         if pair.name in failures:
             continue
         seen = observed[pair.name]
-        exported = sha256_of(pair.path) == pair.artifact.sha256
+        sha256 = sha256_of(pair.path)
         rows = judged(seen.sums, pair.artifact.layers, pair.artifact.absorbed, graph, EXPECTED[pair.format.numbers])
         culprit = next((row.layer for row in rows if row.falls_out), "")
+        todo = advice(pair.format.name, pair.format.numbers, exported=sha256 == pair.artifact.sha256)
         results.append(
             LayerParity(
                 format=pair.format.name,
                 runtime=pair.runtime.name,
                 provider=pair.provider,
-                artifact_sha256=sha256_of(pair.path),
+                artifact_sha256=sha256,
                 answer_difference=seen.answer_difference,
                 fused=seen.fused,
                 layers=rows,
                 culprit=culprit,
-                advice=advice(pair.format.name, pair.format.numbers, exported=exported) if culprit else "",
+                advice=todo if culprit else "",
             )
         )
         say(f"  {describe(results[-1])}")

@@ -64,7 +64,7 @@ def test_a_widened_image_answers_to_the_bit_as_the_image(
 ) -> None:
     original, _ = onnx_files.float_graph(source)
     wide = onnx_int8._quantized(source, original, [], str(tmp_path))
-    monkeypatch.setattr(onnx_int8, "_widen_image", lambda proto: None)
+    monkeypatch.setattr(onnx_int8, "widen_image", lambda proto: None)
     plain = onnx_int8._quantized(source, original, [], str(tmp_path))
     assert len(wide) > len(plain)
     images = source.selection_images

@@ -1,0 +1,78 @@
+"""What the JSON files of a run hold: frozen records, and the codec between them and bytes.
+
+The records themselves need the standard library only, so a worker on a small device can import them.
+Every record names the data it stems from, the machine and the versions, and the SHA-256 of each file or
+option it was made from (`Origin.inputs`) and of each file written with it (`Origin.outputs`).
+"""
+
+from edgecnn.records.artifacts import Artifact, Artifacts, Precision, PrecisionStep
+from edgecnn.records.codec import decode, encode
+from edgecnn.records.common import (
+    SCHEMA,
+    Accuracy,
+    DataSource,
+    Difference,
+    Machine,
+    Origin,
+    Paired,
+    Placement,
+    TensorSpec,
+)
+from edgecnn.records.comparison import ComparedLatency, ComparedRow, Comparison
+from edgecnn.records.contract import Calibration, Contract, Export, LayerTensor
+from edgecnn.records.golden import Golden, GoldenRow, Regolden
+from edgecnn.records.inspection import GraphLayer, GraphTensor, Inspection
+from edgecnn.records.latency import Interval, Latency, LatencyRow, Noise, Preparing, Ratio
+from edgecnn.records.layers import LayerParity, LayerRow, Layers
+from edgecnn.records.parity import Flip, Parity, ParityRow, Pathway
+from edgecnn.records.report import Features, Report
+from edgecnn.records.training import Epoch, Progress, Training
+
+__all__ = [
+    "SCHEMA",
+    "Accuracy",
+    "Artifact",
+    "Artifacts",
+    "Calibration",
+    "ComparedLatency",
+    "ComparedRow",
+    "Comparison",
+    "Contract",
+    "DataSource",
+    "Difference",
+    "Epoch",
+    "Export",
+    "Features",
+    "Flip",
+    "Golden",
+    "GoldenRow",
+    "GraphLayer",
+    "GraphTensor",
+    "Inspection",
+    "Interval",
+    "Latency",
+    "LatencyRow",
+    "LayerParity",
+    "LayerRow",
+    "LayerTensor",
+    "Layers",
+    "Machine",
+    "Noise",
+    "Origin",
+    "Paired",
+    "Parity",
+    "ParityRow",
+    "Pathway",
+    "Placement",
+    "Precision",
+    "PrecisionStep",
+    "Preparing",
+    "Progress",
+    "Ratio",
+    "Regolden",
+    "Report",
+    "TensorSpec",
+    "Training",
+    "decode",
+    "encode",
+]

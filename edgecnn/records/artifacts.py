@@ -1,0 +1,55 @@
+"""artifacts.json."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from edgecnn.records.common import DataSource, Origin, TensorSpec
+from edgecnn.records.contract import Calibration, LayerTensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrecisionStep:
+    """What a quantized file loses with these layers kept in float32."""
+
+    kept_float: tuple[str, ...]
+    drop_points: float  # against the float file, on the same training images
+
+
+@dataclass(frozen=True, kw_only=True)
+class Precision:
+    """How it was found which layers of a quantized file have to stay in float32."""
+
+    max_drop_points: float
+    images: int  # labelled training images it was measured on
+    sensitivity: dict[str, float]  # layer -> SQNR of the output in dB when it alone is quantized; empty if not needed
+    steps: tuple[PrecisionStep, ...]  # what was tried, from nothing kept on
+    kept_float: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artifact:
+    """One exported file or folder."""
+
+    format: str
+    path: str  # relative to the run
+    size_bytes: int
+    sha256: str  # of the file; of a folder: over names and contents in order
+    image: TensorSpec
+    output: TensorSpec
+    content_sha256: str  # over graph and weights alone; as sha256 where the same model gives the same bytes
+    layers: dict[str, LayerTensor] = field(default_factory=dict)
+    absorbed: dict[str, str] = field(default_factory=dict)
+    calibration: Calibration | None = None
+    precision: Precision | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artifacts:
+    """artifacts.json"""
+
+    schema: int
+    origin: Origin
+    data: DataSource
+    artifacts: tuple[Artifact, ...]

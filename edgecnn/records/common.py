@@ -1,0 +1,101 @@
+"""What records of every kind are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SCHEMA = 1  # raised when a record changes so that an older edgecnn would misread it
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSource:
+    """Where images come from."""
+
+    name: str  # "cifar10", "synthetic", or the kind of a path: "folder", "npz"
+    spec: str  # what to give to --data to get it again
+    sha256: str  # over all pixels and labels of both splits
+    labels: tuple[str, ...]
+    train_count: int
+    test_count: int
+    notice: str = ""  # what a reader of any figure has to know, e.g. that drawn images stand in
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """Where a figure was measured."""
+
+    cpu: str
+    cores: int  # usable by this process
+    memory_bytes: int
+    system: str
+    python: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """How a file of a run came to be; the basis of "is it up to date?"."""
+
+    command: str
+    created: str  # UTC, ISO 8601
+    machine: Machine
+    versions: dict[str, str]
+    inputs: dict[str, str]  # file name -> SHA-256, option -> value
+    outputs: dict[str, str]  # file name -> SHA-256 of what was written with this record
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorSpec:
+    """One input or output of a model; None in `shape` is the batch."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | None, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accuracy:
+    """Correct answers of `total` images of a split, with the 95 % Wilson interval of the share."""
+
+    correct: int
+    total: int
+    split: str
+    low: float
+    high: float
+
+    @property
+    def share(self) -> float:
+        """Correct answers as a share in [0, 1]."""
+        return self.correct / self.total
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """What really executes a session's compute nodes (convolution, dense, pooling)."""
+
+    device: str
+    compute_nodes: dict[str, int]  # execution provider or delegate -> nodes
+    other_nodes: dict[str, int]  # casts, transposes, quantize and dequantize steps
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """A change of accuracy in percentage points, with its 95 % interval."""
+
+    points: float
+    low_points: float
+    high_points: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paired(Difference):
+    """What a second classifier changes of the accuracy of a first on the same images."""
+
+    broken: int  # right before, wrong now
+    repaired: int  # wrong before, right now
+    images: int
+    p: float  # McNemar's exact test
+
+    @property
+    def difference(self) -> Difference:
+        """The change alone."""
+        return Difference(points=self.points, low_points=self.low_points, high_points=self.high_points)

@@ -1,0 +1,59 @@
+"""The contract, and what an exported file says of itself beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edgecnn.records.common import DataSource, TensorSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerTensor:
+    """Which tensor of an artifact holds a Keras layer's output, and how it lies there."""
+
+    tensor: str
+    layout: str  # "NHWC", "NCHW", or "N" for anything without height and width
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """From which images the quantization ranges were taken."""
+
+    images: int
+    sha256: str  # over the pixels, in order
+    source: str  # "training images" or "drawn images"
+    evaluation_images: int = 0  # how many of them are test images too
+    method: str
+    tool: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """What an exported file says of itself, beside the contract it carries."""
+
+    format: str
+    versions: dict[str, str]
+    layers: dict[str, LayerTensor]
+    absorbed: dict[str, str]  # Keras layer without a tensor of its own -> the layer it was fused into
+    calibration: Calibration | None
+    kept_float: tuple[str, ...]  # layers of a quantized file that stay in float32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contract:
+    """Everything an app must know to use the model: pixels in, labels out. See edgecnn.contract for the rules."""
+
+    schema: int
+    model: str  # architecture and data, e.g. "cnn-cifar10"
+    model_sha256: str  # of model.keras
+    image: TensorSpec
+    layout: str  # "NHWC"
+    colour: str  # "RGB" or "grey"
+    value_range: tuple[int, int]  # of the pixels the input takes
+    resize: str  # name of the rule
+    output: TensorSpec
+    output_meaning: str  # "logits" or "probabilities"
+    labels: tuple[str, ...]
+    data: DataSource
+    calibration_sha256: str = ""  # over the pixels kept for calibration, in order
+    export: Export | None = None  # in an exported file: how it was made; in contract.json None

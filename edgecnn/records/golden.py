@@ -1,0 +1,43 @@
+"""golden.json, and what comes of asking a published run again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edgecnn.records.common import DataSource, Origin
+
+
+@dataclass(frozen=True, kw_only=True)
+class Golden:
+    """golden.json of a published run: what everything in it gave for drawn images."""
+
+    schema: int
+    origin: Origin
+    data: DataSource
+    images: int
+    images_sha256: str  # over the pixels
+    outputs: dict[str, tuple[tuple[float, ...], ...]]  # name of a target -> outputs, one row an image
+
+
+@dataclass(frozen=True, kw_only=True)
+class GoldenRow:
+    """One target asked again."""
+
+    name: str
+    agreement: float  # share of equal best answers
+    max_difference: float
+    sqnr_db: float | None  # None where outputs are equal to the bit
+    verdict: str  # "pass" or "fail"
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Regolden:
+    """What `edgecnn parity NAME` prints of a published run."""
+
+    schema: int
+    run: str
+    images: int
+    rows: tuple[GoldenRow, ...]
+    skipped: dict[str, str]
+    verdict: str

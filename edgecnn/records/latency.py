@@ -1,0 +1,98 @@
+"""latency.json."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from edgecnn.records.common import DataSource, Machine, Origin, Placement
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """Where a figure may lie; the figure's own unit."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ratio:
+    """A latency as a multiple of another, with its interval."""
+
+    value: float
+    low: float
+    high: float
+    state: str  # "faster", "slower" or "no difference shown"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noise:
+    """How quiet a machine was while it measured."""
+
+    spin_ns: tuple[int, ...]  # of a fixed loop, once before each round
+    spread: float  # of those: from the lowest to the highest tenth, as a share of the median
+    load_before: float  # processes that wanted to run, a minute's average
+    load_after: float
+    noisy: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preparing:
+    """What it takes to make an image file the model's input; medians in ms."""
+
+    image: str  # which file, in words
+    decode_ms: float | None  # None where Pillow is missing
+    resize_ms: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatencyRow:
+    """One target's latency; the timed region sets the uint8 input, invokes, and reads the output."""
+
+    format: str
+    runtime: str
+    provider: str
+    artifact_sha256: str
+    threads: int
+    batch: int
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+    iterations: int
+    warmup_iterations: int
+    load_ms: float  # from the file to a ready session
+    peak_memory_bytes: int  # of the whole worker process
+    placement: Placement
+    samples_ns: tuple[int, ...]  # every timed call, in order
+    block_calls: int = 0  # every so many samples are a block; the fields below are of blocks measured this way
+    blocks_at: tuple[int, ...] = ()  # when each block was measured: its number among all blocks of the session
+    starts: int = 1  # of its process; each start has the same number of blocks
+    p50_interval_ms: Interval | None = None
+    p90_interval_ms: Interval | None = None
+    p99_interval_ms: Interval | None = None
+    images_per_s: float | None = None
+    ratio: Ratio | None = None  # of the time for an image, to the baseline's
+    first_call_ms: float | None = None
+    warm: bool = True  # whether warm-up was seen to end
+    busy_cores: float | None = None  # CPU time of the worker while it was timed, as a share of that time
+    cores: tuple[int, ...] = ()  # on which the worker may run, as it says itself
+    timed: str = ""  # what the timed region is, where it is not the usual one
+
+
+@dataclass(frozen=True, kw_only=True)
+class Latency:
+    """latency.json"""
+
+    schema: int
+    origin: Origin
+    data: DataSource
+    measured_on: str  # which images, in words
+    rows: tuple[LatencyRow, ...]
+    skipped: dict[str, str]
+    baseline: str = ""  # the target that ratios are to
+    noise: Noise | None = None
+    preparing: Preparing | None = None
+    timer_ns: int = 0  # the step of the clock
+    device: str = ""  # where it was measured, if not on the machine of `origin`
+    machine: Machine | None = None  # that device's
+    versions: dict[str, str] = field(default_factory=dict)  # of what ran in the workers, where that is another Python

@@ -1,0 +1,51 @@
+"""layers.json."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edgecnn.records.common import DataSource, Origin
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerRow:
+    """A Keras layer's output inside an exported file against the layer itself, over the same images."""
+
+    layer: str
+    tensor: str
+    sqnr_db: float | None  # None where they are equal, or not finite
+    gain: float | None  # of the regression of the file's output on the layer's, through the origin; None: not finite
+    absorbed: tuple[str, ...]  # layers that have no tensor of their own and are part of this one
+    falls_out: str  # in what way it falls out of what its inputs explain; empty where it does not
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerParity:
+    """All layers that one exported file shows on one runtime."""
+
+    format: str
+    runtime: str
+    provider: str
+    artifact_sha256: str
+    answer_difference: float  # largest, of its outputs while observed from those otherwise; 0: equal to the bit
+    fused: tuple[str, ...]  # layers that the runtime fuses when it loads the file: to show them would change answers
+    layers: tuple[LayerRow, ...]
+    culprit: str  # the first layer that falls out, "" for none
+    advice: str  # what to do about it
+
+    @property
+    def name(self) -> str:
+        """The file and its place in words."""
+        return f"{self.format} on {self.runtime} ({self.provider})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layers:
+    """layers.json"""
+
+    schema: int
+    origin: Origin
+    data: DataSource
+    images: int
+    files: tuple[LayerParity, ...]
+    skipped: dict[str, str]

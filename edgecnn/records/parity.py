@@ -1,0 +1,82 @@
+"""parity.json."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edgecnn.records.common import Accuracy, DataSource, Difference, Origin, Paired, Placement
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flip:
+    """An image on which an artifact answers otherwise than the reference."""
+
+    image: int  # index in the evaluation split
+    label: int | None
+    reference: int
+    answer: int
+    reference_margin: float  # between the best and the second-best output
+    answer_margin: float
+    kind: str  # "broken", "repaired", "changed" (wrong both times); "" where the label is not known
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParityRow:
+    """One artifact on one runtime and execution provider against Keras, over the same images."""
+
+    format: str
+    runtime: str
+    provider: str
+    artifact_sha256: str
+    images: int
+    accuracy: Accuracy | None  # None where no labelled images were at hand
+    paired: Paired | None  # against the reference; None as above
+    judged: Difference | None  # what the gate looked at: `paired`, or a chain of two of them
+    through: str  # the row by which it was judged, where it answered a part of the images only; else empty
+    agreement: float  # share of equal top-1 answers
+    top5_agreement: float | None  # share with the same five best classes, in whatever order; None of five or fewer
+    flips: tuple[Flip, ...]
+    max_logit_difference: float  # -1 where outputs are not finite, as in the next three
+    mean_logit_difference: float
+    sqnr_db: float | None  # of the outputs; None where they are equal or not finite
+    cosine: float  # of an image's outputs with the reference's, in the mean
+    bit_equal_to: tuple[str, ...]  # names of other rows, or of the reference, with the very same outputs
+    placement: Placement
+    gate: str  # the rule in words
+    verdict: str  # "pass", "fail" or "not proven"
+    reason: str  # why not, in words; empty when passed
+    seconds: float
+
+    @property
+    def name(self) -> str:
+        """The row in words."""
+        return f"{self.format} on {self.runtime} ({self.provider})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pathway:
+    """A way by which image files become the model's input, held against the contract's rules."""
+
+    name: str
+    files: int
+    different: tuple[str, ...]  # files whose pixels arrived otherwise
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parity:
+    """parity.json; answers.npz beside it holds every top-1 answer."""
+
+    schema: int
+    origin: Origin
+    data: DataSource
+    evaluated_on: str  # which images, in words
+    images: int
+    reference: str
+    reference_accuracy: Accuracy | None
+    rows: tuple[ParityRow, ...]
+    agreement: tuple[tuple[float, ...], ...]  # of each with each, the reference first, over the images both answered
+    pathways: tuple[Pathway, ...]
+    skipped: dict[str, str]  # what could not be asked -> why
+    verdict: str  # "pass", "fail" or "not proven"
+    reasons: tuple[str, ...]  # for the whole, beside those of the rows
+    device: str = ""  # where the exports were asked, if not here; the reference is asked here

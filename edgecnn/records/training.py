@@ -1,0 +1,54 @@
+"""checkpoint/state.json and training.json."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edgecnn.records.common import Accuracy, DataSource, Origin
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """What one pass over the training images gave; shares in [0, 1], losses in nats.
+
+    The figures of validation are None where a recipe keeps away from the test images.
+    """
+
+    loss: float
+    accuracy: float
+    val_loss: float | None
+    val_accuracy: float | None
+    seconds: float
+    learning_rate: float | None = None  # at the epoch's end
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """checkpoint/state.json: how far training got; beside it lies the model after the last epoch it names."""
+
+    schema: int
+    inputs: dict[str, str]
+    data: DataSource
+    history: tuple[Epoch, ...] = ()
+    checkpoint_sha256: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """training.json"""
+
+    schema: int
+    origin: Origin
+    data: DataSource
+    architecture: str
+    recipe: str
+    seed: int
+    batch_size: int
+    parameters: int
+    history: tuple[Epoch, ...]
+    accuracy: Accuracy  # on the test images, or on those held out of the training set
+    class_accuracy: tuple[Accuracy | None, ...]  # one a label, None for a label without test images
+    confusion: tuple[tuple[int, ...], ...]  # rows are the true labels, columns the answers
+    choices: str = ""  # the recipe's, in words
+    teacher: str = ""  # what the model was taught by, beside the labels
+    hold_out: int = 0  # training images set aside, on which `accuracy` was measured
