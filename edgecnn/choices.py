@@ -8,12 +8,14 @@ from itertools import cycle
 from typing import TYPE_CHECKING
 
 from edgecnn.charts import COLOURS, MUTED, figure
+from edgecnn.run import MODEL
+from edgecnn.targets import KERAS, trained
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
-    from edgecnn.records import LatencyRow, Report
+    from edgecnn.records import Artifact, LatencyRow, Parity, Report
     from edgecnn.run import Run
 
 SWEEP, CHOICE = "latency.png", "choice.png"
@@ -55,14 +57,20 @@ def _overlap(row: LatencyRow, best: LatencyRow) -> bool:
     return bool(mine and other and mine.low <= other.high)
 
 
+def shown(run: Run, record: Report) -> tuple[Artifact, ...]:
+    """The exports, and before them the trained model where it was measured."""
+    timed = {row.artifact_sha256 for row in (record.latency.rows if record.latency else ())}
+    measured = record.contract.model_sha256 in timed and run.path(MODEL).is_file()
+    return (*((trained(run, record.contract),) if measured else ()), *record.artifacts.artifacts)
+
+
 def draw(run: Run, record: Report) -> tuple[str, ...]:
     """Draw what the record has figures for; the names of the pictures."""
     rows = record.latency.rows if record.latency else ()
-    current = {artifact.sha256 for artifact in record.artifacts.artifacts}
-    rows = tuple(row for row in rows if row.artifact_sha256 in current)
-    drawn = [
-        name for name, done in ((SWEEP, _draw_sweep(run, rows)), (CHOICE, _draw_choice(run, record, rows))) if done
-    ]
+    sizes = {artifact.sha256: artifact.size_bytes for artifact in shown(run, record)}
+    rows = tuple(row for row in rows if row.artifact_sha256 in sizes)
+    done = {SWEEP: _draw_sweep(run, rows), CHOICE: _draw_choice(run, record.parity, rows, sizes)}
+    drawn = [name for name in done if done[name]]
     for name in (SWEEP, CHOICE):
         if name not in drawn:
             run.path(name).unlink(missing_ok=True)
@@ -103,15 +111,15 @@ def _draw_lines(axes: Any, key: Callable[[LatencyRow], int], rows: list[LatencyR
     axes.grid(axis="y")
 
 
-def _draw_choice(run: Run, record: Report, rows: Sequence[LatencyRow]) -> bool:
+def _draw_choice(run: Run, parity: Parity | None, rows: Sequence[LatencyRow], sizes: Mapping[str, int]) -> bool:
     """Accuracy against the latency of one image on one thread, sizes as areas: the upper left is best."""
-    judged = {(r.artifact_sha256, r.runtime): r for r in (record.parity.rows if record.parity else ())}
-    sizes = {artifact.sha256: artifact.size_bytes for artifact in record.artifacts.artifacts}
+    judged = {(r.artifact_sha256, r.runtime): r.accuracy for r in (parity.rows if parity else ())}
+    reference = parity.reference_accuracy if parity else None
     points = []
     for row in rows:
-        parity = judged.get((row.artifact_sha256, row.runtime))
-        if parity and parity.accuracy and (row.threads, row.batch) == (1, 1):
-            points.append((row, parity.accuracy))
+        accuracy = reference if row.format == KERAS else judged.get((row.artifact_sha256, row.runtime))
+        if accuracy and (row.threads, row.batch) == (1, 1):
+            points.append((row, accuracy))
     if len(points) < 2:
         return False
     largest = max(sizes[row.artifact_sha256] for row, _ in points)
@@ -122,8 +130,8 @@ def _draw_choice(run: Run, record: Report, rows: Sequence[LatencyRow]) -> bool:
             name = f"{row.format} on {row.runtime}, {size / 1024:,.0f} KiB"
             axes.plot([row.p50_ms], [share], "o", color=colour, markersize=3, label=name)
         axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False)
-        if record.parity and record.parity.reference_accuracy:
-            axes.axhline(100 * record.parity.reference_accuracy.share, color=MUTED, linewidth=0.8, linestyle="--")
+        if reference:
+            axes.axhline(100 * reference.share, color=MUTED, linewidth=0.8, linestyle="--")
         axes.set_xscale("log")
         axes.margins(0.15, 0.25)
         _label(axes.xaxis, [row.p50_ms for row, _ in points])

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from edgecnn.places import Place
     from edgecnn.records import Contract
-    from edgecnn.targets import Pair
+    from edgecnn.targets import Loadable
     from edgecnn.worker import Far
 
 BLOCK_SECONDS = 0.004
@@ -38,7 +38,7 @@ PREPARED = 20
 class Target:
     """A row in the making. Its worker is started anew several times: where memory comes to lie differs each time."""
 
-    pair: Pair
+    pair: Loadable
     threads: int
     batch: int = 1
     extras: tuple[str, ...] = ()
@@ -143,7 +143,7 @@ def row_of(target: Target, baseline: Target, starts: int) -> LatencyRow:
     if target is not baseline:
         compared = ratio(target.blocks, target.batch, baseline.blocks, baseline.batch, starts)
     return LatencyRow(
-        format=target.pair.format.name,
+        format=target.pair.artifact.format,
         runtime=target.pair.runtime.name,
         provider=target.pair.provider,
         artifact_sha256=target.pair.artifact.sha256,

@@ -8,30 +8,78 @@ from typing import TYPE_CHECKING, Any
 
 from edgecnn.errors import EXTRA_OF_PACKAGE, InputError, unknown_name
 from edgecnn.plugins import Format, Runtime, discover, pick
-from edgecnn.run import ARTIFACTS
+from edgecnn.records import Artifact
+from edgecnn.run import ARTIFACTS, MODEL, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from edgecnn.records import Artifact
+    from edgecnn.records import Contract
     from edgecnn.run import Run
+
+KERAS = "keras"  # the trained model's format and runtime
 
 
 @dataclass(frozen=True)
-class Pair:
-    """An artifact, a runtime that loads its kind of file, and the execution provider to do it with."""
+class Loadable:
+    """A file, a runtime that loads its kind, and the execution provider to do it with."""
 
     artifact: Artifact
-    format: Format
     runtime: Runtime
     provider: str
     path: Path
 
     @property
     def name(self) -> str:
-        """The pair in words."""
-        return f"{self.format.name} on {self.runtime.name} ({self.provider})"
+        """What is loaded where, in words."""
+        return f"{self.artifact.format} on {self.runtime.name} ({self.provider})"
+
+
+@dataclass(frozen=True)
+class Pair(Loadable):
+    """The same of an export, and its format."""
+
+    format: Format
+
+
+def trained(run: Run, contract: Contract) -> Artifact:
+    """The model that was trained, described as its exports are; whether the file is that model is not looked at."""
+    return Artifact(
+        format=KERAS,
+        path=MODEL,
+        size_bytes=size_of(run.path(MODEL)),
+        sha256=contract.model_sha256,
+        image=contract.image,
+        output=contract.output,
+        content_sha256=contract.model_sha256,
+    )
+
+
+def with_trained(
+    run: Run,
+    contract: Contract,
+    formats: Sequence[str],
+    providers: Sequence[str],
+    runtimes: Sequence[str],
+    offers: Mapping[str, Mapping[str, Any]],
+) -> tuple[list[Loadable], dict[str, str]]:
+    """What :func:`pairs` finds, and before it the trained model on Keras, by "keras" as a format and as a runtime."""
+    found: list[Loadable] = []
+    skipped: dict[str, str] = {}
+    runtime = pick(Runtime, KERAS)
+    named = [set(formats) or {KERAS}, set(runtimes) or {KERAS}, set(providers) or set(runtime.providers)]
+    if KERAS in named[0] & named[1] and named[2] & set(runtime.providers):
+        if absent := offers[KERAS]["missing"]:
+            skipped[KERAS] = missing_sentence(absent)
+        else:
+            found.append(Loadable(trained(run, contract), runtime, runtime.providers[0], run.model_path(contract)))
+    exported = tuple(name for name in formats if name != KERAS)
+    if (exported or not formats) and set(runtimes) != {KERAS}:
+        others, missing = pairs(run, exported, providers, runtimes, offers)
+        found += others
+        skipped |= missing
+    return found, skipped
 
 
 def pairs(
@@ -83,7 +131,7 @@ def pairs(
             chosen: Sequence[str] = [name for name in runtime.providers if name in providers]
             if not providers:
                 chosen = runtime.offered() if offers is None else offers[runtime.name]["providers"]
-            found += [Pair(artifacts[name], format, runtime, provider, path) for provider in chosen]
+            found += [Pair(artifacts[name], runtime, provider, path, format) for provider in chosen]
     return found, skipped
 
 

@@ -63,7 +63,7 @@ def _cores(context: click.Context, option: click.Parameter, words: str) -> str:
 @place_options
 @json_option
 def command(run: Path, as_json: bool, **options: Any) -> None:
-    """Measure the latency of RUN's exports on this machine: one image, one thread and all cores.
+    """Measure the latency of RUN's model and exports here: one image, one thread and all cores.
 
     Targets are measured in turn, in short blocks, so that what else the machine does hits all alike. Ratios compare
     blocks that were measured next to each other, with a 99 % interval.

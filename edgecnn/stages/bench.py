@@ -1,4 +1,5 @@
-"""Latency of every export on every runtime here: one image, one thread and all cores, or what is asked for.
+"""Latency of the trained model and of every export on every runtime here: one image, one thread and all cores, or
+what is asked for.
 
 Every target lives in a worker of its own, which is started several times. Warm-up ends when it is seen to have ended;
 then blocks of all targets are interleaved in a seeded random order, one worker awake at a time, so that a slow minute
@@ -23,14 +24,14 @@ from edgecnn.places import place_of
 from edgecnn.records import SCHEMA, Latency, Machine
 from edgecnn.run import TEMPORARY, Run, save_array, this_machine
 from edgecnn.session import Target, measure, photo, preparing, row_of
-from edgecnn.targets import pairs
+from edgecnn.targets import with_trained
 from edgecnn.worker import Far
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edgecnn.places import Place
-    from edgecnn.targets import Pair
+    from edgecnn.targets import Loadable
 
 BASELINE = "onnx_float32"  # where it is among the formats
 ROUNDS = 81  # of blocks, over all starts
@@ -60,7 +61,7 @@ def inputs(run: Run, options: BenchOptions) -> dict[str, str]:
     """What decides the figures: the exports' hashes, the machine, the options, and the runtimes' versions."""
     machine, versions = this_machine(), files.installed_versions()
     return {
-        **{name: run.hash_of(name) for name in (files.ARTIFACTS, files.SAMPLES)},
+        **{name: run.hash_of(name) for name in (files.MODEL, files.ARTIFACTS, files.SAMPLES)},
         "formats": " ".join(sorted(options.formats)),
         "runtimes": " ".join(sorted(options.runtimes)),
         "providers": " ".join(sorted(options.providers)),
@@ -89,7 +90,9 @@ def bench(run: Run, options: BenchOptions | None = None) -> Latency:
     with ExitStack() as stack:
         place: Place = stack.enter_context(place_of(options.device, options.python))
         offers = _offers(place)
-        found, skipped = pairs(run, options.formats, options.providers, options.runtimes, offers["runtimes"])
+        found, skipped = with_trained(
+            run, contract, options.formats, options.providers, options.runtimes, offers["runtimes"]
+        )
         found = [pair for pair in found if pair.runtime.most_images is None]  # the others are no target on a computer
         for pair in found:
             run.artifact_path(pair.artifact)
@@ -128,8 +131,8 @@ def _offers(place: Place) -> dict[str, Any]:
         return far.ask("offers")
 
 
-def _wanted(found: Sequence[Pair], options: BenchOptions, skipped: dict[str, str], cores: int) -> list[Target]:
-    """Every pair with each number of threads and each batch that its file takes."""
+def _wanted(found: Sequence[Loadable], options: BenchOptions, skipped: dict[str, str], cores: int) -> list[Target]:
+    """Everything with each number of threads and each batch that its file takes."""
     if not found:
         raise MachineError(f"Nothing can be measured here: {'; '.join(skipped.values()) or 'no runtime fits'}.")
     threads = options.threads or tuple(sorted({1, cores}))
@@ -142,9 +145,9 @@ def _wanted(found: Sequence[Pair], options: BenchOptions, skipped: dict[str, str
             continue
         extras = [*partial, *(("io_binding",) if options.io_binding else ())]
         chosen = tuple(name for name in extras if name in pair.runtime.extras)
-        batches = [batch for batch in options.batches if batch == 1 or pair.format.batched]
+        batches = [batch for batch in options.batches if batch == 1 or pair.artifact.image.shape[0] is None]
         if len(batches) < len(options.batches):
-            skipped[f"{pair.format.name} in larger batches"] = "its file takes one image a call"
+            skipped[f"{pair.artifact.format} in larger batches"] = "its file takes one image a call"
         wanted += [Target(pair, n, batch, chosen, options.cores) for n in threads for batch in batches]
     if not wanted:
         raise UsageError("Nothing that is asked for goes together: a TFLite file takes no batch and no I/O binding.")
@@ -184,12 +187,12 @@ def _measured(
 
 def _baseline(targets: Sequence[Target], wanted: str) -> int:
     """Which target the others are held against: the first of the format wanted, on the fewest threads."""
-    if wanted and wanted not in {target.pair.format.name for target in targets}:
+    if wanted and wanted not in {target.pair.artifact.format for target in targets}:
         raise UsageError(f"The baseline {wanted} is not among what is measured; add --format {wanted}.")
 
     def rank(number: int) -> tuple[bool, int, int, int]:
         target = targets[number]
-        return target.pair.format.name != (wanted or BASELINE), target.threads, target.batch, number
+        return target.pair.artifact.format != (wanted or BASELINE), target.threads, target.batch, number
 
     return min(range(len(targets)), key=rank)
 

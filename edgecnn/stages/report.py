@@ -22,6 +22,7 @@ from edgecnn.errors import InputError
 from edgecnn.records import SCHEMA, Features, Latency, Layers, Parity, Report
 from edgecnn.rendering import render
 from edgecnn.run import Run, staged
+from edgecnn.targets import KERAS
 from edgecnn.weighing import weigh
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class Line:
-    """One export on one runtime, "" where none was asked; latencies by number of threads."""
+    """One export on one runtime, "" where none was asked, or the model on Keras; latencies by number of threads."""
 
     artifact: Artifact
     runtime: str
@@ -74,6 +75,11 @@ class Line:
     def name(self) -> str:
         """The export and its runtime in words."""
         return f"{self.artifact.format} on {self.where}" if self.runtime else self.artifact.format
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether this is what the exports are held against."""
+        return self.artifact.format == KERAS
 
     @property
     def where(self) -> str:
@@ -152,7 +158,7 @@ def _view(run: Run, record: Report) -> dict[str, Any]:
     }
     stale = [name for name, part in parts.items() if part and _is_stale(run, part.origin)]
     drawn = None if files.FEATURES in stale else record.features
-    rows = lines(record)
+    rows = lines(record, choices.shown(run, record))
     timed = [(line, row) for line in rows for row in line.latencies]
     sources = (record.contract, record.training, record.artifacts, *parts.values())
     return {
@@ -170,7 +176,7 @@ def _view(run: Run, record: Report) -> dict[str, Any]:
         "sweep_chart": _picture(run, choices.SWEEP),
         "choice_chart": _picture(run, choices.CHOICE),
         "smallest": min(record.artifacts.artifacts, key=lambda artifact: artifact.size_bytes, default=None),
-        "largest_bytes": max((artifact.size_bytes for artifact in record.artifacts.artifacts), default=0) or 1,
+        "largest_bytes": max((line.artifact.size_bytes for line in rows), default=0) or 1,
         "several_devices": len({row.placement.device for _, row in timed}) > 1,
         "classes": list(zip(record.training.data.labels, record.training.class_accuracy, strict=True)),
         "mistake": _commonest_mistake(record),
@@ -209,10 +215,10 @@ def _is_stale(run: Run, origin: Origin) -> bool:
     return any(origin.inputs.get(name, now) != now for name in SOURCES if (now := run.hash_of(name)))
 
 
-def lines(record: Report) -> list[Line]:
-    """The rows of the tables: every export with every runtime and provider it was asked or measured on."""
+def lines(record: Report, artifacts: Sequence[Artifact]) -> list[Line]:
+    """The rows of the tables: each of these with every runtime and provider it was asked or measured on."""
     found = []
-    for artifact in record.artifacts.artifacts:
+    for artifact in artifacts:
         asked = [r for r in (record.parity.rows if record.parity else ()) if r.artifact_sha256 == artifact.sha256]
         timed = [r for r in (record.latency.rows if record.latency else ()) if r.artifact_sha256 == artifact.sha256]
         places = [*((row.runtime, row.provider) for row in asked), *((row.runtime, row.provider) for row in timed)]

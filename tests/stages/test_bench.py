@@ -32,7 +32,8 @@ def test_every_export_on_one_thread_and_all_cores(run: Run, capsys: pytest.Captu
     record = run.load(files.LATENCY, Latency, "bench")
     assert [row["p50_ms"] for row in printed["rows"]] == [row.p50_ms for row in record.rows]
     found = [pair for pair in pairs(run, ())[0] if pair.runtime.most_images is None]
-    wanted = {(p.format.name, p.runtime.name, n) for p in found for n in {1, usable_cores()}}
+    names = [("keras", "keras"), *((pair.format.name, pair.runtime.name) for pair in found)]
+    wanted = {(*name, n) for name in names for n in {1, usable_cores()}}
     assert {(row.format, row.runtime, row.threads) for row in record.rows} == wanted
     base = next(row for row in record.rows if row.ratio is None)
     assert (base.format, base.threads) == ("onnx_float32", 1)
@@ -50,6 +51,21 @@ def test_every_export_on_one_thread_and_all_cores(run: Run, capsys: pytest.Captu
     assert record.noise and len(record.noise.spin_ns) == ROUNDS
     assert record.preparing and record.preparing.decode_ms
     assert is_current(run, BenchOptions())
+
+
+@pytest.mark.parametrize("words", [["--runtime", "keras"], ["--format", "keras"]])
+def test_the_trained_model_is_measured_in_batches_too(run: Run, words: list[str]) -> None:
+    assert command(["bench", str(run.root), *words, "--threads", "1", "--batch", "1,8", "--starts", "1"]) == 0
+    record = run.load(files.LATENCY, Latency, "bench")
+    assert [(row.format, row.runtime, row.batch) for row in record.rows] == [("keras", "keras", n) for n in (1, 8)]
+    assert {row.artifact_sha256 for row in record.rows} == {run.contract().model_sha256}
+    assert record.rows[0].placement.compute_nodes["TensorFlow"] > 0
+
+
+def test_a_model_that_was_changed_is_not_measured(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    run.path(files.MODEL).write_bytes(b"another")
+    assert command(["bench", str(run.root), "--runtime", "keras"]) == 4
+    assert "is not the model of contract.json" in capsys.readouterr().err
 
 
 def test_batches_threads_and_a_baseline_are_chosen(run: Run, capsys: pytest.CaptureFixture[str]) -> None:

@@ -270,6 +270,22 @@ def test_strings_from_data_stay_text(small: Run) -> None:
     assert "<script" not in markdown.replace(r"\<script", "")
 
 
+def test_the_trained_model_stands_first_where_it_was_measured(small: Run) -> None:
+    small.path(files.MODEL).write_bytes(bytes(2048))
+    latency = small.load(files.LATENCY, records.Latency, "bench")
+    model = replace(
+        latency.rows[1], format="keras", runtime="keras", artifact_sha256=small.contract().model_sha256, p50_ms=0.75
+    )
+    small.save(files.LATENCY, replace(latency, rows=(*latency.rows, model)))
+    page_of(small)
+    tables = [line for line in small.path(MARKDOWN).read_text().splitlines() if line.startswith("| keras ")]
+    assert [cell.strip() for cell in tables[0].split("|")[3:5]] == ["2.0", "85.00%"]
+    assert tables[0].rstrip("| ").endswith("reference") and "0.750" in tables[1]
+    small.path(files.MODEL).unlink()
+    page_of(small)
+    assert "| keras " not in small.path(MARKDOWN).read_text()
+
+
 def test_escaped_markdown_stays_on_its_line_and_in_its_cell() -> None:
     assert escape_markdown("a\n# b | <i> [x](y) & `c`") == r"a # b \| \<i\> \[x\](y) \& \`c\`"
     table = aligned(f"| name | n |\n|--|--:|\n| {escape_markdown('a|b')} | 1 |\n| longer | 1,000 |\n")
