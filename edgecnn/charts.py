@@ -20,7 +20,9 @@ FIRST, SECOND = "#2f6f9f", "#d9822b"
 DPI = 144
 MOST_INCHES = 60
 MOST_FLIPS, FLIPS_A_LINE = 24, 6
-COLOURS = ("#2f6f9f", "#d9822b", "#17693f", "#a4231a", "#7a4d9c", "#8a6d3b", "#3aa0a0", "#52606d")
+COLOURS = (
+    "#2f6f9f", "#d9822b", "#17693f", "#a4231a", "#7a4d9c", "#8a6d3b", "#3aa0a0", "#52606d", "#c2558f", "#9bb53c",
+)  # fmt: skip
 MOST_LABELS = 30  # with more classes single numbers and names could not be read
 
 
