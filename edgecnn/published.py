@@ -21,6 +21,11 @@ def published_runs() -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
+def published(run: Path) -> Path | None:
+    """Where the published run lies that RUN on a command line names; None where it is a path."""
+    return None if run.exists() else published_runs().get(str(run))
+
+
 def find_run(name: str) -> Path:
     """What a user means by `name`: a path that exists, else the published run of that name.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -80,11 +79,14 @@ def test_a_folder_is_predicted_by_several_processes(base: Path, tmp_path: Path) 
     assert [line.split(": ")[0] for line in lines] == [f"pictures/{i:02}.jpg" for i in range(40)]
 
 
-def test_onnx_files_are_benchmarked(base: Path, tmp_path: Path) -> None:
-    published = _call(
-        base / "python", "-c", "from edgecnn.published import find_run\nprint(find_run('cifar10-cnn'))", cwd=tmp_path
+def test_a_published_run_is_benchmarked_and_bundled_by_its_name(base: Path, tmp_path: Path) -> None:
+    measured = _call(
+        base / "edgecnn", "bench", "cifar10-cnn", "--format", "onnx_int8", "--starts", "1", "--json", cwd=tmp_path
     )
-    shutil.copytree(published.stdout.strip(), tmp_path / "run")
-    measured = _call(base / "edgecnn", "bench", "run", "--format", "onnx_int8", "--json", cwd=tmp_path)
     assert measured.returncode == 0, measured.stderr
-    assert {row["format"] for row in json.loads(measured.stdout)["rows"]} == {"onnx_int8"}
+    record = json.loads(measured.stdout)
+    assert {row["format"] for row in record["rows"]} == {"onnx_int8"}
+    assert record["measured_on"].startswith("drawn images")
+    bundled = _call(base / "edgecnn", "bundle", "cifar10-cnn", "--target", "tflite-micro", cwd=tmp_path)
+    assert bundled.returncode == 3 and "pip install 'edgecnn[" in bundled.stderr, bundled.stderr
+    assert not list(tmp_path.iterdir())

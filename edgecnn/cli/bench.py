@@ -67,20 +67,28 @@ def command(run: Path, as_json: bool, **options: Any) -> None:
 
     Targets are measured in turn, in short blocks, so that what else the machine does hits all alike. Ratios compare
     blocks that were measured next to each other, with a 99 % interval.
+
+    RUN may be the name of a published run: then drawn images are its input, and nothing is written.
     """
+    from edgecnn.published import published
     from edgecnn.run import Run
     from edgecnn.stages.bench import BenchOptions, remarks
     from edgecnn.stages.bench import bench as stage
 
-    place = Run.at(run)
     chosen = BenchOptions(**options)
-    with place.lock():
-        record = stage(place, chosen)
+    if known := published(run):
+        record = stage(Run(known), chosen, keep=False)
+    else:
+        place = Run.at(run)
+        with place.lock():
+            record = stage(place, chosen)
     if as_json:
         print_json(record)
         return
     for line in (*_table(record), *remarks(record)):
         click.echo(line)
+    if known:
+        click.echo(f"Nothing was written: {run} is a published run.")
 
 
 def _table(record: Latency) -> Iterator[str]:

@@ -12,13 +12,24 @@ from edgecnn.cli.options import list_option, run_argument
 @click.command("bundle")
 @run_argument
 @click.option("--target", required=True, metavar="NAME", help="What it is for, tflite-micro for instance.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder to fill. Default: RUN/bundles/NAME.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder to fill. Default: RUN/bundles/NAME, of a published run ./RUN-NAME.",
+)
 @list_option("Bundle", "targets")
 def command(run: Path, target: str, out: Path | None) -> None:
-    """Write what a device's developer needs of RUN: the model, its contract, code, and a check."""
+    """Write what a device's developer needs of RUN: the model, its contract, code, and a check.
+
+    RUN may be the name of a published run.
+    """
+    from edgecnn.published import published
     from edgecnn.run import Run
     from edgecnn.stages.bundle import bundle as stage
 
+    if known := published(run):
+        click.echo(stage(Run(known), target, out or Path(f"{run}-{target}")))
+        return
     place = Run.at(run)
     with place.lock():
         click.echo(stage(place, target, out))

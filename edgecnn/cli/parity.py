@@ -65,14 +65,14 @@ def command(
     RUN may be the name of a published run: then every file in it has to answer drawn images as it did when published,
     nothing is written, and accuracy is not measured.
     """
-    from edgecnn.published import published_runs
+    from edgecnn.published import published
     from edgecnn.run import Run
     from edgecnn.stages.layers import layers as layers_stage
     from edgecnn.stages.parity import ParityOptions
     from edgecnn.stages.parity import parity as stage
 
-    if not run.exists() and str(run) in published_runs():
-        _as_published(Run(published_runs()[str(run)]), as_json)
+    if known := published(run):
+        _as_published(Run(known), as_json)
         return
     place = Run.at(run)
     chosen = ParityOptions(formats=tuple(formats), providers=tuple(providers), **options)

@@ -78,8 +78,8 @@ def is_current(run: Run, options: BenchOptions) -> bool:
     return run.is_current(files.LATENCY, Latency, inputs(run, options))
 
 
-def bench(run: Run, options: BenchOptions | None = None) -> Latency:
-    """Measure and write latency.json.
+def bench(run: Run, options: BenchOptions | None = None, *, keep: bool = True) -> Latency:
+    """Measure, and write latency.json where it is to be kept; otherwise the run is only read.
 
     The timed region sets the uint8 input, invokes, and reads the output. Raises InputError for files that are
     not those exported, MachineError when a worker dies.
@@ -98,7 +98,8 @@ def bench(run: Run, options: BenchOptions | None = None) -> Latency:
             run.artifact_path(pair.artifact)
         targets = _wanted(found, options, skipped, Machine(**offers["machine"]).cores)
         say(f"Latency of {len(targets)} target{'s' * (len(targets) > 1)}{f' on {place.name}' * bool(place.name)}")
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=run.root)))
+        scratch = tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=run.root if keep else None)
+        folder = Path(stack.enter_context(scratch))
         images, picture = folder / "images.npy", folder / "photo.jpg"
         save_array(images, samples.images)
         photo(picture)
@@ -121,7 +122,8 @@ def bench(run: Run, options: BenchOptions | None = None) -> Latency:
         machine=Machine(**offers["machine"]) if place.name else None,
         versions=offers["versions"] if place.name else {},
     )
-    run.save(files.LATENCY, record)
+    if keep:
+        run.save(files.LATENCY, record)
     return record
 
 
