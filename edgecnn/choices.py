@@ -60,21 +60,19 @@ def _overlap(row: LatencyRow, best: LatencyRow) -> bool:
 def shown(run: Run, record: Report) -> tuple[Artifact, ...]:
     """The exports, and before them the trained model where it was measured."""
     timed = {row.artifact_sha256 for row in (record.latency.rows if record.latency else ())}
-    measured = record.contract.model_sha256 in timed and run.path(MODEL).is_file()
+    measured = record.contract.model_sha256 in timed and run.hash_of(MODEL) == record.contract.model_sha256
     return (*((trained(run, record.contract),) if measured else ()), *record.artifacts.artifacts)
 
 
-def draw(run: Run, record: Report) -> tuple[str, ...]:
-    """Draw what the record has figures for; the names of the pictures."""
+def draw(run: Run, record: Report) -> None:
+    """Draw what the record has figures for, and remove pictures of what it has none for."""
     rows = record.latency.rows if record.latency else ()
     sizes = {artifact.sha256: artifact.size_bytes for artifact in shown(run, record)}
     rows = tuple(row for row in rows if row.artifact_sha256 in sizes)
     done = {SWEEP: _draw_sweep(run, rows), CHOICE: _draw_choice(run, record.parity, rows, sizes)}
-    drawn = [name for name in done if done[name]]
-    for name in (SWEEP, CHOICE):
-        if name not in drawn:
+    for name, drawn in done.items():
+        if not drawn:
             run.path(name).unlink(missing_ok=True)
-    return tuple(drawn)
 
 
 def _draw_sweep(run: Run, rows: Sequence[LatencyRow]) -> bool:
@@ -113,11 +111,11 @@ def _draw_lines(axes: Any, key: Callable[[LatencyRow], int], rows: list[LatencyR
 
 def _draw_choice(run: Run, parity: Parity | None, rows: Sequence[LatencyRow], sizes: Mapping[str, int]) -> bool:
     """Accuracy against the latency of one image on one thread, sizes as areas: the upper left is best."""
-    judged = {(r.artifact_sha256, r.runtime): r.accuracy for r in (parity.rows if parity else ())}
+    judged = {(r.artifact_sha256, r.runtime, r.provider): r.accuracy for r in (parity.rows if parity else ())}
     reference = parity.reference_accuracy if parity else None
     points = []
     for row in rows:
-        accuracy = reference if row.format == KERAS else judged.get((row.artifact_sha256, row.runtime))
+        accuracy = reference if row.format == KERAS else judged.get((row.artifact_sha256, row.runtime, row.provider))
         if accuracy and (row.threads, row.batch) == (1, 1):
             points.append((row, accuracy))
     if len(points) < 2:
@@ -127,7 +125,7 @@ def _draw_choice(run: Run, parity: Parity | None, rows: Sequence[LatencyRow], si
         for (row, accuracy), colour in zip(points, cycle(COLOURS), strict=False):
             share, size = 100 * accuracy.share, sizes[row.artifact_sha256]
             axes.scatter(row.p50_ms, share, s=LARGEST_AREA * size / largest, color=colour, alpha=0.4)
-            name = f"{row.format} on {row.runtime}, {size / 1024:,.0f} KiB"
+            name = f"{_name(row)}, {size / 1024:,.0f} KiB"
             axes.plot([row.p50_ms], [share], "o", color=colour, markersize=3, label=name)
         axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False)
         if reference:

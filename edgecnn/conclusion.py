@@ -9,9 +9,20 @@ from typing import TYPE_CHECKING
 from edgecnn.judging import FAIL, NOT_PROVEN, PASS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from edgecnn.records import Flip, LayerParity, Parity, Report
 
 MOST_CHANGED = 24  # images in the table of changed answers
+# What a stage recorded of its options, and the options; a default that is not empty stands in DEFAULTS.
+REPEATED = {"formats": "--format", "runtimes": "--runtime", "providers": "--ep", "tolerances": "--tolerance"}
+LISTS = {"threads": "--threads", "batches": "--batch"}
+SINGLE = {
+    "part": "--part", "data": "--data", "baseline": "--baseline", "starts": "--starts", "cores": "--cores",
+    "python": "--python", "device": "--device",
+}  # fmt: skip
+FLAGS = {"allow_partial": "--allow-partial", "io_binding": "--io-binding"}
+DEFAULTS = {"batches": "1", "starts": "3"}
 
 
 def verdict(record: Report) -> tuple[str, str, list[str]]:
@@ -74,19 +85,25 @@ def commands(record: Report) -> tuple[str, list[str]]:
     trained = training.origin.command == "train"
     stages = [f"edgecnn train {options}"] if trained else []
     for name, part in (("export", record.artifacts), ("parity", record.parity), ("bench", record.latency)):
-        chosen = part.origin.inputs if part and name != "export" else {}
-        words = [f"--format {shlex.quote(format)}" for format in chosen.get("formats", "").split()]
-        words += [f"--ep {shlex.quote(provider)}" for provider in chosen.get("providers", "").split()]
-        words += [f"--tolerance {shlex.quote(pair.lstrip('='))}" for pair in chosen.get("tolerances", "").split()]
-        words += [f"--part {shlex.quote(chosen['part'])}"] if chosen.get("part") else []
+        words = _options(part.origin.inputs) if part and name != "export" else []
         words += ["--layers"] if name == "parity" and record.layers else []
-        words += [f"--data {_portable(chosen['data'])}"] if chosen.get("data") else []
         stages.append(" ".join([f"edgecnn {name} RUN", *words]))
     return f"edgecnn run {options}" if trained else "", [*stages, "edgecnn features RUN", "edgecnn report RUN"]
 
 
+def _options(inputs: Mapping[str, str]) -> list[str]:
+    """The options of a stage, from the inputs it recorded; what is the default is left out."""
+    words = []
+    for name, option in REPEATED.items():
+        words += [f"{option} {shlex.quote(word.lstrip('='))}" for word in inputs.get(name, "").split()]
+    for name, option in (*LISTS.items(), *SINGLE.items()):
+        if inputs.get(name, "") not in ("", DEFAULTS.get(name)):
+            words.append(f"{option} {_portable(inputs[name].replace(' ', ',') if name in LISTS else inputs[name])}")
+    return words + [option for name, option in FLAGS.items() if inputs.get(name) == "True"]
+
+
 def _portable(spec: str) -> str:
-    """A data set as --data takes it, quoted; of a path on this machine only the last name."""
+    """A word of a command line, quoted; of a path on this machine only the last name."""
     for kind in (PurePosixPath, PureWindowsPath):
         if kind(spec).is_absolute():
             return shlex.quote(f"PATH/{kind(spec).name}")

@@ -18,8 +18,12 @@ REDRAW_SECONDS = 0.1
 
 
 def say(text: str) -> None:
-    """Print one line of narration."""
-    print(text, file=sys.stderr, flush=True)
+    """Print one line of narration, above the bar where one is drawn."""
+    if bars := sys.modules.get("tqdm"):
+        bars.tqdm.write(text, file=sys.stderr)
+        sys.stderr.flush()
+    else:
+        print(text, file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -31,20 +35,16 @@ def progress(label: str, total: float, done: int = 0) -> Iterator[Callable[[floa
     if not sys.stderr.isatty():
         yield lambda done: None
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from tqdm import tqdm
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    # rich would send to stderr what is printed meanwhile, and results go to stdout.
-    with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as bar:
-        task = bar.add_task(label, total=total, completed=done)
-        yield lambda done: bar.update(task, completed=done)
+    tqdm.monitor_interval = 0  # no thread beside ours: processes are forked
+    form = "{desc} {bar:40} {percentage:3.0f} %  {elapsed} passed, {remaining} left"
+    with tqdm(desc=label, total=total, initial=done, leave=False, file=sys.stderr, bar_format=form) as bar:
+
+        def advance(done: float) -> None:
+            bar.update(done - bar.n)
+
+        yield advance
 
 
 @contextmanager

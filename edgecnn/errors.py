@@ -106,6 +106,11 @@ def missing_package(error: ModuleNotFoundError) -> MachineError | None:
     return MachineError(f"This needs the package {package}: pip install 'edgecnn[{extra}]'.")
 
 
+def not_installed(package: str) -> str:
+    """How to get a runtime's package by itself, here or on a device; `package` is an import name."""
+    return f"{package} is not installed: pip install {package.replace('_', '-')}"
+
+
 def from_os_error(error: OSError) -> MachineError | None:
     """The sentence for what the system refuses: a full disk, a place not writable; None if it gives no reason."""
     place = error.filename or "the output directory"

@@ -198,6 +198,12 @@ class Runtime:
     extras: tuple[str, ...] = ()  # what `load` can be told beside: "allow_partial", "io_binding"
     fuses: bool = False  # whether it fuses operators when it loads a file, so that to show some changes answers
 
+    def missing(self) -> str:
+        """The first package that is not installed in this Python, "" for none."""
+        import importlib.util
+
+        return next((package for package in self.packages if importlib.util.find_spec(package) is None), "")
+
 
 @dataclass(frozen=True)
 class BundleSource:

@@ -21,7 +21,7 @@ def published_runs() -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
-def published(run: Path) -> Path | None:
+def published_path(run: Path) -> Path | None:
     """Where the published run lies that RUN on a command line names; None where it is a path."""
     return None if run.exists() else published_runs().get(str(run))
 
@@ -35,6 +35,6 @@ def find_run(name: str) -> Path:
         return Path(name)
     runs = published_runs()
     if name not in runs:
-        offer = f"one of the published runs ({', '.join(runs)})" if runs else "(none are published in this copy)"
-        raise InputError(f"There is no model '{name}'; give a path that exists or {offer}.")
+        offer = f" or one of the published runs ({', '.join(runs)})" if runs else "; this copy has no published runs"
+        raise InputError(f"There is no model '{name}'; give a path that exists{offer}.")
     return runs[name]

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgecnn.errors import EXTRA_OF_PACKAGE, InputError, unknown_name
+from edgecnn.errors import InputError, not_installed, unknown_name
 from edgecnn.plugins import Format, Runtime, discover, pick
 from edgecnn.records import Artifact
 from edgecnn.run import ARTIFACTS, MODEL, size_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from edgecnn.records import Contract
@@ -65,20 +64,21 @@ def with_trained(
     offers: Mapping[str, Mapping[str, Any]],
 ) -> tuple[list[Loadable], dict[str, str]]:
     """What :func:`pairs` finds, and before it the trained model on Keras, by "keras" as a format and as a runtime."""
+    _check_names(formats, providers, runtimes, {KERAS, *discover(Format)})
     found: list[Loadable] = []
     skipped: dict[str, str] = {}
     runtime = pick(Runtime, KERAS)
-    named = [set(formats) or {KERAS}, set(runtimes) or {KERAS}, set(providers) or set(runtime.providers)]
-    if KERAS in named[0] & named[1] and named[2] & set(runtime.providers):
-        if absent := offers[KERAS]["missing"]:
-            skipped[KERAS] = missing_sentence(absent)
+    is_named = KERAS in (formats or (KERAS,)) and KERAS in (runtimes or (KERAS,))
+    if is_named and (not providers or set(providers) & set(runtime.providers)):
+        if missing := offers[KERAS]["missing"]:
+            skipped[KERAS] = not_installed(missing)
         else:
             found.append(Loadable(trained(run, contract), runtime, runtime.providers[0], run.model_path(contract)))
     exported = tuple(name for name in formats if name != KERAS)
     if (exported or not formats) and set(runtimes) != {KERAS}:
-        others, missing = pairs(run, exported, providers, runtimes, offers)
+        others, absent = pairs(run, exported, providers, runtimes, offers)
         found += others
-        skipped |= missing
+        skipped |= absent
     return found, skipped
 
 
@@ -97,8 +97,9 @@ def pairs(
     exported is not looked at. Raises UsageError for an unknown format or provider, InputError for a format that was
     not exported or a file that is missing.
     """
+    _check_names(formats, providers, chosen_runtimes, discover(Format))
     artifacts = {artifact.format: artifact for artifact in run.artifacts().artifacts}
-    wanted = [pick(Format, name).name for name in formats] or list(artifacts)
+    wanted = list(formats) or list(artifacts)
     if not wanted:
         raise InputError(f"Nothing is exported yet; run `edgecnn export {run.root}`.")
     foreign = [name for name in artifacts if name not in discover(Format)]
@@ -107,13 +108,7 @@ def pairs(
     missing = [name for name in wanted if name not in artifacts]
     if missing:
         raise InputError(f"{missing[0]} is not exported yet; run `edgecnn export {run.root} --format {missing[0]}`.")
-    for name in chosen_runtimes:
-        pick(Runtime, name)
     runtimes = [r for name, r in discover(Runtime).items() if not chosen_runtimes or name in chosen_runtimes]
-    known = dict.fromkeys(name for runtime in runtimes for name in runtime.providers)
-    for name in providers:
-        if name not in known:
-            raise unknown_name("execution provider", name, known)
     found: list[Pair] = []
     skipped: dict[str, str] = {}
     for name in sorted(set(wanted)):
@@ -124,9 +119,9 @@ def pairs(
         for runtime in runtimes:
             if format.file_kind not in runtime.file_kinds:
                 continue
-            absent = _absent(runtime) if offers is None else offers[runtime.name]["missing"]
+            absent = runtime.missing() if offers is None else offers[runtime.name]["missing"]
             if absent:
-                skipped[runtime.name] = missing_sentence(absent)
+                skipped[runtime.name] = not_installed(absent)
                 continue
             chosen: Sequence[str] = [name for name in runtime.providers if name in providers]
             if not providers:
@@ -135,12 +130,18 @@ def pairs(
     return found, skipped
 
 
-def _absent(runtime: Runtime) -> str:
-    """The first package that it lacks here, "" for none."""
-    return next((package for package in runtime.packages if importlib.util.find_spec(package) is None), "")
-
-
-def missing_sentence(package: str) -> str:
-    """How to get a runtime's package."""
-    what = f"'edgecnn[{EXTRA_OF_PACKAGE[package]}]'" if package in EXTRA_OF_PACKAGE else package
-    return f"{package} is not installed: pip install {what}"
+def _check_names(
+    formats: Iterable[str], providers: Iterable[str], runtimes: Sequence[str], known_formats: Iterable[str]
+) -> None:
+    """Raises UsageError for a name that nothing has; a provider has to be one of these runtimes', if any are named."""
+    every = discover(Runtime)
+    known = set(known_formats)
+    for name in formats:
+        if name not in known:
+            raise unknown_name("format", name, known)
+    for name in runtimes:
+        pick(Runtime, name)
+    offered = {provider for name in runtimes or every for provider in every[name].providers}
+    for name in providers:
+        if name not in offered:
+            raise unknown_name("execution provider", name, offered)

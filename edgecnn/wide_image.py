@@ -50,15 +50,15 @@ def widen_image(proto: Any) -> None:
 
     def add(operator: str, inputs: list[str], *, quantized: bool = True, output: str = "", **attributes: Any) -> str:
         """Append a node, and the pair that tells its output's quantization; the tensor to go on with."""
-        node = layer_node(operator, inputs, output or f"{name}/{operator}_{len(nodes)}", attributes)
+        node = make_node(operator, inputs, output or f"{name}/{operator}_{len(nodes)}", attributes)
         if not quantized:
             return str(node.output[0])
-        stored = layer_node("QuantizeLinear", [node.output[0], *parameters], f"{node.output[0]}_quantized", {})
+        stored = make_node("QuantizeLinear", [node.output[0], *parameters], f"{node.output[0]}_quantized", {})
         return str(
-            layer_node("DequantizeLinear", [stored.output[0], *parameters], f"{stored.output[0]}_floats", {}).output[0]
+            make_node("DequantizeLinear", [stored.output[0], *parameters], f"{stored.output[0]}_floats", {}).output[0]
         )
 
-    def layer_node(operator: str, inputs: list[str], output: str, attributes: dict[str, Any]) -> Any:
+    def make_node(operator: str, inputs: list[str], output: str, attributes: dict[str, Any]) -> Any:
         node = helper.make_node(operator, inputs, [output], f"{name}/{operator}_{len(nodes)}", **attributes)
         nodes.append(node)
         return node

@@ -40,7 +40,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from edgecnn import timing
-from edgecnn.errors import EdgecnnError, InputError, MachineError, from_os_error, missing_package
+from edgecnn.errors import EdgecnnError, InputError, MachineError, from_os_error, not_installed
 from edgecnn.places import Here
 from edgecnn.run import save_array
 
@@ -157,8 +157,7 @@ class _Server:
         except EdgecnnError as error:
             return {"error": str(error), "exit_code": error.exit_code}
         except ModuleNotFoundError as error:
-            missing = missing_package(error) or MachineError(f"The package {error.name} is missing.")
-            return {"error": str(missing), "exit_code": missing.exit_code}
+            return {"error": f"{not_installed(error.name or '')}.", "exit_code": MachineError.exit_code}
         except MemoryError:
             return {"error": "This machine's memory is too small for it.", "exit_code": MachineError.exit_code}
         except OSError as error:
@@ -260,10 +259,8 @@ class _Server:
 
 
 def _offered(runtime: Runtime) -> dict[str, Any]:
-    import importlib.util
-
-    absent = [package for package in runtime.packages if importlib.util.find_spec(package) is None]
-    return {"missing": absent[0] if absent else "", "providers": [] if absent else list(runtime.offered())}
+    missing = runtime.missing()
+    return {"missing": missing, "providers": [] if missing else list(runtime.offered())}
 
 
 def serve(requests: IO[str], answers: IO[str]) -> None:

@@ -81,7 +81,7 @@ LAYERS = (
 LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}
 HEAVY = frozenset(
     {"tensorflow", "keras", "tf2onnx", "onnx", "onnxslim", "onnxruntime", "ai_edge_litert", "scipy", "matplotlib",
-     "jinja2", "PIL", "rich", "msgspec", "filelock", "numpy", "flatbuffers"}
+     "jinja2", "PIL", "tqdm", "msgspec", "filelock", "numpy", "flatbuffers"}
 )  # fmt: skip
 TENSORFLOW = frozenset({"tensorflow", "keras"})
 MAY_USE_TENSORFLOW = (

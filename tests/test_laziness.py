@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-HEAVY = ("tensorflow", "keras", "onnx", "onnxruntime", "numpy", "rich", "msgspec", "PIL")
+HEAVY = ("tensorflow", "keras", "onnx", "onnxruntime", "numpy", "tqdm", "msgspec", "PIL")
 
 
 def _loaded_by(code: str) -> set[str]:
@@ -64,7 +64,7 @@ def test_a_worker_loads_the_standard_library_numpy_and_its_runtime(tiny_onnx: Pa
     )
     loaded = _loaded_by(code)
     assert "onnxruntime" in loaded
-    assert not loaded & {"tensorflow", "keras", "onnx", "click", "rich", "msgspec", "PIL", "filelock", "scipy"}
+    assert not loaded & {"tensorflow", "keras", "onnx", "click", "tqdm", "msgspec", "PIL", "filelock", "scipy"}
 
 
 def test_what_reads_images_loads_numpy_and_pillow(tmp_path: Path) -> None:
@@ -79,4 +79,4 @@ def test_what_reads_images_loads_numpy_and_pillow(tmp_path: Path) -> None:
     )
     loaded = _loaded_by(code)
     assert {"numpy", "PIL"} <= loaded
-    assert not loaded & {"onnxruntime", "msgspec", "click", "rich", "filelock", "importlib.metadata"}
+    assert not loaded & {"onnxruntime", "msgspec", "click", "tqdm", "filelock", "importlib.metadata"}

@@ -70,13 +70,13 @@ def command(run: Path, as_json: bool, **options: Any) -> None:
 
     RUN may be the name of a published run: then drawn images are its input, and nothing is written.
     """
-    from edgecnn.published import published
+    from edgecnn.published import published_path
     from edgecnn.run import Run
     from edgecnn.stages.bench import BenchOptions, remarks
     from edgecnn.stages.bench import bench as stage
 
     chosen = BenchOptions(**options)
-    if known := published(run):
+    if known := published_path(run):
         record = stage(Run(known), chosen, keep=False)
     else:
         place = Run.at(run)

@@ -23,11 +23,11 @@ def command(run: Path, target: str, out: Path | None) -> None:
 
     RUN may be the name of a published run.
     """
-    from edgecnn.published import published
+    from edgecnn.published import published_path
     from edgecnn.run import Run
     from edgecnn.stages.bundle import bundle as stage
 
-    if known := published(run):
+    if known := published_path(run):
         click.echo(stage(Run(known), target, out or Path(f"{run}-{target}")))
         return
     place = Run.at(run)

@@ -11,6 +11,8 @@ import click
 from edgecnn.cli.options import formats_option, json_option, place_options, print_json, providers_option, run_argument
 from edgecnn.errors import GateFailed
 
+DEFAULT = click.core.ParameterSource.DEFAULT
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -54,8 +56,16 @@ def _tolerances(context: click.Context, option: click.Parameter, words: tuple[st
 @click.option("--layers", "by_layer", is_flag=True, help="Hold every layer inside the exports against Keras' too.")
 @place_options
 @json_option
+@click.pass_context
 def command(
-    run: Path, formats: Sequence[str], providers: Sequence[str], by_layer: bool, as_json: bool, **options: Any
+    context: click.Context,
+    /,
+    run: Path,
+    formats: Sequence[str],
+    providers: Sequence[str],
+    by_layer: bool,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Prove that every export of RUN answers as Keras does; exit 1 when one does not, or when it is not proven.
 
@@ -65,13 +75,16 @@ def command(
     RUN may be the name of a published run: then every file in it has to answer drawn images as it did when published,
     nothing is written, and accuracy is not measured.
     """
-    from edgecnn.published import published
+    from edgecnn.published import published_path
     from edgecnn.run import Run
     from edgecnn.stages.layers import layers as layers_stage
     from edgecnn.stages.parity import ParityOptions
     from edgecnn.stages.parity import parity as stage
 
-    if known := published(run):
+    if known := published_path(run):
+        for option in context.command.params:
+            if option.name not in ("run", "as_json") and context.get_parameter_source(str(option.name)) != DEFAULT:
+                raise click.UsageError(f"{option.opts[0]} needs a run of one's own; {run} is a published one.")
         _as_published(Run(known), as_json)
         return
     place = Run.at(run)
@@ -110,7 +123,9 @@ def _as_published(run: Run, as_json: bool) -> None:
         click.echo(f"Accuracy was not measured: {record.images} drawn images.")
     if record.verdict != "pass":
         failures = "; ".join(f"{row.name}: {row.reason}" for row in record.rows if row.verdict == "fail")
-        raise GateFailed(f"{record.run} does not answer as published: {failures or 'nothing could be asked here'}.")
+        if not failures:
+            raise GateFailed(f"{record.run} is not proven: {', '.join(record.unasked)} could not be asked here.")
+        raise GateFailed(f"{record.run} does not answer as published: {failures}.")
 
 
 def _failures(record: Parity) -> Iterator[str]:
@@ -159,9 +174,10 @@ def _layer_table(record: Layers) -> Iterator[str]:
         yield ""
         yield describe(file)
         for row in file.layers:
-            sqnr = "equal" if row.sqnr_db is None else f"{row.sqnr_db:.1f} dB"
+            gain = "-" if row.gain is None else f"{row.gain:.4f}"
+            sqnr = f"{row.sqnr_db:.1f} dB" if row.sqnr_db is not None else "-" if row.gain is None else "equal"
             parts = f"  holds {', '.join(row.absorbed)}" if row.absorbed else ""
             mark = f"  <- {row.falls_out}" if row.falls_out else ""
-            yield f"  {row.layer:32} {sqnr:>9}  gain {row.gain:.4f}{parts}{mark}"
+            yield f"  {row.layer:32} {sqnr:>9}  gain {gain}{parts}{mark}"
     for name, reason in record.skipped.items():
         yield f"{name}: layers not seen, {reason}"

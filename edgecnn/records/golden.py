@@ -24,9 +24,9 @@ class GoldenRow:
     """One target asked again."""
 
     name: str
-    agreement: float  # share of equal best answers
-    max_difference: float
-    sqnr_db: float | None  # None where outputs are equal to the bit
+    agreement: float | None  # share of equal best answers; None where it did not answer
+    max_difference: float | None
+    sqnr_db: float | None  # None where outputs are equal to the bit, too
     verdict: str  # "pass" or "fail"
     reason: str
 
@@ -40,4 +40,5 @@ class Regolden:
     images: int
     rows: tuple[GoldenRow, ...]
     skipped: dict[str, str]
-    verdict: str
+    unasked: tuple[str, ...]  # exports that nothing here could be asked about
+    verdict: str  # "pass", "fail", or "not proven" where some are unasked

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 BASELINE = "onnx_float32"  # where it is among the formats
 ROUNDS = 81  # of blocks, over all starts
 OTHER_OPTIONS = ("baseline", "starts", "cores", "allow_partial", "io_binding", "python", "device")
-RUNTIME_PACKAGES = ("tensorflow", "ai-edge-litert", "onnxruntime", "edgecnn")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +57,8 @@ class BenchOptions:
 
 
 def inputs(run: Run, options: BenchOptions) -> dict[str, str]:
-    """What decides the figures: the exports' hashes, the machine, the options, and the runtimes' versions."""
-    machine, versions = this_machine(), files.installed_versions()
+    """What decides the figures: hashes of what is measured, the machine, the options, the runtimes' versions."""
+    machine = this_machine()
     return {
         **{name: run.hash_of(name) for name in (files.MODEL, files.ARTIFACTS, files.SAMPLES)},
         "formats": " ".join(sorted(options.formats)),
@@ -69,7 +68,7 @@ def inputs(run: Run, options: BenchOptions) -> dict[str, str]:
         "batches": " ".join(map(str, options.batches)),
         **{name: str(getattr(options, name)) for name in OTHER_OPTIONS},
         "machine": f"{machine.cpu}, {machine.cores} cores, {machine.system}, Python {machine.python}",
-        **{name: versions.get(name, "missing") for name in RUNTIME_PACKAGES},
+        **files.runtime_versions(),
     }
 
 
@@ -135,8 +134,10 @@ def _offers(place: Place) -> dict[str, Any]:
 
 def _wanted(found: Sequence[Loadable], options: BenchOptions, skipped: dict[str, str], cores: int) -> list[Target]:
     """Everything with each number of threads and each batch that its file takes."""
+    if not found and not skipped:
+        raise UsageError("No runtime that is asked for runs a format that is asked for, on a provider asked for.")
     if not found:
-        raise MachineError(f"Nothing can be measured here: {'; '.join(skipped.values()) or 'no runtime fits'}.")
+        raise MachineError(f"Nothing can be measured here: {'; '.join(skipped.values())}.")
     threads = options.threads or tuple(sorted({1, cores}))
     # A provider that was named has to run everything; where none was, what each took is shown with the figures.
     partial = ("allow_partial",) if options.allow_partial or not options.providers else ()
@@ -152,7 +153,8 @@ def _wanted(found: Sequence[Loadable], options: BenchOptions, skipped: dict[str,
             skipped[f"{pair.artifact.format} in larger batches"] = "its file takes one image a call"
         wanted += [Target(pair, n, batch, chosen, options.cores) for n in threads for batch in batches]
     if not wanted:
-        raise UsageError("Nothing that is asked for goes together: a TFLite file takes no batch and no I/O binding.")
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in skipped.items())
+        raise UsageError(f"Nothing that is asked for goes together: {reasons}.")
     return wanted
 
 

@@ -30,7 +30,7 @@ def bundle(run: Run, target: str, out: Path | None = None) -> Path:
         )
     folder = out or run.path(f"{BUNDLES}/{target}")
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out} holds other files; choose a new or an empty directory.")
+        raise InputError(f"{out} holds other files; choose a new or an empty directory with --out.")
     samples = samples_of(run, contract)
     source = BundleSource(
         artifact=artifact,

@@ -71,7 +71,7 @@ def inputs(run: Run, evaluation: Evaluation, options: ParityOptions) -> dict[str
         "providers": " ".join(sorted(options.providers)),
         "tolerances": " ".join(f"{name}={points}" for name, points in sorted(options.tolerances.items())),
         "part": str(options.part or ""),
-        "place": " ".join(filter(None, (options.device, options.python, "partial" * options.allow_partial))),
+        **{name: str(getattr(options, name)) for name in ("device", "python", "allow_partial")},
         **files.runtime_versions(),
     }
 

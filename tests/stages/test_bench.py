@@ -82,7 +82,8 @@ def test_batches_threads_and_a_baseline_are_chosen(run: Run, capsys: pytest.Capt
 @pytest.mark.parametrize(
     "words",
     [["--baseline", "tflite_int8", "--format", "onnx_int8"], ["--threads", "0"], ["--batch", "many"],
-     ["--format", "tflite_int8", "--batch", "8"], ["--runtime", "litter"]],
+     ["--format", "tflite_int8", "--batch", "8"], ["--runtime", "litter"], ["--runtime", "keras", "--ep", "cuda"],
+     ["--format", "keras", "--runtime", "litert"], ["--format", "keras", "--format", "kers"]],
 )  # fmt: skip
 def test_what_cannot_be_is_wrong_usage(run: Run, words: list[str]) -> None:
     assert command(["bench", str(run.root), *words]) == 2

@@ -12,6 +12,7 @@ from edgecnn import published
 from edgecnn import run as files
 from edgecnn.cli import _run as command
 from edgecnn.errors import InputError
+from edgecnn.plugins import Runtime
 from edgecnn.records import Golden
 from edgecnn.run import Run
 from edgecnn.stages.golden import COUNT, check, make
@@ -54,6 +55,27 @@ def test_a_file_that_answers_otherwise_is_named(small: Run, capsys: pytest.Captu
     assert "tflite_float16 on litert (xnnpack): it is not the file that was published" in told.err
     assert "tflite_float32 on litert (xnnpack): as published (equal to the bit)" in told.out
     assert "Accuracy was not measured" in told.out
+
+
+def test_a_broken_file_fails_and_one_nobody_can_be_asked_about_is_not_proven(
+    small: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    onnx = small.path("exports/onnx_int8.onnx")
+    whole = onnx.read_bytes()
+    onnx.write_bytes(whole[: len(whole) // 2])
+    assert command(["parity", "small"]) == 1
+    assert "onnx_int8 on onnxruntime (cpu): it does not run" in capsys.readouterr().err
+    monkeypatch.setattr(Runtime, "missing", lambda runtime: "onnxruntime" * (runtime.name == "onnxruntime"))
+    assert command(["parity", "small"]) == 1
+    assert "onnx_int8: it is not the file that was published" in capsys.readouterr().err
+    onnx.write_bytes(whole)
+    assert command(["parity", "small"]) == 1
+    assert "small is not proven: onnx_float32, onnx_int8 could not be asked here." in capsys.readouterr().err
+
+
+def test_options_of_ones_own_run_are_refused(small: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(["parity", "small", "--device", "ssh://pi"]) == 2
+    assert "--device needs a run of one's own" in capsys.readouterr().err
 
 
 def test_other_drawn_images_are_refused(small: Run) -> None:

@@ -139,8 +139,9 @@ def build(root: Path, data: DataSource = DATA) -> Run:
     """A run of records alone: trained, exported twice, judged, measured, with feature maps."""
     root.mkdir()
     run, schema = Run(root), records.SCHEMA
+    run.path(files.MODEL).write_bytes(bytes(2048))
     run.save(files.CONTRACT, records.Contract(
-        schema=schema, model="cnn-small", model_sha256="0" * 64, image=IMAGE, layout="NHWC", colour="RGB",
+        schema=schema, model="cnn-small", model_sha256=run.hash_of(files.MODEL), image=IMAGE, layout="NHWC", colour="RGB",
         value_range=(0, 255), resize="rule", output=LOGITS, output_meaning="logits", labels=LABELS, data=data,
     ))  # fmt: skip
     epoch = records.Epoch(loss=1.0, accuracy=0.5, val_loss=0.9, val_accuracy=0.6125, seconds=62.0)
@@ -271,7 +272,6 @@ def test_strings_from_data_stay_text(small: Run) -> None:
 
 
 def test_the_trained_model_stands_first_where_it_was_measured(small: Run) -> None:
-    small.path(files.MODEL).write_bytes(bytes(2048))
     latency = small.load(files.LATENCY, records.Latency, "bench")
     model = replace(
         latency.rows[1], format="keras", runtime="keras", artifact_sha256=small.contract().model_sha256, p50_ms=0.75
@@ -421,14 +421,22 @@ def test_commands_reproduce_the_run_without_naming_places_of_this_machine(small:
     parity = parity_of(small, DATA)
     chosen = {"data": "/data/other set.npz", "formats": "onnx_float32 tflite_int8"}
     small.save(files.PARITY, replace(parity, origin=replace(parity.origin, inputs={**parity.origin.inputs, **chosen})))
+    latency = small.load(files.LATENCY, records.Latency, "bench")
+    swept = {"runtimes": "keras onnxruntime", "threads": "1 2", "batches": "1 8", "starts": "3", "io_binding": "False",
+             "python": "/home/me/gpu/python", "allow_partial": "True"}  # fmt: skip
+    small.save(
+        files.LATENCY, replace(latency, origin=replace(latency.origin, inputs={**latency.origin.inputs, **swept}))
+    )
     report(small)
     whole, stages = commands(small.load(files.REPORT, Report, "report"))
     options = "RUN --data PATH/small.npz --architecture cnn --recipe tutorial --epochs 2 --seed 7"
     assert whole == f"edgecnn run {options}"
     assert stages == [
         f"edgecnn train {options}", "edgecnn export RUN",
-        "edgecnn parity RUN --format onnx_float32 --format tflite_int8 --layers --data 'PATH/other set.npz'",
-        "edgecnn bench RUN", "edgecnn features RUN", "edgecnn report RUN",
+        "edgecnn parity RUN --format onnx_float32 --format tflite_int8 --data 'PATH/other set.npz' --layers",
+        "edgecnn bench RUN --runtime keras --runtime onnxruntime --threads 1,2 --batch 1,8 --python PATH/python "
+        "--allow-partial",
+        "edgecnn features RUN", "edgecnn report RUN",
     ]  # fmt: skip
 
 
