@@ -141,8 +141,9 @@ def build(root: Path, data: DataSource = DATA) -> Run:
     run, schema = Run(root), records.SCHEMA
     run.path(files.MODEL).write_bytes(bytes(2048))
     run.save(files.CONTRACT, records.Contract(
-        schema=schema, model="cnn-small", model_sha256=run.hash_of(files.MODEL), image=IMAGE, layout="NHWC", colour="RGB",
-        value_range=(0, 255), resize="rule", output=LOGITS, output_meaning="logits", labels=LABELS, data=data,
+        schema=schema, model="cnn-small", model_sha256=run.hash_of(files.MODEL), image=IMAGE, layout="NHWC",
+        colour="RGB", value_range=(0, 255), resize="rule", output=LOGITS, output_meaning="logits", labels=LABELS,
+        data=data,
     ))  # fmt: skip
     epoch = records.Epoch(loss=1.0, accuracy=0.5, val_loss=0.9, val_accuracy=0.6125, seconds=62.0)
     run.save(files.TRAINING, records.Training(
