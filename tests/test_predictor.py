@@ -224,7 +224,7 @@ def test_a_format_is_chosen_of_a_run(tiny_onnx: Path, tmp_path: Path) -> None:
 def test_a_published_run_is_found_by_name(tiny_onnx: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     places = tmp_path / "package", tmp_path / "checkout"
     monkeypatch.setattr(published, "PLACES", places)
-    with pytest.raises(InputError, match="none are published"):
+    with pytest.raises(InputError, match="has no published runs"):
         Predictor("mine")
     for run in (places[0] / "mine", places[1] / "mine", places[1] / "other", places[1] / ".hidden"):
         (run / "exports").mkdir(parents=True)
