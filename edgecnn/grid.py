@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 from edgecnn.console import progress, say
 from edgecnn.errors import EdgecnnError, InputError
 from edgecnn.judging import Agreement, agreement
+from edgecnn.machine import usable_cores
 from edgecnn.records import Placement
-from edgecnn.run import save_array, usable_cores
+from edgecnn.run import save_array
 from edgecnn.statistics import chained
+from edgecnn.targets import KERAS
 from edgecnn.worker import Worker
 
 if TYPE_CHECKING:
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     Logits = npt.NDArray[np.float32]
     Indices = npt.NDArray[np.int64]
 
-REFERENCE = "keras"
 MOST_WORKERS = 4  # at once: each holds a runtime in memory
 PART_SEED = 1  # of the images that slow runtimes answer
 
@@ -90,7 +91,7 @@ def ask_all(
         ExitStack() as stack,
         progress("asking", len(found) + 1) as advance,
     ):
-        first = pool.submit(_ask, REFERENCE, reference, places[len(everything)], "cpu", "reference")
+        first = pool.submit(_ask, KERAS, reference, places[len(everything)], "cpu", "reference")
         waiting = {
             pair.name: pool.submit(
                 _ask,
@@ -106,7 +107,7 @@ def ask_all(
         }
         stack.callback(pool.shutdown, wait=False, cancel_futures=True)  # what waits is not begun after a failure
         logits, _, seconds = first.result()
-        say(f"  {REFERENCE}: reference, {seconds:.1f} s")
+        say(f"  {KERAS}: reference, {seconds:.1f} s")
         asked, refused = [], {}
         for number, pair in enumerate(found):
             advance(number + 1)
@@ -171,7 +172,7 @@ def bit_equal(one: Asked, asked: Sequence[Asked], reference: Logits) -> tuple[st
     """Which rows, and the reference, gave the very same outputs for the images both answered."""
     import numpy as np
 
-    names = [REFERENCE] if np.array_equal(one.logits, reference[one.indices]) else []
+    names = [KERAS] if np.array_equal(one.logits, reference[one.indices]) else []
     for other in asked:
         if other is not one:
             mine, theirs = _common(one, other)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from edgecnn.contract import image_shape
 from edgecnn.errors import InputError
+from edgecnn.machine import usable_cores
 from edgecnn.published import find_run
-from edgecnn.run import Run, usable_cores
+from edgecnn.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable

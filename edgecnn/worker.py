@@ -232,8 +232,8 @@ class _Server:
         """Of every runtime: the package it lacks here ("" for none), and the providers it offers; and what is here."""
         from dataclasses import asdict
 
+        from edgecnn.machine import installed_versions, this_machine
         from edgecnn.plugins import Runtime, discover
-        from edgecnn.run import installed_versions, this_machine
 
         found = {name: _offered(runtime) for name, runtime in discover(Runtime).items()}
         return {"runtimes": found, "machine": asdict(this_machine()), "versions": installed_versions()}

@@ -68,7 +68,7 @@ LAYERS = (
     ("conversion", "layer_map", "mean_pooling", "micro", "onnx_wire", "plugins"),
     ("hub",),
     ("link", "keras_files", "recipes", "run", "sampling", "statistics", "unfolding"),
-    ("contract",),
+    ("contract", "machine"),
     ("console", "records", "resizing"),
     ("records.comparison", "records.report"),
     ("records.golden", "records.latency", "records.layers", "records.parity"),

@@ -12,10 +12,11 @@ import pytest
 
 from edgecnn import contract, layer_map, records
 from edgecnn.images import drawn, load_data
+from edgecnn.machine import usable_cores
 from edgecnn.plugins import Architecture, ExportSource, Format, pick
 from edgecnn.predictor import Predictor
 from edgecnn.published import PLACES
-from edgecnn.run import Run, usable_cores
+from edgecnn.run import Run
 from edgecnn.worker import Worker
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from edgecnn.records import Training
     from edgecnn.stages.train import TrainOptions
 
+DEFAULT = click.core.ParameterSource.DEFAULT  # where an option was not given
 SEEDS = click.IntRange(0, 2**32 - 1)  # what NumPy, Keras and TensorFlow all take
 
 

@@ -8,10 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgecnn.cli.options import formats_option, json_option, place_options, print_json, providers_option, run_argument
+from edgecnn.cli.options import (
+    DEFAULT,
+    formats_option,
+    json_option,
+    place_options,
+    print_json,
+    providers_option,
+    run_argument,
+)
 from edgecnn.errors import GateFailed
-
-DEFAULT = click.core.ParameterSource.DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

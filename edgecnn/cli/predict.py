@@ -62,9 +62,9 @@ def command(
     if as_json and as_csv:
         raise UsageError("Results are printed as --json or as --csv; give one of them.")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a resize needs no more, and numpy loads faster
+    from edgecnn.machine import usable_cores
     from edgecnn.predictor import Predictor
     from edgecnn.readers import Readers
-    from edgecnn.run import usable_cores
     from edgecnn.runtimes.onnxruntime import CPU
 
     paths = image_paths(images)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgecnn.cli.options import options_of, training_options
+from edgecnn.cli.options import DEFAULT, options_of, training_options
 from edgecnn.errors import GateFailed
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from edgecnn.stages.train import TrainOptions
 
 DEFAULT_RUN = "edgecnn-run"
-DEFAULT = click.core.ParameterSource.DEFAULT
 
 
 @click.command("run")

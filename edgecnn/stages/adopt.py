@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from edgecnn import foreign
-from edgecnn import run as files
 from edgecnn.beginning import Beginning, begin
 from edgecnn.console import progress, say
 from edgecnn.errors import InputError, UsageError
 from edgecnn.images import align, fit, load_data
+from edgecnn.machine import installed_versions
 from edgecnn.run import IMPORT, sha256_of
 from edgecnn.sampling import balanced, members
 from edgecnn.statistics import accuracy
@@ -203,6 +203,6 @@ def _inputs(options: ImportOptions, data: LabelledImages, input_range: str) -> d
         "input_range": input_range,
         "mean": ",".join(map(str, options.mean)),
         "std": ",".join(map(str, options.std)),
-        "tensorflow": files.installed_versions().get("tensorflow", "missing"),
-        "keras": files.installed_versions().get("keras", "missing"),
+        "tensorflow": installed_versions().get("tensorflow", "missing"),
+        "keras": installed_versions().get("keras", "missing"),
     }

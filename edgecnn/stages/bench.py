@@ -19,10 +19,11 @@ from edgecnn import run as files
 from edgecnn.console import progress, say
 from edgecnn.errors import MachineError, UsageError
 from edgecnn.images import samples_of
+from edgecnn.machine import runtime_versions, this_machine
 from edgecnn.measuring import SAME, noise
 from edgecnn.places import place_of
 from edgecnn.records import SCHEMA, Latency, Machine
-from edgecnn.run import TEMPORARY, Run, save_array, this_machine
+from edgecnn.run import TEMPORARY, Run, save_array
 from edgecnn.session import Target, measure, photo, preparing, row_of
 from edgecnn.targets import with_trained
 from edgecnn.worker import Far
@@ -68,7 +69,7 @@ def inputs(run: Run, options: BenchOptions) -> dict[str, str]:
         "batches": " ".join(map(str, options.batches)),
         **{name: str(getattr(options, name)) for name in OTHER_OPTIONS},
         "machine": f"{machine.cpu}, {machine.cores} cores, {machine.system}, Python {machine.python}",
-        **files.runtime_versions(),
+        **runtime_versions(),
     }
 
 

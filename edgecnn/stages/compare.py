@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from edgecnn import run as files
 from edgecnn import slowdown
 from edgecnn.errors import InputError, UsageError
-from edgecnn.grid import REFERENCE
 from edgecnn.judging import FAIL, PASS
 from edgecnn.measuring import SLOWER
 from edgecnn.records import SCHEMA, ComparedRow, Comparison, Parity
 from edgecnn.statistics import independent, paired
+from edgecnn.targets import KERAS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -110,7 +110,7 @@ def _answers(run: Run, record: Parity) -> _Answers:
     try:
         with np.load(path, allow_pickle=False) as archive:
             by_name = dict(zip(archive["names"].tolist(), archive["answers"], strict=True))
-            by_name[REFERENCE] = archive["reference"]
+            by_name[KERAS] = archive["reference"]
             return _Answers(by_name, archive["labels"], str(archive["images"]))
     except FileNotFoundError:
         raise InputError(f"{path} is missing; `edgecnn parity {run.root}` writes it.") from None

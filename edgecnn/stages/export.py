@@ -15,6 +15,7 @@ from edgecnn.console import say
 from edgecnn.errors import EdgecnnError, GateFailed, InputError, NewerSchema
 from edgecnn.images import digests, samples_of
 from edgecnn.layer_map import absorbed
+from edgecnn.machine import installed_versions
 from edgecnn.plugins import ExportSource, Format, discover, pick
 from edgecnn.records import SCHEMA, Artifact, Artifacts, Calibration, Export, TensorSpec
 from edgecnn.run import TEMPORARY, Run, sha256_of, size_of, staged
@@ -36,7 +37,7 @@ DEFAULT_MAX_DROP = 0.5  # points
 
 def inputs(run: Run, formats: Sequence[str], max_drop: float) -> dict[str, str]:
     """What decides the exports: file hashes, formats, the budget, and the converters' versions."""
-    versions = files.installed_versions()
+    versions = installed_versions()
     return {
         **{name: run.hash_of(name) for name in (files.MODEL, files.CONTRACT, files.SAMPLES)},
         "formats": " ".join(chosen(formats)),
@@ -110,7 +111,7 @@ def check(run: Run, formats: Sequence[str] = ()) -> list[str]:
             say(f"{name}: {'the same' if same else 'DIFFERS'} ({again.content_sha256[:12]})")
             differing += [] if same else [name]
     if differing:
-        old, new = record.origin.versions, files.installed_versions()
+        old, new = record.origin.versions, installed_versions()
         changed = [f"{name} {old.get(name, 'none')} -> {new[name]}" for name in new if old.get(name) != new[name]]
         why = f"; versions have changed: {', '.join(changed)}" if changed else ", with the same versions"
         raise GateFailed(f"Exporting again gave other files for {', '.join(differing)}{why}.")
@@ -216,13 +217,13 @@ def _export_one(root: Path, format: Format, source: ExportSource, calibration: C
 def _tool(format: Format) -> str:
     """Which package measured the ranges."""
     package = "onnxruntime" if format.file_kind == "onnx" else "tensorflow"
-    return f"{package} {files.installed_versions()[package]}"
+    return f"{package} {installed_versions()[package]}"
 
 
 def _travelling(source: ExportSource, format: Format, exported: Exported, used: Calibration | None) -> Contract:
     """The contract as it travels inside the file: with what it says of itself."""
     layers = dict(exported.layers)
-    versions = files.installed_versions()
+    versions = installed_versions()
     facts = Export(
         format=format.name,
         versions={name: versions[name] for name in CONVERTERS if name in versions},

@@ -10,6 +10,7 @@ from edgecnn.console import say
 from edgecnn.contract import prepare
 from edgecnn.errors import InputError, UsageError
 from edgecnn.images import drawn, samples_of
+from edgecnn.machine import installed_versions
 from edgecnn.maps import draw_comparison, draw_input, draw_layer
 from edgecnn.predictor import DEFAULT_LAYERS, Predictor
 from edgecnn.records import SCHEMA, Features
@@ -157,7 +158,7 @@ def _free(name: str, taken: Mapping[str, object]) -> str:
 def inputs(run: Run) -> dict[str, str]:
     """What decides the pictures of a run: its ONNX file and its samples."""
     hashes = {name: run.hash_of(name) for name in (files.CONTRACT, files.ARTIFACTS, files.SAMPLES)}
-    return {**hashes, "edgecnn": files.installed_versions().get("edgecnn", "missing")}
+    return {**hashes, "edgecnn": installed_versions().get("edgecnn", "missing")}
 
 
 def is_current(run: Run) -> bool:

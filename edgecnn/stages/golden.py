@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 from edgecnn import run as files
 from edgecnn.console import say
 from edgecnn.errors import InputError
-from edgecnn.grid import REFERENCE, ask_all
+from edgecnn.grid import ask_all
 from edgecnn.images import Evaluation, drawn
 from edgecnn.judging import FAIL, NOT_PROVEN, PASS, agreement
 from edgecnn.records import SCHEMA, Golden, GoldenRow, Regolden
 from edgecnn.run import sha256_of
-from edgecnn.targets import pairs
+from edgecnn.targets import KERAS, pairs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -124,7 +124,7 @@ def _ask(
     with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
         model = run.model_path(run.contract())
         reference, asked, refused = ask_all(model, found, evaluation, COUNT, Path(folder))
-    outputs: dict[str, tuple[Pair | None, Logits]] = {REFERENCE: (None, reference)}
+    outputs: dict[str, tuple[Pair | None, Logits]] = {KERAS: (None, reference)}
     outputs |= {one.pair.name: (one.pair, one.logits) for one in asked}
     broken = {name: error for name, error in refused.items() if isinstance(error, InputError)}
     skipped |= {name: str(error).rstrip(".") for name, error in refused.items() if name not in broken}

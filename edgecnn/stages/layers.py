@@ -12,13 +12,13 @@ from edgecnn import run as files
 from edgecnn.charts import LAYERS, draw_layers
 from edgecnn.console import progress, say
 from edgecnn.errors import EdgecnnError
-from edgecnn.grid import REFERENCE
 from edgecnn.images import evaluation_of
 from edgecnn.keras_files import layer_inputs
 from edgecnn.layer_parity import EXPECTED, Sums, advice, in_keras_layout, judged
+from edgecnn.machine import runtime_versions, usable_cores
 from edgecnn.records import SCHEMA, LayerParity, Layers
-from edgecnn.run import TEMPORARY, Run, save_array, sha256_of, usable_cores
-from edgecnn.targets import pairs
+from edgecnn.run import TEMPORARY, Run, save_array, sha256_of
+from edgecnn.targets import KERAS, pairs
 from edgecnn.worker import Worker
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def inputs(run: Run, images: str, formats: Sequence[str], providers: Sequence[st
         "images": images,
         "formats": " ".join(sorted(formats)),
         "providers": " ".join(sorted(providers)),
-        **files.runtime_versions(),
+        **runtime_versions(),
     }
 
 
@@ -139,7 +139,7 @@ def _observe(
     names = [layer for layer in layer_inputs(model) if layer in wanted]
     place, answers = folder / "images.npy", folder / "answers.npz"
     references = [folder / f"reference-{number}.npz" for number in range(len(batches))]
-    with Worker(REFERENCE, model, threads=usable_cores(), exposed=names) as reference:
+    with Worker(KERAS, model, threads=usable_cores(), exposed=names) as reference:
         written = 0
         for number, (pixels, kept) in enumerate(zip(batches, references, strict=True)):
             save_array(place, pixels)

@@ -12,16 +12,17 @@ from edgecnn.charts import FLIPS, draw_flips
 from edgecnn.console import say
 from edgecnn.embedded import differences
 from edgecnn.errors import EdgecnnError, InputError, MachineError, UsageError
-from edgecnn.grid import REFERENCE, Asked, ask_all, bit_equal, judged, matrix
+from edgecnn.grid import Asked, ask_all, bit_equal, judged, matrix
 from edgecnn.images import evaluation_of
 from edgecnn.judging import FAIL, NOT_PROVEN, PASS, rule, says_nothing, verdict
+from edgecnn.machine import runtime_versions
 from edgecnn.pathways import pathways
 from edgecnn.places import place_of
 from edgecnn.plugins import Format, pick
 from edgecnn.records import SCHEMA, Parity, ParityRow
 from edgecnn.run import TEMPORARY, Run, sha256_of, staged
 from edgecnn.statistics import accuracy
-from edgecnn.targets import pairs
+from edgecnn.targets import KERAS, pairs
 from edgecnn.worker import Far
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def inputs(run: Run, evaluation: Evaluation, options: ParityOptions) -> dict[str
         "tolerances": " ".join(f"{name}={points}" for name, points in sorted(options.tolerances.items())),
         "part": str(options.part or ""),
         **{name: str(getattr(options, name)) for name in ("device", "python", "allow_partial")},
-        **files.runtime_versions(),
+        **runtime_versions(),
     }
 
 
@@ -130,7 +131,7 @@ def parity(run: Run, options: ParityOptions) -> Parity:
         data=contract.data,
         evaluated_on=evaluation.words,
         images=len(evaluation.images),
-        reference=REFERENCE,
+        reference=KERAS,
         reference_accuracy=_accuracy(reference, evaluation.labels),
         rows=rows,
         agreement=matrix(reference, asked),

@@ -22,6 +22,7 @@ from edgecnn.holding_out import HELD_OUT, held_out, notice_before
 from edgecnn.images import AUTO, fit, load_data
 from edgecnn.learning import compile_model, deterministic_keras, device, load_model, load_teacher, teacher_run
 from edgecnn.logbook import LOG, show_epoch, write_log
+from edgecnn.machine import installed_versions
 from edgecnn.plugins import Architecture, pick
 from edgecnn.recipes import TUTORIAL, described, pick_recipe
 from edgecnn.records import SCHEMA, Epoch, Progress, Training
@@ -67,8 +68,8 @@ def plan(run: Run, options: TrainOptions) -> tuple[LabelledImages, dict[str, str
         "recipe": recipe.name,
         "choices": described(recipe),
         "seed": str(options.seed),
-        "tensorflow": files.installed_versions().get("tensorflow", "missing"),
-        "keras": files.installed_versions().get("keras", "missing"),
+        "tensorflow": installed_versions().get("tensorflow", "missing"),
+        "keras": installed_versions().get("keras", "missing"),
     }
     if recipe.scheduled:  # the rate of an epoch depends on how many there are to be
         inputs["scheduled_epochs"] = str(epochs_of(options))

@@ -101,7 +101,7 @@ def test_many_images_are_read_by_several_processes_unasked(
     asked = []
     real = edgecnn.readers.Readers
     monkeypatch.setattr(edgecnn.readers, "Readers", lambda processes: asked.append(processes) or real(processes))
-    monkeypatch.setattr("edgecnn.run.usable_cores", lambda: 2)
+    monkeypatch.setattr("edgecnn.machine.usable_cores", lambda: 2)
     path = str(folder / "b.png")
     for count in (MANY - 1, MANY):
         assert command(["predict", str(tiny_onnx), *[path] * count]) == 0

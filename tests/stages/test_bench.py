@@ -12,10 +12,10 @@ import pytest
 
 from edgecnn import run as files
 from edgecnn.cli import _run as command
+from edgecnn.machine import usable_cores
 from edgecnn.measuring import SAME, SLOWER, ratio
 from edgecnn.places import Here
 from edgecnn.records import Latency
-from edgecnn.run import usable_cores
 from edgecnn.session import Target, blocks_of, measure, row_of
 from edgecnn.stages.bench import ROUNDS, BenchOptions, is_current
 from edgecnn.targets import pairs
