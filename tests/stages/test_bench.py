@@ -13,7 +13,7 @@ import pytest
 from edgecnn import run as files
 from edgecnn.cli import _run as command
 from edgecnn.machine import usable_cores
-from edgecnn.measuring import SAME, SLOWER, ratio
+from edgecnn.measuring import SLOWER, ratio
 from edgecnn.places import Here
 from edgecnn.records import Latency
 from edgecnn.session import Target, blocks_of, measure, row_of
@@ -104,7 +104,7 @@ def test_an_injected_slowdown_is_found(run: Run, tmp_path: Path) -> None:
         found = row_of(targets[1], targets[0], 1).ratio
         assert found
         states.append(found.state)
-    assert states == [SAME, SLOWER]
+    assert states[0] != SLOWER and states[1] == SLOWER
 
 
 def test_cores_are_those_asked_for(run: Run) -> None:
