@@ -43,15 +43,20 @@ def verdict(record: Report) -> tuple[str, str, list[str]]:
         if not names:
             return "failed", f"Not all of {total} arrive as trained", details
         verb = "does" if len(names) == 1 else "do"
-        return "failed", f"{len(names)} of {total} {verb} not answer as trained: {', '.join(names)}", details
+        open_ones = [name for name in dict.fromkeys([*of[NOT_PROVEN], *unchecked]) if name not in names]
+        rest = f"{len(current) - len({*names, *open_ones} & {*current.values()})} pass, {len(open_ones)} not proven"
+        return "failed", f"{len(names)} of {total} {verb} not answer as trained: {', '.join(names)} ({rest})", details
     if not rows:
         return "unproven", "Not proven yet: no export has been checked against the trained model", []
     least = min(rows, key=lambda row: row.agreement)
     summary = f"the lowest agreement is {least.agreement:.2%} over {least.images:,} images, {least.name}."
     if of[NOT_PROVEN] or unchecked:
         names = list(dict.fromkeys([*of[NOT_PROVEN], *unchecked]))
-        sentence = f"{len(current) - len(names)} of {total} answer as trained; not proven: {', '.join(names)}"
-        return "unproven", sentence, [f"No gate was broken; {summary}", *details]
+        passed = len(current) - len(names)
+        known = f"{passed} pass, {len(names)} not proven" if passed else "none proven"
+        return "unproven", f"None of {total} fails, {known} yet: {', '.join(names)}", [
+            f"No gate was broken; {summary}", *details,
+        ]  # fmt: skip
     sentence = f"All {total} answer as trained" if len(current) > 1 else "The export answers as trained"
     unmeasured = [] if parity and parity.reference_accuracy else ["Accuracy was not measured."]
     return "passed", sentence, [f"Every gate held; {summary}", *unmeasured, *details]

@@ -13,7 +13,6 @@ from edgecnn.judging import Agreement, agreement
 from edgecnn.machine import usable_cores
 from edgecnn.records import Placement
 from edgecnn.run import save_array
-from edgecnn.statistics import chained
 from edgecnn.targets import KERAS
 from edgecnn.worker import Worker
 
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
     from edgecnn.images import Evaluation
     from edgecnn.places import Place
-    from edgecnn.records import Difference
+    from edgecnn.records import Paired
     from edgecnn.targets import Pair
 
     Logits = npt.NDArray[np.float32]
@@ -151,21 +150,21 @@ def _compared(
     return Asked(pair, logits, indices, placement, seconds, replace(found, flips=flips))
 
 
-def judged(one: Asked, asked: Sequence[Asked], labels: Indices | None) -> tuple[Difference | None, str]:
-    """The change of accuracy that the gate looks at, and the name of the row it was judged through.
+def judged(one: Asked, asked: Sequence[Asked], labels: Indices | None) -> tuple[tuple[Paired, ...], str]:
+    """The steps of the change of accuracy that the gate looks at, and the name of the row it was judged through.
 
     Where a slow runtime answered a part of the images, the same file was asked about all of them elsewhere: what the
     file changes is known from there, and what the runtime changes of that from the part.
     """
     direct = one.agreement.paired
     if direct is None:
-        return None, ""
+        return (), ""
     whole = [o for o in asked if o.pair.path == one.pair.path and len(o.indices) > len(one.indices)]
     if not whole or whole[0].agreement.paired is None:
-        return direct.difference, ""
+        return (direct,), ""
     step = agreement(whole[0].logits[one.indices], one.logits, labels).paired
     assert step is not None
-    return chained(whole[0].agreement.paired, step), whole[0].pair.name
+    return (whole[0].agreement.paired, step), whole[0].pair.name
 
 
 def bit_equal(one: Asked, asked: Sequence[Asked], reference: Logits) -> tuple[str, ...]:

@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgecnn.records import Flip
-from edgecnn.statistics import mid_p_limits, paired
+from edgecnn.statistics import combined, images_needed, mid_p_limits, paired, paired_interval
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     import numpy as np
     import numpy.typing as npt
 
     from edgecnn.plugins import Gate
-    from edgecnn.records import Difference, Paired
+    from edgecnn.records import Paired
 
     Logits = npt.NDArray[np.float32]
     Labels = npt.NDArray[np.int64]
@@ -124,31 +126,60 @@ def says_nothing(reference: Logits, labels: Labels | None) -> str:
     return ""
 
 
-def verdict(found: Agreement, change: Difference | None, gate: Gate, images: int) -> tuple[str, str]:
-    """PASS, FAIL or NOT_PROVEN, and the reason in words, empty for a pass; `change` None where no label is known.
+def verdict(found: Agreement, steps: Sequence[Paired], gate: Gate, images: int) -> tuple[str, str]:
+    """PASS, FAIL or NOT_PROVEN, and the reason in words, empty for a pass.
 
-    With labels the change of accuracy decides: it passes when its 95 % interval excludes a fall by more than the
-    tolerance, fails when the interval holds nothing else, and is not proven when there are too few images to tell.
+    `steps` are the changes of accuracy that make up the artifact's, the last one on these `images`; none where no label
+    is known. With labels the change of accuracy decides: it passes when its 95 % interval excludes a fall by more than
+    the tolerance, fails when the interval holds nothing else, and is not proven when there are too few images to tell.
     An agreement that is shown to be below the format's limit fails too. Without labels the agreement decides alone.
     """
     if not found.finite:
         return FAIL, "some answers are not finite"
     low, high = (1 - limit for limit in reversed(mid_p_limits(len(found.flips), images)))
-    allowed = gate.tolerance_points
+    allowed, change = gate.tolerance_points, combined(steps)
     if change and change.high_points < -allowed:
-        return FAIL, f"accuracy fell by {-change.points:.2f} points, {allowed:g} are allowed"
+        return FAIL, f"accuracy fell by {_told_apart(-change.points, allowed)} points, {allowed:g} are allowed"
+    needed = f"{gate.min_agreement:.2%} is needed"
     if high < gate.min_agreement:
-        return FAIL, f"agreement is {found.top1:.2%}, {gate.min_agreement:.2%} is needed"
+        return FAIL, f"agreement is {_told_apart(100 * found.top1, 100 * gate.min_agreement)}%, {needed}"
     if change and change.low_points < -allowed - ROUNDING:
-        return NOT_PROVEN, (
-            f"{images:,} images cannot exclude that accuracy fell by {-change.low_points:.2f} points, {allowed:g} are "
-            "allowed"
-        )
+        fall = _told_apart(-change.low_points, allowed)
+        doubt = f"accuracy may have fallen by up to {fall} points, {allowed:g} are allowed"
+        return NOT_PROVEN, _too_few(found, images, doubt, lambda count: _excludes(steps, allowed, images, count))
     if not change and low < gate.min_agreement - ROUNDING:
-        return NOT_PROVEN, (
-            f"{images:,} images cannot exclude an agreement of {low:.2%}, {gate.min_agreement:.2%} is needed"
-        )
+        doubt = f"agreement may be as low as {_told_apart(100 * low, 100 * gate.min_agreement)}%, {needed}"
+        return NOT_PROVEN, _too_few(found, images, doubt, lambda count: _agrees(found, gate, images, count))
     return PASS, ""
+
+
+def _told_apart(value: float, limit: float) -> str:
+    """A number with two decimals, or as many as it takes to differ from the limit."""
+    digits = next((digits for digits in range(2, 10) if round(value, digits) != round(limit, digits)), 2)
+    return f"{value:.{digits}f}"
+
+
+def _too_few(found: Agreement, images: int, doubt: str, suffices: Callable[[int], bool]) -> str:
+    """Why so many images prove nothing, and how many would if answers change as often as among these."""
+    changed = f"{len(found.flips):,} changed" if found.flips else "none changed"
+    if found.flips and found.paired:
+        changed += f", {found.paired.broken:,} for the worse and {found.paired.repaired:,} for the better"
+    count = images_needed(suffices, images)
+    more = f"about {count:,} would be needed" if count else "at that rate more images would not prove it either"
+    return f"not proven with {images:,} images; {changed}; {more} ({doubt})"
+
+
+def _excludes(steps: Sequence[Paired], allowed: float, images: int, count: int) -> bool:
+    """Whether `count` images with the last step's share of changes exclude a fall by more than is allowed."""
+    *before, last = steps
+    scaled = paired_interval(round(last.broken * count / images), round(last.repaired * count / images), count)
+    change = combined((*before, scaled))
+    return change is not None and change.low_points >= -allowed - ROUNDING
+
+
+def _agrees(found: Agreement, gate: Gate, images: int, count: int) -> bool:
+    """Whether `count` images with this share of changes show the agreement that is needed."""
+    return 1 - mid_p_limits(round(len(found.flips) * count / images), count)[1] >= gate.min_agreement - ROUNDING
 
 
 def rule(gate: Gate, *, labelled: bool) -> str:

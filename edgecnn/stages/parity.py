@@ -21,7 +21,7 @@ from edgecnn.places import place_of
 from edgecnn.plugins import Format, pick
 from edgecnn.records import SCHEMA, Parity, ParityRow
 from edgecnn.run import TEMPORARY, Run, sha256_of, staged
-from edgecnn.statistics import accuracy
+from edgecnn.statistics import accuracy, combined
 from edgecnn.targets import KERAS, pairs
 from edgecnn.worker import Far
 
@@ -164,8 +164,8 @@ def _row(
     pair, found = one.pair, one.agreement
     gate = _gate(pair, tolerances)
     labels = None if evaluation.labels is None else evaluation.labels[one.indices]
-    change, through = judged(one, asked, labels)
-    state, reason = verdict(found, change, gate, len(one.indices))
+    steps, through = judged(one, asked, labels)
+    state, reason = verdict(found, steps, gate, len(one.indices))
     if nothing and state == PASS:
         state, reason = NOT_PROVEN, nothing
     sha256 = sha256_of(pair.path)
@@ -182,7 +182,7 @@ def _row(
         images=len(one.indices),
         accuracy=_accuracy(one.logits, labels),
         paired=found.paired,
-        judged=change,
+        judged=combined(steps),
         through=through,
         agreement=found.top1,
         top5_agreement=found.top5,
