@@ -90,7 +90,7 @@ class Predictor:
 
     @property
     def shapes(self) -> dict[str, tuple[int | str | None, ...]]:
-        """The shape of each layer's maps, [H, W, C] or [N]."""
+        """The shape of each layer's maps, [H, W, C], [T, C] or [N]."""
         return self._model.shapes()
 
     @property
@@ -146,8 +146,8 @@ class Predictor:
     def features(self, image: Source | npt.NDArray[Any], layers: Sequence[str] | None = None) -> dict[str, Floats]:
         """What the named Keras layers (None: the first six) give for one image, read out of the shipped file.
 
-        As in Keras but without the batch: float32 [H, W, C], or [N] for flatten and dense layers; of a quantized file
-        the dequantized values. For a file that edgecnn did not export the image is its own input, an array without the
+        As in Keras but without the batch: float32 [H, W, C], [T, C] for sequences, [N] for flatten and dense layers; of
+        a quantized file the dequantized values. For a file that edgecnn did not export the image is its own input, an array without the
         batch. Raises UsageError for a layer the file does not have, :class:`InputError` as :meth:`predict` does.
         """
         names = list(self.layers)[:DEFAULT_LAYERS] if layers is None else list(dict.fromkeys(layers))

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from edgecnn.run import Run
 
     Floats = npt.NDArray[np.float32]
-    Maps = Mapping[str, Floats]  # layer -> float32 [H, W, C] or [N]
+    Maps = Mapping[str, Floats]  # layer -> float32 [H, W, C], [T, C] or [N]
 
 FOLDER = "features"  # of a run
 INPUT = "input"
@@ -83,7 +83,7 @@ def _takes(predictor: Predictor) -> tuple[object, ...]:
 def save(
     pair: Mapping[str, Predictor], image: Source | None, out: Path, *, layers: Sequence[str], channel: int | None
 ) -> Path:
-    """Write the maps as `<out>/features.npz`: float32 [H, W, C] or [N] under the layer's name, [H, W] of one channel.
+    """Write the maps as `<out>/features.npz`: float32 as the layer gives it under its name, [H, W] of one channel.
 
     With it goes `input`, the uint8 image as the model sees it. Of two files the arrays are called `<file>/<layer>`.
     """
