@@ -147,8 +147,9 @@ class Predictor:
         """What the named Keras layers (None: the first six) give for one image, read out of the shipped file.
 
         As in Keras but without the batch: float32 [H, W, C], [T, C] for sequences, [N] for flatten and dense layers; of
-        a quantized file the dequantized values. For a file that edgecnn did not export the image is its own input, an array without the
-        batch. Raises UsageError for a layer the file does not have, :class:`InputError` as :meth:`predict` does.
+        a quantized file the dequantized values. For a file that edgecnn did not export the image is its own input, an
+        array without the batch. Raises UsageError for a layer the file does not have, :class:`InputError` as
+        :meth:`predict` does.
         """
         names = list(self.layers)[:DEFAULT_LAYERS] if layers is None else list(dict.fromkeys(layers))
         for name in names:
