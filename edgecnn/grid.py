@@ -7,14 +7,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from edgecnn.activations import activations_in, images_per_batch
 from edgecnn.console import progress, say
 from edgecnn.errors import EdgecnnError, InputError
+from edgecnn.images import save_images
 from edgecnn.judging import Agreement, agreement
 from edgecnn.machine import usable_cores
 from edgecnn.records import Placement
-from edgecnn.run import save_array
 from edgecnn.targets import KERAS
-from edgecnn.worker import Worker
+from edgecnn.worker import RUN_BATCH, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,18 +80,19 @@ def ask_all(
         for pair in found
     }
     places = {len(everything): folder / "images.npy"}
-    save_array(places[len(everything)], evaluation.images)
+    save_images(places[len(everything)], evaluation.images)
     for indices in chosen.values():
         if len(indices) not in places:
             places[len(indices)] = folder / f"part-{len(indices)}.npy"
-            save_array(places[len(indices)], evaluation.images[indices])
+            save_images(places[len(indices)], evaluation.images[indices])
+    batch = images_per_batch(activations_in(reference).widest_bytes, RUN_BATCH)
     slow_first = sorted(found, key=lambda pair: pair.runtime.most_images is None)
     with (
         ThreadPoolExecutor(min(usable_cores(), MOST_WORKERS)) as pool,
         ExitStack() as stack,
         progress("asking", len(found) + 1) as advance,
     ):
-        first = pool.submit(_ask, KERAS, reference, places[len(everything)], "cpu", "reference")
+        first = pool.submit(_ask, KERAS, reference, places[len(everything)], "cpu", "reference", batch)
         waiting = {
             pair.name: pool.submit(
                 _ask,
@@ -99,6 +101,7 @@ def ask_all(
                 places[len(chosen[pair.name])],
                 pair.provider,
                 f"{number}",
+                batch,
                 place,
                 [extra for extra in extras if extra in pair.runtime.extras],
             )
@@ -125,15 +128,16 @@ def _ask(
     images: Path,
     provider: str,
     name: str,
+    batch: int,
     place: Place | None = None,
     extras: Sequence[str] = (),
 ) -> tuple[Logits, Placement, float]:
-    """All answers of one artifact on one runtime, from a worker on one thread."""
+    """All answers of one artifact on one runtime, from a worker on one thread, `batch` images a call."""
     import numpy as np
 
     answers = images.with_name(f"answers-{name}.npy")
     with Worker(runtime, path, threads=1, provider=provider, extras=extras, place=place) as worker:
-        seconds = worker.run(images, answers)
+        seconds = worker.run(images, answers, batch)
         return np.load(answers), Placement(**worker.loaded["placement"]), seconds
 
 

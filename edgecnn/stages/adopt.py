@@ -8,14 +8,15 @@ not said. Nothing is written before the rebuilt model is seen to answer as the o
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgecnn import foreign
+from edgecnn.activations import activations, images_per_batch
 from edgecnn.beginning import Beginning, begin
 from edgecnn.console import progress, say
 from edgecnn.errors import InputError, UsageError
-from edgecnn.images import align, fit, load_data
+from edgecnn.images import align, fitted_data, load_data
 from edgecnn.machine import installed_versions
 from edgecnn.run import IMPORT, sha256_of
 from edgecnn.sampling import balanced, members
@@ -39,7 +40,7 @@ RANGE_IMAGES = 500
 COMPARED_IMAGES = 8
 TOLERANCE, HALF_TOLERANCE = 1e-4, 5e-2  # of the largest output; the second for models that compute in 16 bits
 SUM_TOLERANCE = 1e-3  # of a row of probabilities
-BATCH_BYTES = 64 << 20  # of float32 pixels in one call
+MAX_BATCH = 4_096  # images in one call, of a model that holds little
 GENERIC = re.compile(r"(sequential|functional|model)(_\d+)?")  # what Keras calls a model that nobody named
 
 
@@ -70,7 +71,7 @@ def adopt(run: Run, options: ImportOptions) -> Training:
         raise InputError(f"{options.labels} names {len(labels)} classes and {options.model} answers {classes}.")
     _check_mean_and_std(options, shape[2])
     data = align(load_data(options.data, shape[:2]), labels)
-    data = replace(data, train_images=fit(data.train_images, shape), test_images=fit(data.test_images, shape))
+    data = fitted_data(data, shape)
     chosen = options.input_range or _find_range(model, data, options)
     scale, offset = _scaling(options, chosen)
     rebuilt = foreign.flat(model, shape, scale, offset)
@@ -154,7 +155,7 @@ def _predict(model: Any, images: Pixels, scale: list[float], offset: list[float]
     """What a model answers to uint8 [N, H, W, C], brought to [0, 1] and then to its own input range."""
     import numpy as np
 
-    step = max(1, BATCH_BYTES // (4 * images[0].size))
+    step = images_per_batch(activations(model.get_config()).widest_bytes, MAX_BATCH)
     parts = []
     with progress("asking the model", len(images)) as advance:
         for first in range(0, len(images), step):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 from edgecnn import run as files
@@ -136,16 +137,23 @@ def _draw(
     draw: Callable[[str], PIL.Image.Image],
 ) -> dict[str, Path]:
     """Write the input's picture and one a layer, once all are drawn."""
-    pictures = {INPUT: draw_input(pixels)}
+    pictures = {INPUT: _png(draw_input(pixels))}
     paths: dict[str, Path] = {}
     for layer in layers:
         name = _free(re.sub(r"[^\w.-]", "_", f"{layer}{ending}"), pictures)
-        pictures[name] = draw(layer)
+        pictures[name] = _png(draw(layer))
         paths[layer] = out / f"{name}.png"
-    for name, picture in pictures.items():
+    for name, content in pictures.items():
         with staged(out / f"{name}.png") as draft:
-            picture.save(draft)
+            draft.write_bytes(content)
     return paths
+
+
+def _png(picture: PIL.Image.Image) -> bytes:
+    """As a file's content, which is a hundredth of the pixels': a deep model has hundreds of pictures."""
+    content = BytesIO()
+    picture.save(content, "PNG")
+    return content.getvalue()
 
 
 def _free(name: str, taken: Mapping[str, object]) -> str:
