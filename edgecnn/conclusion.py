@@ -6,6 +6,7 @@ import shlex
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 
+from edgecnn.answers import SCORES, THRESHOLD
 from edgecnn.judging import FAIL, NOT_PROVEN, PASS
 
 if TYPE_CHECKING:
@@ -60,6 +61,23 @@ def verdict(record: Report) -> tuple[str, str, list[str]]:
     sentence = f"All {total} answer as trained" if len(current) > 1 else "The export answers as trained"
     unmeasured = [] if parity and parity.reference_accuracy else ["Accuracy was not measured."]
     return "passed", sentence, [f"Every gate held; {summary}", *unmeasured, *details]
+
+
+def scores_note(record: Report) -> str:
+    """What the figures count where the outputs are independent scores, and the macro accuracies; else empty."""
+    if record.contract.output_meaning != SCORES:
+        return ""
+    text = (
+        f"The outputs are independent scores: a label holds above {THRESHOLD:g}. Accuracy here counts the images with "
+        "every label decided rightly, agreement the equal decisions over images and labels, and a flip is an image with"
+        f" any decision changed; the {record.training.accuracy.split} accuracy above counts images whose own label has "
+        "the highest score."
+    )
+    parity = record.parity
+    found = {parity.reference: parity.reference_macro_accuracy} if parity else {}
+    found |= {row.name: row.macro_accuracy for row in (parity.rows if parity else ())}
+    figures = [f"{name} {a.share:.2%} ({a.low:.2%} to {a.high:.2%})" for name, a in found.items() if a]
+    return f"{text} Macro accuracy, the mean over labels: {'; '.join(figures)}." if figures else text
 
 
 def culprits(record: Report) -> list[LayerParity]:

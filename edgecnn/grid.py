@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from edgecnn.activations import activations_in, images_per_batch
+from edgecnn.answers import LOGITS, equal_share
 from edgecnn.console import progress, say
 from edgecnn.errors import EdgecnnError, InputError
 from edgecnn.images import save_images
@@ -38,7 +39,7 @@ PART_SEED = 1  # of the images that slow runtimes answer
 
 @dataclass(frozen=True)
 class Asked:
-    """What one pair answered: float32 [len(indices), classes] for these images."""
+    """What one pair answered: float32 [len(indices), classes] of that meaning for these images."""
 
     pair: Pair
     logits: Logits
@@ -46,6 +47,7 @@ class Asked:
     placement: Placement
     seconds: float
     agreement: Agreement
+    meaning: str = LOGITS
 
 
 def part(count: int, most: int | None) -> Indices:
@@ -65,6 +67,7 @@ def ask_all(
     folder: Path,
     place: Place | None = None,
     extras: Sequence[str] = ("allow_partial",),
+    meaning: str = LOGITS,
 ) -> tuple[Logits, list[Asked], dict[str, EdgecnnError]]:
     """What the reference and each pair answer, and why a pair did not, by its name.
 
@@ -114,7 +117,8 @@ def ask_all(
         for number, pair in enumerate(found):
             advance(number + 1)
             try:
-                asked.append(_compared(pair, chosen[pair.name], waiting[pair.name].result(), logits, evaluation.labels))
+                answered = waiting[pair.name].result()
+                asked.append(_compared(pair, chosen[pair.name], answered, logits, evaluation.labels, meaning))
                 say(f"  {pair.name}: {len(asked[-1].indices):,} images, {asked[-1].seconds:.1f} s")
             except EdgecnnError as error:
                 refused[pair.name] = error
@@ -142,16 +146,21 @@ def _ask(
 
 
 def _compared(
-    pair: Pair, indices: Indices, answered: tuple[Logits, Placement, float], reference: Logits, labels: Indices | None
+    pair: Pair,
+    indices: Indices,
+    answered: tuple[Logits, Placement, float],
+    reference: Logits,
+    labels: Indices | None,
+    meaning: str,
 ) -> Asked:
     logits, placement, seconds = answered
     if logits.shape != reference[indices].shape:
         raise InputError(
             f"It gives outputs of the shape {list(logits.shape[1:])}, the model {list(reference.shape[1:])}."
         )
-    found = agreement(reference[indices], logits, None if labels is None else labels[indices])
+    found = agreement(reference[indices], logits, None if labels is None else labels[indices], meaning)
     flips = tuple(replace(flip, image=int(indices[flip.image])) for flip in found.flips)
-    return Asked(pair, logits, indices, placement, seconds, replace(found, flips=flips))
+    return Asked(pair, logits, indices, placement, seconds, replace(found, flips=flips), meaning)
 
 
 def judged(one: Asked, asked: Sequence[Asked], labels: Indices | None) -> tuple[tuple[Paired, ...], str]:
@@ -166,7 +175,7 @@ def judged(one: Asked, asked: Sequence[Asked], labels: Indices | None) -> tuple[
     whole = [o for o in asked if o.pair.path == one.pair.path and len(o.indices) > len(one.indices)]
     if not whole or whole[0].agreement.paired is None:
         return (direct,), ""
-    step = agreement(whole[0].logits[one.indices], one.logits, labels).paired
+    step = agreement(whole[0].logits[one.indices], one.logits, labels, one.meaning).paired
     assert step is not None
     return (whole[0].agreement.paired, step), whole[0].pair.name
 
@@ -195,12 +204,12 @@ def _common(a: Asked, b: Asked) -> tuple[Logits, Logits]:
 
 
 def matrix(reference: Logits, asked: Sequence[Asked]) -> tuple[tuple[float, ...], ...]:
-    """Share of equal top-1 answers of each with each, the reference first."""
+    """Share of equal answers of each with each, the reference first; see :func:`edgecnn.answers.equal_share`."""
     table = [[1.0, *(one.agreement.top1 for one in asked)]]
     for one in asked:
         shares = [one.agreement.top1]
         for other in asked:
             mine, theirs = _common(one, other)
-            shares.append(float((mine.argmax(axis=1) == theirs.argmax(axis=1)).mean()))
+            shares.append(equal_share(mine, theirs, one.meaning))
         table.append(shares)
     return tuple(tuple(row) for row in table)

@@ -27,6 +27,18 @@ def accuracy(correct: int, total: int, split: str) -> Accuracy:
     return Accuracy(correct=correct, total=total, split=split, low=float(interval.low), high=float(interval.high))
 
 
+def macro_accuracy(right: int, images: int, labels: int, split: str) -> Accuracy:
+    """The mean over labels of the share of images on which a label is decided rightly: `right` of `images * labels`.
+
+    Decisions about one image depend on each other, so the images are what is independent. An image's share of right
+    decisions lies in [0, 1] and varies no more than a yes or no of the same mean does, so Wilson's interval of that
+    share of `images` (its ends from the next whole numbers outwards) is on the safe side.
+    """
+    low = accuracy(right // labels, images, split).low
+    high = accuracy(-(-right // labels), images, split).high
+    return Accuracy(correct=right, total=images * labels, split=split, low=low, high=high)
+
+
 def paired(broken: int, repaired: int, images: int) -> Paired:
     """The change of accuracy between two classifiers on the same `images`, of which the second has `broken` (right
     before, wrong now) and `repaired` the reverse; with its 95 % interval and the exact p of McNemar's test."""

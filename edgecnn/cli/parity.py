@@ -153,6 +153,13 @@ def _table(record: Parity) -> Iterator[str]:
     yield ", ".join(f"{states.count(state)} {words}" for state, words in TALLY.items())
     if record.reference_accuracy is None:
         yield f"Agreement was judged on {record.evaluated_on}."
+    if record.reference_macro_accuracy:
+        yield "Independent scores: accuracy counts images with every label decided rightly, same the equal decisions."
+        accuracies = {
+            record.reference: record.reference_macro_accuracy,
+            **{r.name: r.macro_accuracy for r in record.rows},
+        }
+        yield f"Macro accuracy: {', '.join(f'{name} {a.share:.2%}' for name, a in accuracies.items() if a)}."
     if any(row.paired for row in record.rows):
         yield "Flips: broken / repaired / wrong both times. Change: with its 95 % interval."
 
