@@ -63,7 +63,7 @@ LAYERS = (
     ("device", "onnx_model", "prediction", "readers", "viridis"),
     ("preparing",),
     ("formats", "graphs", "holding_out", "runtimes", "datasets", "architectures", "published"),
-    ("integer_tflite",),
+    ("integer_tflite", "micro_faults"),
     ("onnx_files", "onnx_graphs", "pixel_pairs", "tflite_files", "tflite_graphs", "precision", "wide_image"),
     ("conversion", "layer_map", "mean_pooling", "micro", "onnx_wire", "plugins"),
     ("hub",),
