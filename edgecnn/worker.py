@@ -70,7 +70,7 @@ class Far:
         line = self._channel.exchange(json.dumps({"command": command, **arguments}))
         if not line:
             end, cause = self._channel.last_words(), self._cause()
-            end = f"{end.rstrip('.')}: {cause}." if cause else end
+            end = f"{end.rstrip('.')}; {cause}." if cause else end
             raise MachineError(f"The worker for {self._what} died{end}")
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
