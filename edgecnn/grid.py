@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from edgecnn.console import progress, say
 from edgecnn.errors import EdgecnnError, InputError
+from edgecnn.int8_overflow import has_exact_kernels
 from edgecnn.judging import Agreement, agreement
 from edgecnn.machine import usable_cores
 from edgecnn.records import Placement
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
 
     Logits = npt.NDArray[np.float32]
     Indices = npt.NDArray[np.int64]
+    Answered = tuple[Logits, Placement, float, int | None]  # as in Asked
 
+EXACT = "exact_int8"  # the extra of a runtime that has exact int8 kernels beside its fast ones
 MOST_WORKERS = 4  # at once: each holds a runtime in memory
 PART_SEED = 1  # of the images that slow runtimes answer
 
@@ -46,6 +49,7 @@ class Asked:
     placement: Placement
     seconds: float
     agreement: Agreement
+    cpu_dependent: int | None  # images whose outputs exact int8 kernels give otherwise; None where there are no others
 
 
 def part(count: int, most: int | None) -> Indices:
@@ -102,11 +106,12 @@ def ask_all(
                 f"{number}",
                 place,
                 [extra for extra in extras if extra in pair.runtime.extras],
+                compare_exact=has_other_kernels(pair, place),
             )
             for number, pair in enumerate(slow_first)
         }
         stack.callback(pool.shutdown, wait=False, cancel_futures=True)  # what waits is not begun after a failure
-        logits, _, seconds = first.result()
+        logits, _, seconds, _ = first.result()
         say(f"  {KERAS}: reference, {seconds:.1f} s")
         asked, refused = [], {}
         for number, pair in enumerate(found):
@@ -128,27 +133,48 @@ def _ask(
     name: str,
     place: Place | None = None,
     extras: Sequence[str] = (),
-) -> tuple[Logits, Placement, float]:
-    """All answers of one artifact on one runtime, from a worker on one thread."""
+    *,
+    compare_exact: bool = False,
+) -> Answered:
+    """All answers of one artifact on one runtime, from a worker on one thread.
+
+    With `compare_exact` the file is run a second time on exact int8 kernels.
+    """
     import numpy as np
 
     answers = images.with_name(f"answers-{name}.npy")
     with Worker(runtime, path, threads=1, provider=provider, extras=extras, place=place) as worker:
         seconds = worker.run(images, answers)
-        return np.load(answers), Placement(**worker.loaded["placement"]), seconds
+        logits, placement = np.load(answers), Placement(**worker.loaded["placement"])
+        different = None
+        if compare_exact:
+            worker.load((), [EXACT])
+            worker.run(images, answers)
+            different = int((np.load(answers) != logits).any(axis=1).sum())
+        return logits, placement, seconds, different
 
 
-def _compared(
-    pair: Pair, indices: Indices, answered: tuple[Logits, Placement, float], reference: Logits, labels: Indices | None
-) -> Asked:
-    logits, placement, seconds = answered
+def has_other_kernels(pair: Pair, place: Place | None) -> bool:
+    """Whether the pair's runtime has, here, exact int8 kernels beside those it takes by itself for this file."""
+    is_native = place is None or not place.name
+    return (
+        is_native
+        and EXACT in pair.runtime.extras
+        and pair.provider == "cpu"
+        and pair.format.numbers == "int8"
+        and has_exact_kernels()
+    )
+
+
+def _compared(pair: Pair, indices: Indices, answered: Answered, reference: Logits, labels: Indices | None) -> Asked:
+    logits, placement, seconds, different = answered
     if logits.shape != reference[indices].shape:
         raise InputError(
             f"It gives outputs of the shape {list(logits.shape[1:])}, the model {list(reference.shape[1:])}."
         )
     found = agreement(reference[indices], logits, None if labels is None else labels[indices])
     flips = tuple(replace(flip, image=int(indices[flip.image])) for flip in found.flips)
-    return Asked(pair, logits, indices, placement, seconds, replace(found, flips=flips))
+    return Asked(pair, logits, indices, placement, seconds, replace(found, flips=flips), different)
 
 
 def judged(one: Asked, asked: Sequence[Asked], labels: Indices | None) -> tuple[Difference | None, str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from edgecnn import layer_map
 from edgecnn.contract import CONTRACT_KEY
 from edgecnn.conversion import input_signature, quiet, serving_function
+from edgecnn.int8_overflow import EXACT_INT8
 from edgecnn.records import LayerTensor, encode
 
 if TYPE_CHECKING:
@@ -155,13 +156,18 @@ def weighted_nodes(model: bytes) -> dict[str, list[str]]:
     return found
 
 
-def answers(model: bytes, images: Pixels) -> Floats:
-    """The first output for uint8 images [N, H, W, C], float32 [N, classes], at the optimisation level that ships."""
+def answers(model: bytes, images: Pixels, *, exact: bool = False) -> Floats:
+    """The first output for uint8 images [N, H, W, C], float32 [N, classes], at the optimisation level that ships.
+
+    With `exact`, int8 products are added in 32 bits whatever the CPU, which is slower where it has no VNNI.
+    """
     import numpy as np
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    if exact:
+        options.add_session_config_entry(*EXACT_INT8)
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     return np.concatenate([session.run(None, {name: images[i : i + 64]})[0] for i in range(0, len(images), 64)])

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from edgecnn.recipes import Recipe
-    from edgecnn.records import Artifact, Contract, LayerTensor, Placement, Precision
+    from edgecnn.records import Artifact, Contract, Int8Safety, LayerTensor, Placement, Precision
 
     Pixels = npt.NDArray[np.uint8]  # [N, height, width, channels]
     Size = tuple[int, int]  # height, width
@@ -148,6 +148,7 @@ class Exported:
     layers: Mapping[str, LayerTensor]
     write: Callable[[Contract, Path], object]
     precision: Precision | None = None
+    int8_safety: Int8Safety | None = None
     content_sha256: str = ""  # over graph and weights, where the same model gives other bytes each time
 
 

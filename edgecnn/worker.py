@@ -107,7 +107,7 @@ class Worker(Far):
     ) -> None:
         super().__init__(f"{runtime} with {path.name}", place, cores)
         try:
-            self._settings = {
+            self._settings: dict[str, Any] = {
                 "runtime": runtime, "path": self._place.put(path), "threads": threads, "provider": provider,
                 "extras": list(extras),
             }  # fmt: skip
@@ -116,9 +116,13 @@ class Worker(Far):
             self.close()
             raise
 
-    def load(self, exposed: Iterable[str]) -> None:
-        """Load the artifact, in the place of what was loaded, with these tensors as further outputs."""
-        self.loaded = self.ask("load", **self._settings, exposed=list(exposed))
+    def load(self, exposed: Iterable[str], extras: Iterable[str] = ()) -> None:
+        """Load the artifact, in the place of what was loaded, with these tensors as further outputs.
+
+        `extras` are wanted beside those named at the start.
+        """
+        wanted = [*self._settings["extras"], *extras]
+        self.loaded = self.ask("load", **{**self._settings, "extras": wanted}, exposed=list(exposed))
 
     def run(self, images: Path, answers: Path) -> float:
         """Run a file of images and write what the model answers; the seconds it took."""

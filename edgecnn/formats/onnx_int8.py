@@ -29,6 +29,7 @@ def export(source: ExportSource) -> Exported:
     from edgecnn import precision
     from edgecnn.mean_pooling import with_means
     from edgecnn.onnx_files import answers, finished, float_graph, weighted_nodes
+    from edgecnn.safe_weights import prove
 
     source = with_means(source)
     original, layers = float_graph(source)
@@ -42,9 +43,11 @@ def export(source: ExportSource) -> Exported:
             answers=answers,
             reference=lambda images: answers(original, images),
         )
+    images = source.selection_images if len(source.selection_images) else source.calibration_images
     return Exported(
         layers=_after_quantization(model, layers),
         precision=found,
+        int8_safety=prove(model, images),
         write=lambda contract, path: path.write_bytes(finished(model, contract)),
     )
 
@@ -53,17 +56,21 @@ def _quantized(source: ExportSource, original: bytes, in_float: list[str], folde
     """The int8 file, with the nodes `in_float` left as they are; ranges are measured once and kept in `folder`.
 
     Weights are signed and symmetric per output channel, activations unsigned: the pair for which CPUs have
-    instructions (VNNI) and ONNX Runtime its fastest kernels.
+    instructions (VNNI) and ONNX Runtime its fastest kernels. Their scales keep CPUs without such instructions, whose
+    kernels add products in 16 bits, from overflowing: see :mod:`edgecnn.int8_overflow`.
     """
     import onnx
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
     from edgecnn.onnx_files import weighted_nodes
+    from edgecnn.safe_weights import scale_overrides
 
     before, after = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
     proto = onnx.ModelProto.FromString(original)
     _take_floats(proto)
     before.write_bytes(proto.SerializeToString())
+    weighted = {n for names in weighted_nodes(original).values() for n in names}
+    excluded = _with_followers(proto, in_float, weighted)
     quantize_static(
         before,
         after,
@@ -73,11 +80,10 @@ def _quantized(source: ExportSource, original: bytes, in_float: list[str], folde
         per_channel=True,
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
-        nodes_to_exclude=_with_followers(
-            proto, in_float, {n for names in weighted_nodes(original).values() for n in names}
-        ),
+        nodes_to_exclude=excluded,
         calibrate_method=CalibrationMethod.MinMax,
         calibration_cache_path=Path(folder) / "ranges.json",
+        extra_options={"TensorQuantOverrides": scale_overrides(proto, excluded)},
     )
     proto = onnx.load(after)
     _take_pixels(proto)

@@ -5,7 +5,7 @@ Every record names the data it stems from, the machine and the versions, and the
 option it was made from (`Origin.inputs`) and of each file written with it (`Origin.outputs`).
 """
 
-from edgecnn.records.artifacts import Artifact, Artifacts, Precision, PrecisionStep
+from edgecnn.records.artifacts import Artifact, Artifacts, Int8Safety, Precision, PrecisionStep
 from edgecnn.records.codec import decode, encode
 from edgecnn.records.common import (
     SCHEMA,
@@ -21,7 +21,7 @@ from edgecnn.records.common import (
 from edgecnn.records.comparison import ComparedLatency, ComparedRow, Comparison
 from edgecnn.records.contract import Calibration, Contract, Export, LayerTensor
 from edgecnn.records.golden import Golden, GoldenRow, Regolden
-from edgecnn.records.inspection import GraphLayer, GraphTensor, Inspection
+from edgecnn.records.inspection import GraphLayer, GraphTensor, Inspection, Int8Kernels
 from edgecnn.records.latency import Interval, Latency, LatencyRow, Noise, Preparing, Ratio
 from edgecnn.records.layers import LayerParity, LayerRow, Layers
 from edgecnn.records.parity import Flip, Parity, ParityRow, Pathway
@@ -49,6 +49,8 @@ __all__ = [
     "GraphLayer",
     "GraphTensor",
     "Inspection",
+    "Int8Kernels",
+    "Int8Safety",
     "Interval",
     "Latency",
     "LatencyRow",

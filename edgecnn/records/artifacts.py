@@ -28,6 +28,17 @@ class Precision:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Int8Safety:
+    """Proof that an int8 ONNX file gives the same answers whatever int8 instructions a CPU has."""
+
+    nodes: int  # that multiply by int8 weights
+    channels: int  # output channels of all of them
+    max_pair_sum: int  # the largest |a| + |b| over two weights of one output channel
+    allowed_pair_sum: int
+    images_compared: int  # answered alike, to the bit, by default and exact kernels; 0 where there is one set only
+
+
+@dataclass(frozen=True, kw_only=True)
 class Artifact:
     """One exported file or folder."""
 
@@ -42,6 +53,7 @@ class Artifact:
     absorbed: dict[str, str] = field(default_factory=dict)
     calibration: Calibration | None = None
     precision: Precision | None = None
+    int8_safety: Int8Safety | None = None  # of int8 ONNX files
     seconds: float = 0.0
 
 

@@ -41,6 +41,7 @@ class ParityRow:
     sqnr_db: float | None  # of the outputs; None where they are equal or not finite
     cosine: float  # of an image's outputs with the reference's, in the mean
     bit_equal_to: tuple[str, ...]  # names of other rows, or of the reference, with the very same outputs
+    cpu_dependent: int | None = None  # images on which exact int8 kernels differ; None where there are no others
     placement: Placement
     gate: str  # the rule in words
     verdict: str  # "pass", "fail" or "not proven"

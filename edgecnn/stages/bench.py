@@ -68,7 +68,7 @@ def inputs(run: Run, options: BenchOptions) -> dict[str, str]:
         "threads": " ".join(map(str, options.threads)),
         "batches": " ".join(map(str, options.batches)),
         **{name: str(getattr(options, name)) for name in OTHER_OPTIONS},
-        "machine": f"{machine.cpu}, {machine.cores} cores, {machine.system}, Python {machine.python}",
+        "machine": f"{machine.processor}, {machine.cores} cores, {machine.system}, Python {machine.python}",
         **runtime_versions(),
     }
 
@@ -84,6 +84,8 @@ def bench(run: Run, options: BenchOptions | None = None, *, keep: bool = True) -
     The timed region sets the uint8 input, invokes, and reads the output. Raises InputError for files that are
     not those exported, MachineError when a worker dies.
     """
+    import msgspec
+
     options = options or BenchOptions()
     contract = run.contract()
     samples = samples_of(run, contract)
@@ -96,7 +98,8 @@ def bench(run: Run, options: BenchOptions | None = None, *, keep: bool = True) -
         found = [pair for pair in found if pair.runtime.most_images is None]  # the others are no target on a computer
         for pair in found:
             run.artifact_path(pair.artifact)
-        targets = _wanted(found, options, skipped, Machine(**offers["machine"]).cores)
+        machine = msgspec.convert(offers["machine"], Machine)
+        targets = _wanted(found, options, skipped, machine.cores)
         say(f"Latency of {len(targets)} target{'s' * (len(targets) > 1)}{f' on {place.name}' * bool(place.name)}")
         scratch = tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=run.root if keep else None)
         folder = Path(stack.enter_context(scratch))
@@ -119,7 +122,7 @@ def bench(run: Run, options: BenchOptions | None = None, *, keep: bool = True) -
         preparing=prepared,
         timer_ns=facts[0]["timer_ns"],
         device=options.device,
-        machine=Machine(**offers["machine"]) if place.name else None,
+        machine=machine if place.name else None,
         versions=offers["versions"] if place.name else {},
     )
     if keep:

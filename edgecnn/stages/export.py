@@ -210,6 +210,7 @@ def _export_one(root: Path, format: Format, source: ExportSource, calibration: C
         absorbed=facts.absorbed,
         calibration=used,
         precision=exported.precision,
+        int8_safety=exported.int8_safety,
         seconds=round(time.perf_counter() - start, 3),
     )
 

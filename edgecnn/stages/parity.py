@@ -172,6 +172,12 @@ def _row(
     foreign = differences(pair.path, contract)
     if sha256 != pair.artifact.sha256:
         foreign = ("it is not the file that was exported (its SHA-256 differs)", *foreign)
+    if one.cpu_dependent:
+        foreign = (
+            f"its outputs depend on the CPU: {one.cpu_dependent:,} of {len(one.indices):,} images differ from those of "
+            "exact int8 kernels (session.x64quantprecision)",
+            *foreign,
+        )
     if foreign:
         state, reason = FAIL, "; ".join((*foreign, reason) if reason else foreign)
     return ParityRow(
@@ -192,6 +198,7 @@ def _row(
         sqnr_db=found.sqnr_db,
         cosine=found.cosine,
         bit_equal_to=bit_equal(one, asked, reference),
+        cpu_dependent=one.cpu_dependent,
         placement=one.placement,
         gate=rule(gate, labelled=labels is not None),
         verdict=state,
