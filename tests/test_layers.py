@@ -42,7 +42,7 @@ LAYERS = (
         "slowdown",
         "weighing",
     ),
-    ("session",),
+    ("arm64", "session"),
     (
         "predictor",
         "worker",
@@ -60,7 +60,7 @@ LAYERS = (
         "measuring",
     ),
     ("places", "timing"),
-    ("device", "onnx_model", "prediction", "readers", "viridis"),
+    ("device", "emulation", "onnx_model", "prediction", "readers", "viridis"),
     ("preparing",),
     ("formats", "graphs", "holding_out", "runtimes", "datasets", "architectures", "published"),
     ("integer_tflite",),

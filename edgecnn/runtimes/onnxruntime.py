@@ -218,5 +218,6 @@ PLUGIN = Runtime(
     providers=tuple(PROVIDERS),
     offered=offered,
     extras=("allow_partial", "io_binding"),
+    emulated=("cpu",),
     fuses=True,
 )
