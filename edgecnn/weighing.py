@@ -47,7 +47,7 @@ def weigh(record: Report) -> list[Weighing]:
         mine, other = artifacts.get(name), artifacts.get(format.weighed_against)
         if mine is None or other is None:
             continue
-        rows = record.parity.rows if record.parity else ()
+        rows = tuple(row for row in (record.parity.rows if record.parity else ()) if not row.cpu)
         timed = record.latency.rows if record.latency else ()
         seen = [*((row.artifact_sha256, row.runtime) for row in rows), *((r.artifact_sha256, r.runtime) for r in timed)]
         both = [[runtime for sha256, runtime in seen if sha256 == artifact.sha256] for artifact in (mine, other)]

@@ -30,6 +30,7 @@ LAYERS = (
         "stages.start",
         "stages.train",
     ),
+    ("evidence",),
     (
         "beginning",
         "bundles",
@@ -71,7 +72,8 @@ LAYERS = (
     ("contract", "machine"),
     ("console", "records", "resizing"),
     ("records.comparison", "records.report"),
-    ("records.golden", "records.latency", "records.layers", "records.parity"),
+    ("records.golden", "records.latency", "records.layers"),
+    ("records.parity",),
     ("records.artifacts", "records.inspection", "records.training"),
     ("records.contract",),
     ("records.codec",),
