@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 MOST_CHANGED = 24  # images in the table of changed answers
 # What a stage recorded of its options, and the options; a default that is not empty stands in DEFAULTS.
-REPEATED = {"formats": "--format", "runtimes": "--runtime", "providers": "--ep", "tolerances": "--tolerance"}
+REPEATED = {"formats": "--format", "runtimes": "--runtime", "providers": "--ep", "tolerances": "--tolerance",
+            "cpus": "--cpu"}  # fmt: skip
 LISTS = {"threads": "--threads", "batches": "--batch"}
 SINGLE = {
     "part": "--part", "data": "--data", "baseline": "--baseline", "starts": "--starts", "cores": "--cores",

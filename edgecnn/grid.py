@@ -14,12 +14,11 @@ from edgecnn.judging import Agreement, agreement
 from edgecnn.machine import usable_cores
 from edgecnn.records import Placement
 from edgecnn.run import save_array
-from edgecnn.statistics import chained
 from edgecnn.targets import KERAS
 from edgecnn.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
     from edgecnn.images import Evaluation
     from edgecnn.places import Place
-    from edgecnn.records import Difference
     from edgecnn.targets import Pair
 
     Logits = npt.NDArray[np.float32]
@@ -36,7 +34,7 @@ if TYPE_CHECKING:
 
 EXACT = "exact_int8"  # the extra of a runtime that has exact int8 kernels beside its fast ones
 MOST_WORKERS = 4  # at once: each holds a runtime in memory
-PART_SEED = 1  # of the images that slow runtimes answer
+PART_SEED = 1  # of the images that slow runtimes and emulated CPUs answer
 
 
 @dataclass(frozen=True)
@@ -53,12 +51,15 @@ class Asked:
 
 
 def part(count: int, most: int | None) -> Indices:
-    """Indices of `most` images drawn from `count`, in order; of all of them when there are no more."""
+    """Indices of `most` images drawn from `count`, in order; of all of them when there are no more.
+
+    A smaller part lies inside every larger one, so that any two pairs have answered images in common.
+    """
     import numpy as np
 
     if most is None or most >= count:
         return np.arange(count)
-    return np.sort(np.random.default_rng(PART_SEED).choice(count, most, replace=False))
+    return np.sort(np.random.default_rng(PART_SEED).permutation(count)[:most])
 
 
 def ask_all(
@@ -67,20 +68,18 @@ def ask_all(
     evaluation: Evaluation,
     most: int | None,
     folder: Path,
-    place: Place | None = None,
+    hosts: Mapping[str, Place] | None = None,
     extras: Sequence[str] = ("allow_partial",),
 ) -> tuple[Logits, list[Asked], dict[str, EdgecnnError]]:
     """What the reference and each pair answer, and why a pair did not, by its name.
 
-    As many workers as there are cores, each computing on one thread; `most` is how many images slow runtimes answer
-    (None: as many as each is asked by itself). The reference is asked here, the pairs at `place`, with those of the
-    `extras` that their runtimes know. Raises what the reference's worker raises.
+    As many workers as there are cores, each computing on one thread; `most` is how many images slow runtimes and
+    emulated CPUs answer (None: as many as each is asked by itself). The reference is asked here, each pair on the host
+    of its CPU, with those of the `extras` that its runtime knows. Raises what the reference's worker raises.
     """
     everything = part(len(evaluation.images), None)
     chosen = {
-        pair.name: everything
-        if pair.runtime.most_images is None
-        else part(len(everything), most or pair.runtime.most_images)
+        pair.name: everything if pair.most_images is None else part(len(everything), most or pair.most_images)
         for pair in found
     }
     places = {len(everything): folder / "images.npy"}
@@ -89,7 +88,7 @@ def ask_all(
         if len(indices) not in places:
             places[len(indices)] = folder / f"part-{len(indices)}.npy"
             save_array(places[len(indices)], evaluation.images[indices])
-    slow_first = sorted(found, key=lambda pair: pair.runtime.most_images is None)
+    slow_first = sorted(found, key=lambda pair: pair.most_images is None)
     with (
         ThreadPoolExecutor(min(usable_cores(), MOST_WORKERS)) as pool,
         ExitStack() as stack,
@@ -104,9 +103,9 @@ def ask_all(
                 places[len(chosen[pair.name])],
                 pair.provider,
                 f"{number}",
-                place,
+                (hosts or {}).get(pair.cpu),
                 [extra for extra in extras if extra in pair.runtime.extras],
-                compare_exact=has_other_kernels(pair, place),
+                compare_exact=has_other_kernels(pair, (hosts or {}).get(pair.cpu)),
             )
             for number, pair in enumerate(slow_first)
         }
@@ -177,23 +176,6 @@ def _compared(pair: Pair, indices: Indices, answered: Answered, reference: Logit
     return Asked(pair, logits, indices, placement, seconds, replace(found, flips=flips), different)
 
 
-def judged(one: Asked, asked: Sequence[Asked], labels: Indices | None) -> tuple[Difference | None, str]:
-    """The change of accuracy that the gate looks at, and the name of the row it was judged through.
-
-    Where a slow runtime answered a part of the images, the same file was asked about all of them elsewhere: what the
-    file changes is known from there, and what the runtime changes of that from the part.
-    """
-    direct = one.agreement.paired
-    if direct is None:
-        return None, ""
-    whole = [o for o in asked if o.pair.path == one.pair.path and len(o.indices) > len(one.indices)]
-    if not whole or whole[0].agreement.paired is None:
-        return direct.difference, ""
-    step = agreement(whole[0].logits[one.indices], one.logits, labels).paired
-    assert step is not None
-    return chained(whole[0].agreement.paired, step), whole[0].pair.name
-
-
 def bit_equal(one: Asked, asked: Sequence[Asked], reference: Logits) -> tuple[str, ...]:
     """Which rows, and the reference, gave the very same outputs for the images both answered."""
     import numpy as np
@@ -201,13 +183,13 @@ def bit_equal(one: Asked, asked: Sequence[Asked], reference: Logits) -> tuple[st
     names = [KERAS] if np.array_equal(one.logits, reference[one.indices]) else []
     for other in asked:
         if other is not one:
-            mine, theirs = _common(one, other)
+            mine, theirs = common(one, other)
             if np.array_equal(mine, theirs):
                 names.append(other.pair.name)
     return tuple(names)
 
 
-def _common(a: Asked, b: Asked) -> tuple[Logits, Logits]:
+def common(a: Asked, b: Asked) -> tuple[Logits, Logits]:
     """The outputs of both for the images that both answered."""
     import numpy as np
 
@@ -223,7 +205,7 @@ def matrix(reference: Logits, asked: Sequence[Asked]) -> tuple[tuple[float, ...]
     for one in asked:
         shares = [one.agreement.top1]
         for other in asked:
-            mine, theirs = _common(one, other)
+            mine, theirs = common(one, other)
             shares.append(float((mine.argmax(axis=1) == theirs.argmax(axis=1)).mean()))
         table.append(shares)
     return tuple(tuple(row) for row in table)

@@ -124,8 +124,12 @@ def says_nothing(reference: Logits, labels: Labels | None) -> str:
     return ""
 
 
-def verdict(found: Agreement, change: Difference | None, gate: Gate, images: int) -> tuple[str, str]:
+def verdict(
+    found: Agreement, change: Difference | None, gate: Gate, images: int, open_share: float = 0.0
+) -> tuple[str, str]:
     """PASS, FAIL or NOT_PROVEN, and the reason in words, empty for a pass; `change` None where no label is known.
+
+    `open_share` is the share of images whose answer may be another than that which `found` and `change` tell of.
 
     With labels the change of accuracy decides: it passes when its 95 % interval excludes a fall by more than the
     tolerance, fails when the interval holds nothing else, and is not proven when there are too few images to tell.
@@ -134,6 +138,7 @@ def verdict(found: Agreement, change: Difference | None, gate: Gate, images: int
     if not found.finite:
         return FAIL, "some answers are not finite"
     low, high = (1 - limit for limit in reversed(mid_p_limits(len(found.flips), images)))
+    low, high = low - open_share, high + open_share
     allowed = gate.tolerance_points
     if change and change.high_points < -allowed:
         return FAIL, f"accuracy fell by {-change.points:.2f} points, {allowed:g} are allowed"

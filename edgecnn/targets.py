@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from edgecnn import emulation
 from edgecnn.errors import InputError, not_installed, unknown_name
 from edgecnn.plugins import Format, Runtime, discover, pick
 from edgecnn.records import Artifact
@@ -37,9 +38,26 @@ class Loadable:
 
 @dataclass(frozen=True)
 class Pair(Loadable):
-    """The same of an export, and its format."""
+    """The same of an export, its format, and the emulated CPU it runs on, "" for this machine's own."""
 
     format: Format
+    cpu: str = ""
+
+    @property
+    def name(self) -> str:
+        """What is loaded where, in words."""
+        return f"{super().name}, {self.cpu}" if self.cpu else super().name
+
+    @property
+    def most_images(self) -> int | None:
+        """How many images it runs by default where that is slow; None for all."""
+        return emulation.most_images(self.format.numbers) if self.cpu else self.runtime.most_images
+
+
+def on_cpus(found: Iterable[Pair], cpus: Iterable[str]) -> list[Pair]:
+    """The same pairs on each of these emulated CPUs, as far as their runtimes run there."""
+    pairs = [pair for pair in found if pair.provider in pair.runtime.emulated]
+    return [replace(pair, cpu=cpu) for cpu in dict.fromkeys(cpus) for pair in pairs]
 
 
 def trained(run: Run, contract: Contract) -> Artifact:

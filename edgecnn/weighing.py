@@ -49,7 +49,7 @@ def weigh(record: Report) -> list[Weighing]:
         if mine is None or other is None:
             continue
         where = _where(record.latency) if format.numbers == "int8" else "here"
-        rows = record.parity.rows if record.parity else ()
+        rows = tuple(row for row in (record.parity.rows if record.parity else ()) if not row.cpu)
         timed = record.latency.rows if record.latency else ()
         seen = [*((row.artifact_sha256, row.runtime) for row in rows), *((r.artifact_sha256, r.runtime) for r in timed)]
         both = [[runtime for sha256, runtime in seen if sha256 == artifact.sha256] for artifact in (mine, other)]

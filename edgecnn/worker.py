@@ -124,6 +124,11 @@ class Worker(Far):
         wanted = [*self._settings["extras"], *extras]
         self.loaded = self.ask("load", **{**self._settings, "extras": wanted}, exposed=list(exposed))
 
+    def replace(self, path: Path) -> None:
+        """Load another artifact in the place of what was loaded, as that was."""
+        self._settings["path"] = self._place.put(path)
+        self.load(())
+
     def run(self, images: Path, answers: Path) -> float:
         """Run a file of images and write what the model answers; the seconds it took."""
         seconds: float = self.ask("run", images=self._place.put(images), answers=self._place.result(answers))["seconds"]

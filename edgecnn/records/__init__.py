@@ -24,7 +24,7 @@ from edgecnn.records.golden import Golden, GoldenRow, Regolden
 from edgecnn.records.inspection import GraphLayer, GraphTensor, Inspection, Int8Kernels
 from edgecnn.records.latency import Interval, Latency, LatencyRow, Noise, Preparing, Ratio
 from edgecnn.records.layers import LayerParity, LayerRow, Layers
-from edgecnn.records.parity import Flip, Parity, ParityRow, Pathway
+from edgecnn.records.parity import Flip, NativeDifference, Parity, ParityRow, Pathway
 from edgecnn.records.report import Features, Report
 from edgecnn.records.training import Epoch, Progress, Training
 
@@ -59,6 +59,7 @@ __all__ = [
     "LayerTensor",
     "Layers",
     "Machine",
+    "NativeDifference",
     "Noise",
     "Origin",
     "Paired",

@@ -236,5 +236,6 @@ PLUGIN = Runtime(
     providers=tuple(PROVIDERS),
     offered=offered,
     extras=("allow_partial", "io_binding", "exact_int8"),
+    emulated=("cpu",),
     fuses=True,
 )

@@ -63,11 +63,15 @@ class Scale:
 
 @dataclass(frozen=True)
 class Line:
-    """One export on one runtime, "" where none was asked, or the model on Keras; latencies by number of threads."""
+    """One export on one runtime, "" where none was asked, or the model on Keras; latencies by number of threads.
+
+    `cpu` is the emulated one that ran it, "" for the machine's own: only that one is timed.
+    """
 
     artifact: Artifact
     runtime: str
     provider: str
+    cpu: str
     parity: ParityRow | None
     latencies: tuple[LatencyRow, ...]
 
@@ -83,8 +87,9 @@ class Line:
 
     @property
     def where(self) -> str:
-        """The runtime and the execution provider."""
-        return f"{self.runtime} ({self.provider})" if self.runtime else ""
+        """The runtime, the execution provider, and the CPU where that is an emulated one."""
+        cpu = f", {self.cpu}" if self.cpu else ""
+        return f"{self.runtime} ({self.provider}){cpu}" if self.runtime else ""
 
     @property
     def placements(self) -> tuple[Placement, ...]:
@@ -221,15 +226,12 @@ def lines(record: Report, artifacts: Sequence[Artifact]) -> list[Line]:
     for artifact in artifacts:
         asked = [r for r in (record.parity.rows if record.parity else ()) if r.artifact_sha256 == artifact.sha256]
         timed = [r for r in (record.latency.rows if record.latency else ()) if r.artifact_sha256 == artifact.sha256]
-        places = [*((row.runtime, row.provider) for row in asked), *((row.runtime, row.provider) for row in timed)]
-        for place in dict.fromkeys(places) or [("", "")]:
-            judged = next((row for row in asked if (row.runtime, row.provider) == place), None)
-            here = [row for row in timed if (row.runtime, row.provider) == place]
-            found.append(
-                Line(
-                    artifact, place[0], place[1], judged, tuple(sorted(here, key=lambda row: (row.batch, row.threads)))
-                )
-            )
+        judged = {(row.runtime, row.provider, row.cpu): row for row in asked}
+        places = [*judged, *((row.runtime, row.provider, "") for row in timed)]
+        for place in dict.fromkeys(places) or [("", "", "")]:
+            here = [row for row in timed if (row.runtime, row.provider, "") == place]
+            latencies = tuple(sorted(here, key=lambda row: (row.batch, row.threads)))
+            found.append(Line(artifact, *place, judged.get(place), latencies))
     return found
 
 

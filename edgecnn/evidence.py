@@ -1,0 +1,109 @@
+"""What the answers of one pair prove, beside those of the others: about other images, and about other CPUs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from edgecnn.grid import common
+from edgecnn.judging import Agreement, agreement
+from edgecnn.records import Difference, NativeDifference
+from edgecnn.statistics import chained, mid_p_limits
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from edgecnn.grid import Asked
+
+    Indices = npt.NDArray[np.int64]
+
+SAFETY = 10.0  # the largest change of an output seen on a part, to that assumed for all images
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a verdict looks at; see :func:`edgecnn.judging.verdict`.
+
+    `through` is the row by which it is judged where it answered a part of the images only, else "".
+    """
+
+    agreement: Agreement
+    images: int
+    change: Difference | None
+    open_share: float = 0.0
+    through: str = ""
+
+
+def evidence(one: Asked, asked: Sequence[Asked], labels: Indices | None) -> Evidence:
+    """What is known of a pair's answers; `labels` are those of the images it answered.
+
+    Where a slow runtime or an emulated CPU answered a part of the images, the same file was asked about all of them
+    elsewhere: what the file changes is known from there, and what the runtime or CPU changes of that from the part.
+    """
+    bound = _bound(one, asked)
+    if bound:
+        return bound
+    found, direct = one.agreement, one.agreement.paired
+    if direct is None:
+        return Evidence(found, len(one.indices), None)
+    native = [o for o in asked if o.pair.path == one.pair.path and not o.pair.cpu]
+    whole = sorted(
+        (o for o in native if len(o.indices) > len(one.indices)), key=lambda o: o.pair.runtime != one.pair.runtime
+    )
+    if not whole or whole[0].agreement.paired is None:
+        return Evidence(found, len(one.indices), direct.difference)
+    step = agreement(whole[0].logits[one.indices], one.logits, labels).paired
+    assert step is not None
+    change = chained(whole[0].agreement.paired, step)
+    return Evidence(found, len(one.indices), change, through=whole[0].pair.name)
+
+
+def _bound(one: Asked, asked: Sequence[Asked]) -> Evidence | None:
+    """What is known of an emulated CPU that changes outputs by so little that hardly an answer can change.
+
+    A best class can change only where its margin is at most twice the change of an output. With a change of
+    SAFETY times the largest seen, all native outputs tell of how many images that is the case: none, where outputs
+    are equal to the bit. None where counting changed answers says more, or some did change.
+    """
+    import numpy as np
+
+    native, seen = _native_of(one, asked), against_native(one, asked)
+    if native is None or seen is None or seen.different_answers or seen.max_difference < 0:
+        return None
+    ranked = np.sort(native.logits, axis=1)
+    margins = ranked[:, -1] - ranked[:, -2]
+    open_share = float((margins <= 2 * SAFETY * seen.max_difference).mean()) if seen.max_difference else 0.0
+    if open_share >= mid_p_limits(0, seen.images)[1]:
+        return None
+    direct, change = native.agreement.paired, None
+    if direct is not None:
+        change = Difference(
+            points=direct.points,
+            low_points=direct.low_points - 100 * open_share,
+            high_points=direct.high_points + 100 * open_share,
+        )
+    return Evidence(native.agreement, len(native.indices), change, open_share, native.pair.name)
+
+
+def _native_of(one: Asked, asked: Sequence[Asked]) -> Asked | None:
+    """The same pair on this machine's own CPU, of one on an emulated CPU."""
+    return next((o for o in asked if one.pair.cpu and replace(one.pair, cpu="") == o.pair), None)
+
+
+def against_native(one: Asked, asked: Sequence[Asked]) -> NativeDifference | None:
+    """How an emulated CPU's outputs differ from the native ones; None without them, and for a native pair."""
+    import numpy as np
+
+    native = _native_of(one, asked)
+    if native is None:
+        return None
+    mine, theirs = common(one, native)
+    finite = bool(np.isfinite(mine).all() and np.isfinite(theirs).all())
+    return NativeDifference(
+        images=len(mine),
+        different_answers=int((mine.argmax(axis=1) != theirs.argmax(axis=1)).sum()),
+        max_difference=float(np.abs(mine - theirs).max()) if finite else -1.0,
+    )
