@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
 OLDEST = (3, 11)
 ASK_SECONDS = 30.0
-OTHER_CPU = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "NPY_ENABLE_CPU_FEATURES")  # would choose kernels for this CPU
-OTHER_ARCHITECTURE = (*OTHER_CPU, "LD_LIBRARY_PATH", "LD_PRELOAD", "PYTHONHOME", "PYTHONPYCACHEPREFIX")
+# Environment variables that speak of this machine: kernels to choose, and programs of its architecture.
+OF_THIS_CPU = ("OPENBLAS_CORETYPE",)
+OF_THIS_ARCHITECTURE = ("LD_LIBRARY_PATH", "LD_PRELOAD", "PYTHONHOME", "PYTHONPYCACHEPREFIX")
 
 
 class Channel(Protocol):
@@ -106,7 +107,7 @@ class Emulated(Here):
             raise MachineError(f"{cpu.name} cannot be emulated here: {reason}.")
         self.name = cpu.name
         self.command = [qemu(cpu), "-cpu", cpu.model]
-        self.without: tuple[str, ...] = OTHER_CPU
+        self.without: tuple[str, ...] = OF_THIS_CPU
         if cpu.cpuinfo:
             self._folder = _folder_with_package()
             seen = Path(self._folder) / "root"  # what the emulated program sees in the place of /
@@ -117,7 +118,8 @@ class Emulated(Here):
             there = root or guest_root()
             for name in ("lib", "usr"):
                 (seen / name).symlink_to(there / name)
-            self._python, self.without = str(there / "usr" / "bin" / "python3"), OTHER_ARCHITECTURE
+            self._python = str(there / "usr" / "bin" / "python3")
+            self.without += OF_THIS_ARCHITECTURE
             self._search_path = os.pathsep.join([self._folder, str(there / "packages")])
         self.command.append(self._python)
 
