@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from edgecnn import run as files
 from edgecnn.charts import draw_precision
 from edgecnn.console import say
-from edgecnn.errors import EdgecnnError, GateFailed, InputError, NewerSchema
+from edgecnn.errors import EdgecnnError, GateFailed, InputError, NewerSchema, reason_of
 from edgecnn.images import digests, samples_of
 from edgecnn.layer_map import absorbed
 from edgecnn.machine import installed_versions
@@ -159,8 +159,7 @@ def load_model(run: Run, contract: Contract) -> Any:
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises whatever its parts raise
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{path} cannot be loaded by Keras: {reason}") from None
+        raise InputError(f"{path} cannot be loaded by Keras: {reason_of(error)}") from None
 
 
 def _calibration(samples: Samples) -> Calibration:
@@ -193,8 +192,7 @@ def _export_one(root: Path, format: Format, source: ExportSource, calibration: C
         except (EdgecnnError, OSError, ModuleNotFoundError):
             raise
         except Exception as error:  # converters raise errors of no common kind
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise InputError(f"The model cannot be exported as {format.name}: {reason}") from error
+            raise InputError(f"The model cannot be exported as {format.name}: {reason_of(error)}") from error
     facts = inside.export
     assert facts is not None
     sha256 = sha256_of(root / path)
