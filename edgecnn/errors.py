@@ -55,6 +55,7 @@ PREFIX = re.compile(
 ANNOUNCEMENT = re.compile(
     r"Exception encountered when calling .*|Detected at node .*|<stack traces unavailable>|Node: .*|File \".*|.*:"
 )
+ONNXRUNTIME = re.compile(r"\[ONNXRuntimeError\] : .* : |.* was false\. ")  # its code, and the check that failed
 TFLITE_LACKS = re.compile(r"(?:Custom|TF Select) ops: (.+)")  # the line of a long message that names the operators
 
 
@@ -119,7 +120,7 @@ def reason_of(error: BaseException) -> str:
         return f"{kind} without a message"
     operators = next((found[1] for line in lines if (found := TFLITE_LACKS.fullmatch(line))), "")
     line = next((line for line in lines if not ANNOUNCEMENT.fullmatch(line)), lines[0])
-    reason = f"TFLite has no operator for {operators}" if operators else line.rstrip(" .:")
+    reason = f"TFLite has no operator for {operators}" if operators else ONNXRUNTIME.sub("", line).rstrip(" .:")
     if isinstance(error, LookupError | UnicodeError | AssertionError):
         reason = f"{kind}: {reason}"
     printable = "".join(letter if letter.isprintable() else "?" for letter in reason)

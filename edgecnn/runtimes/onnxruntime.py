@@ -105,9 +105,8 @@ def _opened(model: bytes, threads: int, accepted: tuple[str, ...], provider: str
     except Exception as error:
         if provider != "cpu":
             open_session(model, threads)
-            reason = reason_of(error).rpartition(" was false. ")[2]
             raise MachineError(
-                f"{PROVIDERS[provider]} does not start on this machine ({reason}); it needs its "
+                f"{PROVIDERS[provider]} does not start on this machine ({reason_of(error)}); it needs its "
                 f"device and driver, and {PACKAGES[provider]}."
             ) from None
         raise
