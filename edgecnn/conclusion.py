@@ -36,6 +36,8 @@ def verdict(record: Report) -> tuple[str, str, list[str]]:
     total = f"{len(current)} export{'' if len(current) == 1 else 's'}"
     details = [f"{row.name}: {row.reason}." for row in rows if row.verdict != PASS]
     details += [f"{reason}." for reason in (parity.reasons if parity else ())]
+    failures = record.artifacts.failures
+    details += [f"{failure.format} could not be exported: {failure.reason}." for failure in failures]
     details += [f"{file.name}: layer {file.culprit} falls out. {file.advice}" for file in culprits(record)]
     if unchecked and rows:
         details.append(f"Not checked: {', '.join(unchecked)}.")
@@ -46,7 +48,7 @@ def verdict(record: Report) -> tuple[str, str, list[str]]:
         verb = "does" if len(names) == 1 else "do"
         return "failed", f"{len(names)} of {total} {verb} not answer as trained: {', '.join(names)}", details
     if not rows:
-        return "unproven", "Not proven yet: no export has been checked against the trained model", []
+        return "unproven", "Not proven yet: no export has been checked against the trained model", details
     least = min(rows, key=lambda row: row.agreement)
     summary = f"the lowest agreement is {least.agreement:.2%} over {least.images:,} images, {least.name}."
     if of[NOT_PROVEN] or unchecked:
@@ -54,6 +56,8 @@ def verdict(record: Report) -> tuple[str, str, list[str]]:
         sentence = f"{len(current) - len(names)} of {total} answer as trained; not proven: {', '.join(names)}"
         return "unproven", sentence, [f"No gate was broken; {summary}", *details]
     sentence = f"All {total} answer as trained" if len(current) > 1 else "The export answers as trained"
+    if failures:
+        sentence += f"; not exported: {', '.join(failure.format for failure in failures)}"
     unmeasured = [] if parity and parity.reference_accuracy else ["Accuracy was not measured."]
     return "passed", sentence, [f"Every gate held; {summary}", *unmeasured, *details]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.contract import CONTRACT_KEY, image_shape
-from edgecnn.errors import InputError, MachineError, UsageError, unknown_name
+from edgecnn.errors import InputError, MachineError, UsageError, reason_of, unknown_name
 from edgecnn.onnx_wire import layouts, nodes, with_outputs
 from edgecnn.published import find_run
 from edgecnn.records import Contract, LayerTensor, Placement, decode
@@ -177,11 +177,6 @@ def model_file(model: str | Path, format: str | None) -> Path:
     if format is None or not there:
         raise InputError(f"{place} holds no {EXPORTS}/{wanted}{SUFFIX}; `edgecnn export {place}` makes it.")
     raise unknown_name("ONNX export", wanted, there)
-
-
-def reason_of(error: Exception) -> str:
-    """What an error of ONNX Runtime says, in one line, without its code and place."""
-    return " ".join(str(error).split(" : ")[-1].split(" was false. ")[-1].split()).rstrip(".")
 
 
 def _contract_of(session: Any, path: Path) -> Contract | None:

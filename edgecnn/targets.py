@@ -116,16 +116,19 @@ def pairs(
     not exported or a file that is missing.
     """
     _check_names(formats, providers, chosen_runtimes, discover(Format))
-    artifacts = {artifact.format: artifact for artifact in run.artifacts().artifacts}
+    record = run.artifacts()
+    artifacts = {artifact.format: artifact for artifact in record.artifacts}
     wanted = list(formats) or list(artifacts)
     if not wanted:
+        for failure in record.failures[:1]:
+            raise InputError(f"The model could not be exported to any format; {failure.format}: {failure.reason}.")
         raise InputError(f"Nothing is exported yet; run `edgecnn export {run.root}`.")
     foreign = [name for name in artifacts if name not in discover(Format)]
     if foreign:
         raise InputError(f"{run.path(ARTIFACTS)} names a format '{foreign[0]}' that this edgecnn does not know.")
     missing = [name for name in wanted if name not in artifacts]
     if missing:
-        raise InputError(f"{missing[0]} is not exported yet; run `edgecnn export {run.root} --format {missing[0]}`.")
+        raise run.without_export(record, missing[0])
     runtimes = [r for name, r in discover(Runtime).items() if not chosen_runtimes or name in chosen_runtimes]
     found: list[Pair] = []
     skipped: dict[str, str] = {}

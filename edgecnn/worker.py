@@ -40,7 +40,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from edgecnn import timing
-from edgecnn.errors import EdgecnnError, InputError, MachineError, from_os_error, not_installed
+from edgecnn.errors import EdgecnnError, InputError, MachineError, from_os_error, not_installed, reason_of
 from edgecnn.places import Here
 from edgecnn.run import save_array
 
@@ -173,8 +173,7 @@ class _Server:
             refused = from_os_error(error) or MachineError(f"{command} failed: {error}")
             return {"error": str(refused), "exit_code": refused.exit_code}
         except Exception as error:  # a runtime's own errors are of no common kind
-            text = str(error).strip().splitlines() or [type(error).__name__]
-            return {"error": f"{command} failed: {text[0]}", "exit_code": InputError.exit_code}
+            return {"error": f"{command} failed: {reason_of(error)}", "exit_code": InputError.exit_code}
 
     def load(
         self,
@@ -196,8 +195,7 @@ class _Server:
         except (ModuleNotFoundError, MachineError):
             raise
         except Exception as error:  # a runtime's own errors are of no common kind
-            text = str(error).strip().splitlines()
-            raise InputError(f"{runtime} cannot load {path}: {text[0] if text else type(error).__name__}") from None
+            raise InputError(f"{runtime} cannot load {path}: {reason_of(error)}") from None
         seconds = time.perf_counter() - start
         return {"load_ms": seconds * 1e3, "placement": asdict(self._session.placement)}
 

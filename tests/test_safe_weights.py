@@ -60,11 +60,11 @@ def test_the_export_records_the_proof(run: Run) -> None:
 
 
 def test_mixed_precision_keeps_the_bound(run: Run, tmp_path_factory: pytest.TempPathFactory) -> None:
+    from edgecnn.exporter import source_of
     from edgecnn.formats.onnx_int8 import _quantized
     from edgecnn.onnx_files import float_graph, weighted_nodes
-    from edgecnn.stages.export import _source
 
-    source, _ = _source(run, run.contract(), 0.5)
+    source, _ = source_of(run, 0.5)
     original, _ = float_graph(source)
     kept = weighted_nodes(original)["conv2d_1"]
     model = _quantized(source, original, kept, str(tmp_path_factory.mktemp("quantized")))

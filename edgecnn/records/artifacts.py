@@ -58,10 +58,19 @@ class Artifact:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExportFailure:
+    """A format that the model could not be exported to."""
+
+    format: str
+    reason: str  # without a full stop
+
+
+@dataclass(frozen=True, kw_only=True)
 class Artifacts:
-    """artifacts.json"""
+    """artifacts.json: of every format that was tried, the export or why there is none."""
 
     schema: int
     origin: Origin
     data: DataSource
     artifacts: tuple[Artifact, ...]
+    failures: tuple[ExportFailure, ...] = ()

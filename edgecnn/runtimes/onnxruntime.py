@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from edgecnn.errors import MachineError
+from edgecnn.errors import MachineError, reason_of
 from edgecnn.int8_overflow import EXACT_INT8
 from edgecnn.onnx_wire import with_outputs
 from edgecnn.plugins import Runtime
@@ -114,10 +114,8 @@ def _opened(model: bytes, threads: int, accepted: tuple[str, ...], provider: str
     except Exception as error:
         if provider != "cpu":
             open_session(model, threads)
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            reason = reason.rpartition(" was false. ")[2]
             raise MachineError(
-                f"{PROVIDERS[provider]} does not start on this machine ({reason}); it needs its "
+                f"{PROVIDERS[provider]} does not start on this machine ({reason_of(error)}); it needs its "
                 f"device and driver, and {PACKAGES[provider]}."
             ) from None
         raise

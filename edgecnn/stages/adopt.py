@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from edgecnn import foreign
 from edgecnn.beginning import Beginning, begin
 from edgecnn.console import progress, say
-from edgecnn.errors import InputError, UsageError
+from edgecnn.errors import InputError, UsageError, reason_of
 from edgecnn.images import align, fit, load_data
 from edgecnn.machine import installed_versions
 from edgecnn.run import IMPORT, sha256_of
@@ -163,8 +163,7 @@ def _predict(model: Any, images: Pixels, scale: list[float], offset: list[float]
             try:
                 parts.append(np.asarray(model.predict_on_batch(scaled), np.float32))
             except Exception as error:  # TensorFlow's own errors are of no common kind
-                reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-                raise InputError(f"The model cannot be run: {reason}.") from None
+                raise InputError(f"The model cannot be run: {reason_of(error)}.") from None
             advance(first + len(scaled))
     return np.concatenate(parts)
 

@@ -188,6 +188,7 @@ def _view(run: Run, record: Report) -> dict[str, Any]:
         "charts": {name: _picture(run, name) for name in charts.pictures_of(record.training)},
         "chart_names": (charts.CURVES, charts.CLASS_ACCURACY, charts.CONFUSION),
         "drawn": drawn,
+        "drawable": any(artifact.path.endswith(".onnx") for artifact in record.artifacts.artifacts),
         "input_picture": _picture(run, drawn.input) if drawn else None,
         "layers": {layer: _picture(run, path) for layer, path in drawn.pictures.items()} if drawn else {},
         "origins": _origins(record),
