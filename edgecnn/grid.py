@@ -88,7 +88,7 @@ def ask_all(
         if len(indices) not in places:
             places[len(indices)] = folder / f"part-{len(indices)}.npy"
             save_array(places[len(indices)], evaluation.images[indices])
-    slow_first = sorted(found, key=lambda pair: pair.most_images is None)
+    slow_first = sorted(found, key=lambda pair: (bool(pair.cpu), pair.most_images is None))  # emulated CPUs last
     with (
         ThreadPoolExecutor(min(usable_cores(), MOST_WORKERS)) as pool,
         ExitStack() as stack,

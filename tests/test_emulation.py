@@ -293,3 +293,13 @@ def test_an_installation_that_cannot_be_is_refused_and_leaves_nothing(
     assert "apt-get update failed: E: the archive is not reached." in capsys.readouterr().err
     left = {path.name for path in (tmp_path / "cache" / "edgecnn" / "cpu").iterdir()}
     assert left <= {".lock", "downloads"}
+
+
+@pytest.mark.xfail(strict=True, reason="the published onnx_int8 files saturate without VNNI until they are made again")
+@pytest.mark.parametrize("name", ["cifar10-cnn", "cifar10-resnet8"])
+def test_published_runs_answer_as_published_on_other_cpus(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    ready = [cpu for cpu in ("haswell", "cortex-a76") if not not_ready(CPUS[cpu])]
+    if "haswell" not in ready:
+        pytest.skip(f"haswell cannot be emulated here: {not_ready(HASWELL)}")
+    code = command(["parity", name, *(word for cpu in ready for word in ("--cpu", cpu))])
+    assert code == 0, capsys.readouterr().err
