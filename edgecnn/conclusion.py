@@ -6,6 +6,7 @@ import shlex
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 
+from edgecnn.answers import SCORES, THRESHOLD
 from edgecnn.judging import FAIL, NOT_PROVEN, PASS
 
 if TYPE_CHECKING:
@@ -46,20 +47,42 @@ def verdict(record: Report) -> tuple[str, str, list[str]]:
         if not names:
             return "failed", f"Not all of {total} arrive as trained", details
         verb = "does" if len(names) == 1 else "do"
-        return "failed", f"{len(names)} of {total} {verb} not answer as trained: {', '.join(names)}", details
+        open_ones = [name for name in dict.fromkeys([*of[NOT_PROVEN], *unchecked]) if name not in names]
+        rest = f"{len(current) - len({*names, *open_ones} & {*current.values()})} pass, {len(open_ones)} not proven"
+        return "failed", f"{len(names)} of {total} {verb} not answer as trained: {', '.join(names)} ({rest})", details
     if not rows:
         return "unproven", "Not proven yet: no export has been checked against the trained model", details
     least = min(rows, key=lambda row: row.agreement)
     summary = f"the lowest agreement is {least.agreement:.2%} over {least.images:,} images, {least.name}."
     if of[NOT_PROVEN] or unchecked:
         names = list(dict.fromkeys([*of[NOT_PROVEN], *unchecked]))
-        sentence = f"{len(current) - len(names)} of {total} answer as trained; not proven: {', '.join(names)}"
-        return "unproven", sentence, [f"No gate was broken; {summary}", *details]
+        passed = len(current) - len(names)
+        known = f"{passed} pass, {len(names)} not proven" if passed else "none proven"
+        return "unproven", f"None of {total} fails, {known} yet: {', '.join(names)}", [
+            f"No gate was broken; {summary}", *details,
+        ]  # fmt: skip
     sentence = f"All {total} answer as trained" if len(current) > 1 else "The export answers as trained"
     if failures:
         sentence += f"; not exported: {', '.join(failure.format for failure in failures)}"
     unmeasured = [] if parity and parity.reference_accuracy else ["Accuracy was not measured."]
     return "passed", sentence, [f"Every gate held; {summary}", *unmeasured, *details]
+
+
+def scores_note(record: Report) -> str:
+    """What the figures count where the outputs are independent scores, and the macro accuracies; else empty."""
+    if record.contract.output_meaning != SCORES:
+        return ""
+    text = (
+        f"The outputs are independent scores: a label holds above {THRESHOLD:g}. Accuracy here counts the images with "
+        "every label decided rightly, agreement the equal decisions over images and labels, and a flip is an image with"
+        f" any decision changed; the {record.training.accuracy.split} accuracy above counts images whose own label has "
+        "the highest score."
+    )
+    parity = record.parity
+    found = {parity.reference: parity.reference_macro_accuracy} if parity else {}
+    found |= {row.name: row.macro_accuracy for row in (parity.rows if parity else ())}
+    figures = [f"{name} {a.share:.2%} ({a.low:.2%} to {a.high:.2%})" for name, a in found.items() if a]
+    return f"{text} Macro accuracy, the mean over labels: {'; '.join(figures)}." if figures else text
 
 
 def culprits(record: Report) -> list[LayerParity]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from edgecnn.answers import SCORES, THRESHOLD, answers_of
 from edgecnn.grid import common
 from edgecnn.judging import Agreement, agreement
-from edgecnn.records import Difference, NativeDifference
-from edgecnn.statistics import chained, mid_p_limits
+from edgecnn.records import NativeDifference
+from edgecnn.statistics import combined, mid_p_limits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from edgecnn.grid import Asked
+    from edgecnn.records import Difference, Paired
 
     Indices = npt.NDArray[np.int64]
 
@@ -32,9 +34,14 @@ class Evidence:
 
     agreement: Agreement
     images: int
-    change: Difference | None
+    steps: tuple[Paired, ...]
     open_share: float = 0.0
     through: str = ""
+
+    @property
+    def change(self) -> Difference | None:
+        """The change of accuracy over all steps; None where no label is known."""
+        return combined(self.steps, self.open_share)
 
 
 def evidence(one: Asked, asked: Sequence[Asked], labels: Indices | None) -> Evidence:
@@ -48,23 +55,23 @@ def evidence(one: Asked, asked: Sequence[Asked], labels: Indices | None) -> Evid
         return bound
     found, direct = one.agreement, one.agreement.paired
     if direct is None:
-        return Evidence(found, len(one.indices), None)
+        return Evidence(found, len(one.indices), ())
     native = [o for o in asked if o.pair.path == one.pair.path and not o.pair.cpu]
     whole = sorted(
         (o for o in native if len(o.indices) > len(one.indices)), key=lambda o: o.pair.runtime != one.pair.runtime
     )
     if not whole or whole[0].agreement.paired is None:
-        return Evidence(found, len(one.indices), direct.difference)
-    step = agreement(whole[0].logits[one.indices], one.logits, labels).paired
+        return Evidence(found, len(one.indices), (direct,))
+    step = agreement(whole[0].logits[one.indices], one.logits, labels, one.meaning).paired
     assert step is not None
-    change = chained(whole[0].agreement.paired, step)
-    return Evidence(found, len(one.indices), change, through=whole[0].pair.name)
+    return Evidence(found, len(one.indices), (whole[0].agreement.paired, step), through=whole[0].pair.name)
 
 
 def _bound(one: Asked, asked: Sequence[Asked]) -> Evidence | None:
     """What is known of an emulated CPU that changes outputs by so little that hardly an answer can change.
 
-    A best class can change only where its margin is at most twice the change of an output. With a change of
+    A best class can change only where its margin is at most twice the change of an output, a decision on a score only
+    where the score is as near to the threshold as that change. With a change of
     SAFETY times the largest seen, all native outputs tell of how many images that is the case: none, where outputs
     are equal to the bit. None where counting changed answers says more, or some did change.
     """
@@ -73,19 +80,16 @@ def _bound(one: Asked, asked: Sequence[Asked]) -> Evidence | None:
     native, seen = _native_of(one, asked), against_native(one, asked)
     if native is None or seen is None or seen.different_answers or seen.max_difference < 0:
         return None
-    ranked = np.sort(native.logits, axis=1)
-    margins = ranked[:, -1] - ranked[:, -2]
+    if one.meaning == SCORES:
+        margins = 2 * np.abs(native.logits - THRESHOLD).min(axis=1)
+    else:
+        ranked = np.sort(native.logits, axis=1)
+        margins = ranked[:, -1] - ranked[:, -2]
     open_share = float((margins <= 2 * SAFETY * seen.max_difference).mean()) if seen.max_difference else 0.0
     if open_share >= mid_p_limits(0, seen.images)[1]:
         return None
-    direct, change = native.agreement.paired, None
-    if direct is not None:
-        change = Difference(
-            points=direct.points,
-            low_points=direct.low_points - 100 * open_share,
-            high_points=direct.high_points + 100 * open_share,
-        )
-    return Evidence(native.agreement, len(native.indices), change, open_share, native.pair.name)
+    direct = native.agreement.paired
+    return Evidence(native.agreement, len(native.indices), (direct,) if direct else (), open_share, native.pair.name)
 
 
 def _native_of(one: Asked, asked: Sequence[Asked]) -> Asked | None:
@@ -104,6 +108,6 @@ def against_native(one: Asked, asked: Sequence[Asked]) -> NativeDifference | Non
     finite = bool(np.isfinite(mine).all() and np.isfinite(theirs).all())
     return NativeDifference(
         images=len(mine),
-        different_answers=int((mine.argmax(axis=1) != theirs.argmax(axis=1)).sum()),
+        different_answers=int((answers_of(mine, one.meaning) != answers_of(theirs, one.meaning)).sum()),
         max_difference=float(np.abs(mine - theirs).max()) if finite else -1.0,
     )

@@ -7,15 +7,17 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from edgecnn.activations import activations_in, images_per_batch
+from edgecnn.answers import LOGITS, equal_share
 from edgecnn.console import progress, say
 from edgecnn.errors import EdgecnnError, InputError
+from edgecnn.images import save_images
 from edgecnn.int8_overflow import has_exact_kernels
 from edgecnn.judging import Agreement, agreement
 from edgecnn.machine import usable_cores
 from edgecnn.records import Placement
-from edgecnn.run import save_array
 from edgecnn.targets import KERAS
-from edgecnn.worker import Worker
+from edgecnn.worker import RUN_BATCH, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,7 +41,7 @@ PART_SEED = 1  # of the images that slow runtimes and emulated CPUs answer
 
 @dataclass(frozen=True)
 class Asked:
-    """What one pair answered: float32 [len(indices), classes] for these images."""
+    """What one pair answered: float32 [len(indices), classes] of that meaning for these images."""
 
     pair: Pair
     logits: Logits
@@ -48,6 +50,7 @@ class Asked:
     seconds: float
     agreement: Agreement
     cpu_dependent: int | None  # images whose outputs exact int8 kernels give otherwise; None where there are no others
+    meaning: str = LOGITS
 
 
 def part(count: int, most: int | None) -> Indices:
@@ -70,6 +73,7 @@ def ask_all(
     folder: Path,
     hosts: Mapping[str, Place] | None = None,
     extras: Sequence[str] = ("allow_partial",),
+    meaning: str = LOGITS,
 ) -> tuple[Logits, list[Asked], dict[str, EdgecnnError]]:
     """What the reference and each pair answer, and why a pair did not, by its name.
 
@@ -83,18 +87,19 @@ def ask_all(
         for pair in found
     }
     places = {len(everything): folder / "images.npy"}
-    save_array(places[len(everything)], evaluation.images)
+    save_images(places[len(everything)], evaluation.images)
     for indices in chosen.values():
         if len(indices) not in places:
             places[len(indices)] = folder / f"part-{len(indices)}.npy"
-            save_array(places[len(indices)], evaluation.images[indices])
+            save_images(places[len(indices)], evaluation.images[indices])
+    batch = images_per_batch(activations_in(reference).widest_bytes, RUN_BATCH)
     slow_first = sorted(found, key=lambda pair: (bool(pair.cpu), pair.most_images is None))  # emulated CPUs last
     with (
         ThreadPoolExecutor(min(usable_cores(), MOST_WORKERS)) as pool,
         ExitStack() as stack,
         progress("asking", len(found) + 1) as advance,
     ):
-        first = pool.submit(_ask, KERAS, reference, places[len(everything)], "cpu", "reference")
+        first = pool.submit(_ask, KERAS, reference, places[len(everything)], "cpu", "reference", batch)
         waiting = {
             pair.name: pool.submit(
                 _ask,
@@ -103,6 +108,7 @@ def ask_all(
                 places[len(chosen[pair.name])],
                 pair.provider,
                 f"{number}",
+                batch,
                 (hosts or {}).get(pair.cpu),
                 [extra for extra in extras if extra in pair.runtime.extras],
                 compare_exact=has_other_kernels(pair, (hosts or {}).get(pair.cpu)),
@@ -116,7 +122,8 @@ def ask_all(
         for number, pair in enumerate(found):
             advance(number + 1)
             try:
-                asked.append(_compared(pair, chosen[pair.name], waiting[pair.name].result(), logits, evaluation.labels))
+                answered = waiting[pair.name].result()
+                asked.append(_compared(pair, chosen[pair.name], answered, logits, evaluation.labels, meaning))
                 say(f"  {pair.name}: {len(asked[-1].indices):,} images, {asked[-1].seconds:.1f} s")
             except EdgecnnError as error:
                 refused[pair.name] = error
@@ -130,12 +137,13 @@ def _ask(
     images: Path,
     provider: str,
     name: str,
+    batch: int,
     place: Place | None = None,
     extras: Sequence[str] = (),
     *,
     compare_exact: bool = False,
 ) -> Answered:
-    """All answers of one artifact on one runtime, from a worker on one thread.
+    """All answers of one artifact on one runtime, from a worker on one thread, `batch` images a call.
 
     With `compare_exact` the file is run a second time on exact int8 kernels.
     """
@@ -143,12 +151,12 @@ def _ask(
 
     answers = images.with_name(f"answers-{name}.npy")
     with Worker(runtime, path, threads=1, provider=provider, extras=extras, place=place) as worker:
-        seconds = worker.run(images, answers)
+        seconds = worker.run(images, answers, batch)
         logits, placement = np.load(answers), Placement(**worker.loaded["placement"])
         different = None
         if compare_exact:
             worker.load((), [EXACT])
-            worker.run(images, answers)
+            worker.run(images, answers, batch)
             different = int((np.load(answers) != logits).any(axis=1).sum())
         return logits, placement, seconds, different
 
@@ -165,15 +173,17 @@ def has_other_kernels(pair: Pair, place: Place | None) -> bool:
     )
 
 
-def _compared(pair: Pair, indices: Indices, answered: Answered, reference: Logits, labels: Indices | None) -> Asked:
+def _compared(
+    pair: Pair, indices: Indices, answered: Answered, reference: Logits, labels: Indices | None, meaning: str
+) -> Asked:
     logits, placement, seconds, different = answered
     if logits.shape != reference[indices].shape:
         raise InputError(
             f"It gives outputs of the shape {list(logits.shape[1:])}, the model {list(reference.shape[1:])}."
         )
-    found = agreement(reference[indices], logits, None if labels is None else labels[indices])
+    found = agreement(reference[indices], logits, None if labels is None else labels[indices], meaning)
     flips = tuple(replace(flip, image=int(indices[flip.image])) for flip in found.flips)
-    return Asked(pair, logits, indices, placement, seconds, replace(found, flips=flips), different)
+    return Asked(pair, logits, indices, placement, seconds, replace(found, flips=flips), different, meaning)
 
 
 def bit_equal(one: Asked, asked: Sequence[Asked], reference: Logits) -> tuple[str, ...]:
@@ -200,12 +210,12 @@ def common(a: Asked, b: Asked) -> tuple[Logits, Logits]:
 
 
 def matrix(reference: Logits, asked: Sequence[Asked]) -> tuple[tuple[float, ...], ...]:
-    """Share of equal top-1 answers of each with each, the reference first."""
+    """Share of equal answers of each with each, the reference first; see :func:`edgecnn.answers.equal_share`."""
     table = [[1.0, *(one.agreement.top1 for one in asked)]]
     for one in asked:
         shares = [one.agreement.top1]
         for other in asked:
             mine, theirs = common(one, other)
-            shares.append(float((mine.argmax(axis=1) == theirs.argmax(axis=1)).mean()))
+            shares.append(equal_share(mine, theirs, one.meaning))
         table.append(shares)
     return tuple(tuple(row) for row in table)

@@ -132,7 +132,7 @@ class OnnxModel:
         return InputError(f"{self.path} is damaged or no ONNX model ({reason_of(error)}); export or copy it again.")
 
     def _own_tensors(self) -> dict[str, LayerTensor]:
-        """What a file without a layer map can show: its float tensors with the rank of maps or of a dense layer.
+        """What a file without a layer map can show: its float tensors with a batch and something beside.
 
         A tensor that is rounded to integers next is left out: what ships is the rounded one.
         """
@@ -146,7 +146,7 @@ class OnnxModel:
         return {
             name: LayerTensor(tensor=name, layout=layout[name] if ranks[name] == 4 else "N")
             for name in names
-            if ranks.get(name) in (2, 4)
+            if ranks.get(name, 0) >= 2
         }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgecnn.answers import answers_of
 from edgecnn.console import progress, say
 from edgecnn.records import Precision, PrecisionStep
 
@@ -46,13 +47,14 @@ def find(
     images, labels = source.selection_images, source.selection_labels
     if not len(labels):
         return quantize(frozenset()), None
-    right = int((reference(images).argmax(axis=1) == labels).sum())
+    meaning = source.contract.output_meaning
+    right = int((answers_of(reference(images), meaning) == labels).sum())
     steps: list[PrecisionStep] = []
 
     def attempt(kept: Iterable[str]) -> tuple[bytes, bool]:
         chosen = frozenset(kept)
         model = quantize(chosen)
-        lost = right - int((answers(model, images).argmax(axis=1) == labels).sum())
+        lost = right - int((answers_of(answers(model, images), meaning) == labels).sum())
         drop = 100 * lost / len(labels)
         ordered = tuple(layer for layer in layers if layer in chosen)
         steps.append(PrecisionStep(kept_float=ordered, drop_points=round(drop, 4)))

@@ -67,12 +67,12 @@ def scale_overrides(proto: Any, excluded: Collection[str]) -> dict[str, list[dic
     return overrides
 
 
-def prove(model: bytes, images: Pixels) -> Int8Safety:
+def prove(model: bytes, images: Pixels, batch: int) -> Int8Safety:
     """Check that the outputs of an int8 ONNX file cannot depend on the CPU's int8 kernels, and record how.
 
     On the weights: no two of an output channel add up to more than MAX_PAIR_SUM. By running it, on x86: ONNX Runtime's
-    default kernels give for uint8 `images` [N, H, W, C] what its exact ones give, to the bit. Raises InputError naming
-    the node, or the number of images, where either is not so.
+    default kernels give for uint8 `images` [N, H, W, C], `batch` a call, what its exact ones give, to the bit. Raises
+    InputError naming the node, or the number of images, where either is not so.
     """
     import onnx
 
@@ -88,7 +88,8 @@ def prove(model: bytes, images: Pixels) -> Int8Safety:
     compared = 0
     if has_exact_kernels() and len(images):
         compared = len(images)
-        different = int((answers(model, images) != answers(model, images, exact=True)).any(axis=1).sum())
+        default, exact = answers(model, images, batch), answers(model, images, batch, exact=True)
+        different = int((default != exact).any(axis=1).sum())
         if different:
             raise InputError(
                 f"ONNX Runtime's default int8 kernels and its exact ones differ on {different} of {compared} images, "

@@ -6,7 +6,7 @@ prints cannot be mistaken for an answer: the pipe is taken off stdout before any
     -> {"command": "load", "runtime": "litert", "path": "model.tflite", "threads": 1, "provider": "xnnpack",
         "exposed": [], "extras": []}
     <- {"load_ms": 1.2, "placement": {...}}
-    -> {"command": "run", "images": "images.npy", "answers": "answers.npy"}     what the model answers
+    -> {"command": "run", "images": "images.npy", "answers": "answers.npy", "batch": 64}     what the model answers
     <- {"seconds": 0.9}
     -> {"command": "observe", "images": "images.npy", "answers": "answers.npz"}     the exposed tensors too
     <- {}
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from edgecnn.places import Place
     from edgecnn.plugins import Runtime, Session
 
-RUN_BATCH = 64  # images a call when a whole data set is run
+RUN_BATCH = 64  # images a call at most when a whole data set is run
 
 
 class Far:
@@ -129,9 +129,10 @@ class Worker(Far):
         self._settings["path"] = self._place.put(path)
         self.load(())
 
-    def run(self, images: Path, answers: Path) -> float:
-        """Run a file of images and write what the model answers; the seconds it took."""
-        seconds: float = self.ask("run", images=self._place.put(images), answers=self._place.result(answers))["seconds"]
+    def run(self, images: Path, answers: Path, batch: int = RUN_BATCH) -> float:
+        """Run a file of images, `batch` a call, and write what the model answers; the seconds it took."""
+        places = {"images": self._place.put(images), "answers": self._place.result(answers)}
+        seconds: float = self.ask("run", **places, batch=batch)["seconds"]
         self._place.fetch(answers)
         return seconds
 
@@ -199,7 +200,7 @@ class _Server:
         seconds = time.perf_counter() - start
         return {"load_ms": seconds * 1e3, "placement": asdict(self._session.placement)}
 
-    def run(self, images: str, answers: str) -> dict[str, Any]:
+    def run(self, images: str, answers: str, batch: int = RUN_BATCH) -> dict[str, Any]:
         """Run a whole file of images and write what the model answers, float32 [N, classes]."""
         import numpy as np
 
@@ -207,8 +208,8 @@ class _Server:
         session = self._loaded()
         start = time.perf_counter()
         rows = [
-            next(iter(session.run(np.ascontiguousarray(pixels[i : i + RUN_BATCH])).values()))
-            for i in range(0, len(pixels), RUN_BATCH)
+            next(iter(session.run(np.ascontiguousarray(pixels[i : i + batch])).values()))
+            for i in range(0, len(pixels), batch)
         ]
         seconds = time.perf_counter() - start
         save_array(Path(answers), np.concatenate(rows))

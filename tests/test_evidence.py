@@ -31,7 +31,7 @@ LABELS = np.where(RANDOM.random(IMAGES) < 0.8, KERAS.argmax(axis=1), 0)
 
 def asked(pair: Pair, logits: np.ndarray, indices: np.ndarray, *, labelled: bool = True) -> Asked:
     found = agreement(KERAS[indices], logits, LABELS[indices] if labelled else None)
-    return Asked(pair, logits, indices, Placement(device="cpu", compute_nodes={}, other_nodes={}), 0.0, found)
+    return Asked(pair, logits, indices, Placement(device="cpu", compute_nodes={}, other_nodes={}), 0.0, found, None)
 
 
 def emulated(change: np.ndarray | float, images: int, *, labelled: bool = True) -> tuple[Asked, list[Asked]]:
@@ -49,7 +49,7 @@ def test_fifty_images_prove_a_float_file_where_outputs_hardly_change(labelled: b
         one, every = emulated(change, 50, labelled=labelled)
         seen = evidence(one, every, LABELS[one.indices] if labelled else None)
         assert seen.through == NATIVE.name == one.pair.name.removesuffix(", haswell")
-        assert verdict(seen.agreement, seen.change, STRICT, seen.images, seen.open_share) == ("pass", "")
+        assert verdict(seen.agreement, seen.steps, STRICT, seen.images, seen.open_share) == ("pass", "")
     assert against_native(*emulated(0.0, 50)) is not None
     assert against_native(every[0], every) is None
 
@@ -61,19 +61,19 @@ def test_where_outputs_change_much_the_images_are_counted() -> None:
     assert seen.change is not None and direct is not None
     assert (seen.through, seen.images, seen.open_share) == (NATIVE.name, 1_000, 0.0)
     assert seen.change.low_points < direct.low_points - 0.1
-    assert verdict(seen.agreement, seen.change, Gate(0.05, 0.9), seen.images)[0] == "not proven"
+    assert verdict(seen.agreement, seen.steps, Gate(0.05, 0.9), seen.images)[0] == "not proven"
 
 
 def test_answers_that_are_lost_on_the_cpu_fail() -> None:
     one, every = emulated(RANDOM.normal(0, 3, (1_000, CLASSES)), 1_000)
     seen = evidence(one, every, LABELS[one.indices])
-    assert verdict(seen.agreement, seen.change, Gate(1.0, 0.5), seen.images)[0] == "fail"
+    assert verdict(seen.agreement, seen.steps, Gate(1.0, 0.5), seen.images)[0] == "fail"
     difference = against_native(one, every)
     assert difference is not None and difference.different_answers > 200
     assert f"{difference.different_answers} of 1,000 images answered differently" in difference.words
     broken = asked(EMULATED, np.full((50, CLASSES), np.nan, np.float32), part(IMAGES, 50))
     seen = evidence(broken, [every[0], broken], LABELS[broken.indices])
-    assert verdict(seen.agreement, seen.change, STRICT, seen.images) == ("fail", "some answers are not finite")
+    assert verdict(seen.agreement, seen.steps, STRICT, seen.images) == ("fail", "some answers are not finite")
     assert "not finite" in getattr(against_native(broken, [every[0], broken]), "words", "")
 
 
@@ -81,7 +81,7 @@ def test_without_a_native_row_the_part_stands_alone() -> None:
     one, _ = emulated(0.0, 50)
     seen = evidence(one, [one], LABELS[one.indices])
     assert (seen.through, seen.images) == ("", 50)
-    assert verdict(seen.agreement, seen.change, STRICT, seen.images)[0] == "not proven"
+    assert verdict(seen.agreement, seen.steps, STRICT, seen.images)[0] == "not proven"
 
 
 def test_a_smaller_part_lies_inside_a_larger() -> None:

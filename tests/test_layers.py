@@ -69,7 +69,7 @@ LAYERS = (
     ("onnx_files", "onnx_graphs", "pixel_pairs", "tflite_files", "tflite_graphs", "precision", "wide_image"),
     ("conversion", "int8_overflow", "layer_map", "mean_pooling", "micro", "onnx_wire", "plugins"),
     ("hub",),
-    ("link", "keras_files", "recipes", "run", "sampling", "statistics", "unfolding"),
+    ("activations", "answers", "link", "keras_files", "recipes", "run", "sampling", "statistics", "unfolding"),
     ("contract", "machine"),
     ("console", "records", "resizing"),
     ("records.comparison", "records.report"),

@@ -83,4 +83,4 @@ def test_a_file_that_can_overflow_is_refused_by_the_nodes_name(run: Run) -> None
     values[3].flat[:2] = (100, -29)
     weights.CopyFrom(onnx.numpy_helper.from_array(values, weights.name))
     with pytest.raises(InputError, match="Two weights of conv2d_1/Conv add up to 129 where 128 is the most"):
-        prove(model.SerializeToString(), np.zeros((0, 32, 32, 3), np.uint8))
+        prove(model.SerializeToString(), np.zeros((0, 32, 32, 3), np.uint8), batch=64)

@@ -28,26 +28,26 @@ def export(source: ExportSource) -> Exported:
 
     from edgecnn import precision
     from edgecnn.mean_pooling import with_means
-    from edgecnn.onnx_files import answers, finished, float_graph, weighted_nodes
+    from edgecnn.onnx_files import answers, finished, float_graph, run_batch, weighted_nodes
     from edgecnn.safe_weights import prove
 
     source = with_means(source)
     original, layers = float_graph(source)
-    nodes = weighted_nodes(original)
+    nodes, batch = weighted_nodes(original), run_batch(source)
     with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
         model, found = precision.find(
             source,
             what=PLUGIN.name,
             layers=list(nodes),
             quantize=lambda kept: _quantized(source, original, [n for layer in kept for n in nodes[layer]], folder),
-            answers=answers,
-            reference=lambda images: answers(original, images),
+            answers=lambda model, images: answers(model, images, batch),
+            reference=lambda images: answers(original, images, batch),
         )
     images = source.selection_images if len(source.selection_images) else source.calibration_images
     return Exported(
         layers=_after_quantization(model, layers),
         precision=found,
-        int8_safety=prove(model, images),
+        int8_safety=prove(model, images, batch),
         write=lambda contract, path: path.write_bytes(finished(model, contract)),
     )
 

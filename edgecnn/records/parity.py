@@ -13,9 +13,9 @@ class Flip:
 
     image: int  # index in the evaluation split
     label: int | None
-    reference: int
+    reference: int  # as edgecnn.answers counts answers
     answer: int
-    reference_margin: float  # between the best and the second-best output
+    reference_margin: float  # between the best and the second-best output; of scores, of the nearest to 0.5 from it
     answer_margin: float
     kind: str  # "broken", "repaired", "changed" (wrong both times); "" where the label is not known
 
@@ -49,11 +49,11 @@ class ParityRow:
     provider: str
     artifact_sha256: str
     images: int
-    accuracy: Accuracy | None  # None where no labelled images were at hand
+    accuracy: Accuracy | None  # of scores: with every label decided rightly; None where no labelled images were at hand
     paired: Paired | None  # against the reference; None as above
     judged: Difference | None  # what the gate looked at: `paired`, or a chain of two of them
     through: str  # the row by which it was judged, where it answered a part of the images only; else empty
-    agreement: float  # share of equal top-1 answers
+    agreement: float  # share of equal top-1 answers; of scores, of equal decisions over images and labels
     top5_agreement: float | None  # share with the same five best classes, in whatever order; None of five or fewer
     flips: tuple[Flip, ...]
     max_logit_difference: float  # -1 where outputs are not finite, as in the next three
@@ -70,6 +70,7 @@ class ParityRow:
     cpu: str = ""  # the emulated one; "": the machine's own
     emulator: str = ""  # that emulated it, with its version
     native: NativeDifference | None = None  # of an emulated CPU; None where the file did not run natively
+    macro_accuracy: Accuracy | None = None  # of scores: right decisions of all, see edgecnn.statistics
 
     @property
     def name(self) -> str:
@@ -103,4 +104,5 @@ class Parity:
     skipped: dict[str, str]  # what could not be asked -> why
     verdict: str  # "pass", "fail" or "not proven"
     reasons: tuple[str, ...]  # for the whole, beside those of the rows
+    reference_macro_accuracy: Accuracy | None = None
     device: str = ""  # where the exports were asked, if not here; the reference is asked here

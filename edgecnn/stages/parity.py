@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecnn import run as files
+from edgecnn.answers import SCORES, THRESHOLD, answers_of
 from edgecnn.charts import FLIPS, draw_flips
 from edgecnn.console import say
 from edgecnn.embedded import differences
@@ -23,7 +24,7 @@ from edgecnn.places import emulated, place_of
 from edgecnn.plugins import Format, pick
 from edgecnn.records import SCHEMA, Parity, ParityRow
 from edgecnn.run import TEMPORARY, Run, sha256_of, staged
-from edgecnn.statistics import accuracy
+from edgecnn.statistics import accuracy, macro_accuracy
 from edgecnn.targets import KERAS, on_cpus, pairs
 from edgecnn.worker import Far
 
@@ -101,6 +102,7 @@ def parity(run: Run, options: ParityOptions) -> Parity:
         if name:
             pick(Format, name)
     contract = run.contract()
+    meaning = contract.output_meaning
     evaluation = evaluation_of(contract, run.training().data, options.data)
     # A provider that was named has to run everything; where none was, what each took is shown with its answers.
     extras = ("allow_partial",) if options.allow_partial or not options.providers else ()
@@ -117,10 +119,17 @@ def parity(run: Run, options: ParityOptions) -> Parity:
                 raise UsageError(f"None of these exports runs on {name}; `edgecnn parity --help` has the names.")
         say(f"Parity over {len(evaluation.images):,} images: {evaluation.words}")
         reference, asked, refused = ask_all(
-            run.model_path(contract), found, evaluation, options.part, Path(folder), {"": place, **hosts}, extras
+            run.model_path(contract),
+            found,
+            evaluation,
+            options.part,
+            Path(folder),
+            {"": place, **hosts},
+            extras,
+            meaning,
         )
     skipped |= {name: str(error).rstrip(".") for name, error in refused.items()}
-    nothing = says_nothing(reference, evaluation.labels)
+    nothing = says_nothing(reference, evaluation.labels, meaning)
     for name in options.providers:
         if name not in {one.pair.provider for one in asked}:
             reason = next(skipped[pair.name] for pair in found if pair.provider == name)
@@ -129,7 +138,7 @@ def parity(run: Run, options: ParityOptions) -> Parity:
     ways = pathways(contract)
     formats = [pair.format.name for pair in found] if options.providers else _formats(run, options)
     state, reasons = _whole(rows, formats, found, refused, ways)
-    _save_answers(run, reference, evaluation, asked)
+    _save_answers(run, reference, evaluation, asked, meaning)
     outputs = [files.ANSWERS]
     if draw_flips(run, rows, evaluation, contract.labels):
         outputs.append(FLIPS)
@@ -140,7 +149,8 @@ def parity(run: Run, options: ParityOptions) -> Parity:
         evaluated_on=evaluation.words,
         images=len(evaluation.images),
         reference=KERAS,
-        reference_accuracy=_accuracy(reference, evaluation.labels),
+        reference_accuracy=_accuracy(reference, evaluation.labels, meaning),
+        reference_macro_accuracy=_macro_accuracy(reference, evaluation.labels, meaning),
         rows=rows,
         agreement=matrix(reference, asked),
         pathways=ways,
@@ -173,7 +183,7 @@ def _row(
     gate = _gate(pair, tolerances)
     labels = None if evaluation.labels is None else evaluation.labels[one.indices]
     seen, emulated_by = evidence(one, asked, labels), emulator(CPUS[pair.cpu]) if pair.cpu else ""
-    state, reason = verdict(seen.agreement, seen.change, gate, seen.images, seen.open_share)
+    state, reason = verdict(seen.agreement, seen.steps, gate, seen.images, seen.open_share)
     if pair.cpu and state != PASS:
         reason += f"; {emulated_by} emulated the CPU, and the fault may be its own"
     if nothing and state == PASS:
@@ -196,7 +206,8 @@ def _row(
         provider=pair.provider,
         artifact_sha256=sha256,
         images=len(one.indices),
-        accuracy=_accuracy(one.logits, labels),
+        accuracy=_accuracy(one.logits, labels, one.meaning),
+        macro_accuracy=_macro_accuracy(one.logits, labels, one.meaning),
         paired=found.paired,
         judged=seen.change,
         through=seen.through,
@@ -268,26 +279,37 @@ def _whole(
     return (PASS if all(row.verdict == PASS for row in rows) else NOT_PROVEN), ()
 
 
-def _save_answers(run: Run, reference: Logits, evaluation: Evaluation, asked: Sequence[Asked]) -> None:
-    """Every top-1 answer, for `edgecnn compare`: int32 [rows, N] with NOT_ASKED, the reference's, and the labels."""
+def _save_answers(run: Run, reference: Logits, evaluation: Evaluation, asked: Sequence[Asked], meaning: str) -> None:
+    """Every answer, for `edgecnn compare`: int32 [rows, N] with NOT_ASKED, the reference's, and the labels."""
     import numpy as np
 
     answers = np.full((len(asked), len(reference)), NOT_ASKED, np.int32)
     for row, one in zip(answers, asked, strict=True):
-        row[one.indices] = one.logits.argmax(axis=1)
+        row[one.indices] = answers_of(one.logits, meaning)
     labels = evaluation.labels
     with staged(run.path(files.ANSWERS)) as draft:
         np.savez_compressed(
             draft,
             names=np.array([one.pair.name for one in asked], dtype=np.str_),
             answers=answers,
-            reference=reference.argmax(axis=1).astype(np.int32),
+            reference=answers_of(reference, meaning).astype(np.int32),
             labels=np.zeros(0, np.int32) if labels is None else labels.astype(np.int32),
             images=np.array(evaluation.source),
         )
 
 
-def _accuracy(logits: Logits, labels: Indices | None) -> Accuracy | None:
+def _accuracy(logits: Logits, labels: Indices | None, meaning: str) -> Accuracy | None:
     if labels is None:
         return None
-    return accuracy(int((logits.argmax(axis=1) == labels).sum()), len(logits), SPLIT)
+    return accuracy(int((answers_of(logits, meaning) == labels).sum()), len(logits), SPLIT)
+
+
+def _macro_accuracy(logits: Logits, labels: Indices | None, meaning: str) -> Accuracy | None:
+    """Of scores, with the truth that an image's own label holds and no other does."""
+    import numpy as np
+
+    if labels is None or meaning != SCORES:
+        return None
+    count = logits.shape[1]
+    right = int(((logits > THRESHOLD) == (np.arange(count) == labels[:, None])).sum())
+    return macro_accuracy(right, len(logits), count, SPLIT)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import edgecnn
 from edgecnn import charts, choices
 from edgecnn import run as files
-from edgecnn.conclusion import changed, commands, verdict
+from edgecnn.conclusion import changed, commands, scores_note, verdict
 from edgecnn.console import say
 from edgecnn.errors import InputError
 from edgecnn.records import SCHEMA, Features, Latency, Layers, Parity, Report
@@ -170,6 +170,7 @@ def _view(run: Run, record: Report) -> dict[str, Any]:
         "record": record,
         "notices": list(dict.fromkeys(part.data.notice for part in sources if part and part.data.notice)),
         "verdict": verdict(record),
+        "scores_note": scores_note(record),
         "lines": rows,
         "scale": scale([row for _, row in timed]),
         "fastest": min(
