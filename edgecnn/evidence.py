@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from edgecnn.grid import Asked
     from edgecnn.records import Difference, Paired
 
+    Logits = npt.NDArray[np.float32]
     Indices = npt.NDArray[np.int64]
 
-SAFETY = 10.0  # the largest change of an output seen on a part, to that assumed for all images
+SAFETY = 10.0  # changes of outputs assumed for all images, to those seen on a part
 
 
 @dataclass(frozen=True)
@@ -70,26 +71,36 @@ def evidence(one: Asked, asked: Sequence[Asked], labels: Indices | None) -> Evid
 def _bound(one: Asked, asked: Sequence[Asked]) -> Evidence | None:
     """What is known of an emulated CPU that changes outputs by so little that hardly an answer can change.
 
-    A best class can change only where its margin is at most twice the change of an output, a decision on a score only
-    where the score is as near to the threshold as that change. With a change of
-    SAFETY times the largest seen, all native outputs tell of how many images that is the case: none, where outputs
-    are equal to the bit. None where counting changed answers says more, or some did change.
+    A best class changes only where its margin is at most twice the change of an output, a decision on a score only
+    where the score is as near to the threshold as that change. So the changes seen on the part, SAFETY times as large,
+    and the margins of all native outputs tell what share of the images that can be: none, where outputs are equal to
+    the bit. This takes margins and changes to be independent, hence the factor. None where some answers did change, or
+    where counting them says more.
     """
     import numpy as np
 
     native, seen = _native_of(one, asked), against_native(one, asked)
     if native is None or seen is None or seen.different_answers or seen.max_difference < 0:
         return None
-    if one.meaning == SCORES:
-        margins = 2 * np.abs(native.logits - THRESHOLD).min(axis=1)
-    else:
-        ranked = np.sort(native.logits, axis=1)
-        margins = ranked[:, -1] - ranked[:, -2]
-    open_share = float((margins <= 2 * SAFETY * seen.max_difference).mean()) if seen.max_difference else 0.0
+    mine, theirs = common(one, native)
+    changes = np.abs(mine - theirs).max(axis=1)
+    margins = np.sort(_margins(native.logits, one.meaning))
+    open_share = float(np.searchsorted(margins, 2 * SAFETY * changes).mean()) / len(margins)
     if open_share >= mid_p_limits(0, seen.images)[1]:
         return None
     direct = native.agreement.paired
     return Evidence(native.agreement, len(native.indices), (direct,) if direct else (), open_share, native.pair.name)
+
+
+def _margins(outputs: Logits, meaning: str) -> npt.NDArray[np.float32]:
+    """Twice the change of an output [N, classes] that can change an image's answer, float32 [N]."""
+    import numpy as np
+
+    if meaning == SCORES:
+        nearest: npt.NDArray[np.float32] = 2 * np.abs(outputs - THRESHOLD).min(axis=1)
+        return nearest
+    ranked = np.sort(outputs, axis=1)
+    return np.asarray(ranked[:, -1] - ranked[:, -2], np.float32)
 
 
 def _native_of(one: Asked, asked: Sequence[Asked]) -> Asked | None:

@@ -54,6 +54,17 @@ def test_fifty_images_prove_a_float_file_where_outputs_hardly_change(labelled: b
     assert against_native(every[0], every) is None
 
 
+def test_a_few_images_that_change_more_cost_little() -> None:
+    """As where a value lies between two steps of a scale that is found anew for each image."""
+    noise = np.zeros((1_000, CLASSES))
+    noise[:5] = 0.005
+    one, every = emulated(noise, 1_000)
+    seen = evidence(one, every, LABELS[one.indices])
+    assert 0 < seen.open_share < 0.0005
+    assert seen.change is not None
+    assert seen.change.high_points == pytest.approx(0.03 + 100 * seen.open_share, abs=0.001)
+
+
 def test_where_outputs_change_much_the_images_are_counted() -> None:
     noise = RANDOM.uniform(-0.02, 0.02, (1_000, CLASSES))
     one, every = emulated(noise, 1_000)
