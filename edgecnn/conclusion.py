@@ -11,8 +11,9 @@ from edgecnn.judging import FAIL, NOT_PROVEN, PASS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edgecnn.records import Flip, LayerParity, Parity, Report
+    from edgecnn.records import Flip, LayerParity, LayerSpread, Parity, Precision, Report
 
+WIDE = 16  # of int8's 256 steps that many are left for the small ones
 MOST_CHANGED = 24  # images in the table of changed answers
 # What a stage recorded of its options, and the options; a default that is not empty stands in DEFAULTS.
 REPEATED = {"formats": "--format", "runtimes": "--runtime", "providers": "--ep", "tolerances": "--tolerance"}
@@ -59,6 +60,25 @@ def verdict(record: Report) -> tuple[str, str, list[str]]:
         sentence += f"; not exported: {', '.join(failure.format for failure in failures)}"
     unmeasured = [] if parity and parity.reference_accuracy else ["Accuracy was not measured."]
     return "passed", sentence, [f"Every gate held; {summary}", *unmeasured, *details]
+
+
+def losses(search: Precision) -> list[tuple[str, float, LayerSpread | None, str]]:
+    """Of a search for the layers that lose in int8, the worst first: layer, SQNR in dB when it alone is quantized, what
+    int8 has to hold of it, and why it loses where that is seen there."""
+    found = []
+    for layer, sqnr_db in sorted(search.sensitivity.items(), key=lambda item: item[1]):
+        spread = search.spreads.get(layer)
+        wide = [
+            f"its {what} differ in size {ratio:,.0f} times and share one scale"
+            for what, ratio in (
+                (("output's channels", spread.channel_ratio), ("weights by input channel", spread.weight_ratio))
+                if spread
+                else ()
+            )
+            if ratio >= WIDE
+        ]
+        found.append((layer, sqnr_db, spread, "; ".join(wide)))
+    return found
 
 
 def culprits(record: Report) -> list[LayerParity]:

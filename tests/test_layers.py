@@ -66,6 +66,7 @@ LAYERS = (
     ("formats", "graphs", "holding_out", "runtimes", "datasets", "architectures", "published"),
     ("integer_tflite",),
     ("onnx_files", "onnx_graphs", "pixel_pairs", "tflite_files", "tflite_graphs", "precision", "wide_image"),
+    ("layer_spread",),
     ("conversion", "layer_map", "mean_pooling", "micro", "onnx_wire", "plugins"),
     ("hub",),
     ("link", "keras_files", "recipes", "run", "sampling", "statistics", "unfolding"),
