@@ -12,8 +12,9 @@ from edgecnn.judging import FAIL, NOT_PROVEN, PASS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edgecnn.records import Flip, LayerParity, Parity, Report
+    from edgecnn.records import Flip, LayerParity, LayerSpread, Parity, Precision, Report
 
+WIDE = 16  # of int8's 256 steps that many are left for the small ones
 MOST_CHANGED = 24  # images in the table of changed answers
 # What a stage recorded of its options, and the options; a default that is not empty stands in DEFAULTS.
 REPEATED = {"formats": "--format", "runtimes": "--runtime", "providers": "--ep", "tolerances": "--tolerance",
@@ -83,6 +84,25 @@ def scores_note(record: Report) -> str:
     found |= {row.name: row.macro_accuracy for row in (parity.rows if parity else ())}
     figures = [f"{name} {a.share:.2%} ({a.low:.2%} to {a.high:.2%})" for name, a in found.items() if a]
     return f"{text} Macro accuracy, the mean over labels: {'; '.join(figures)}." if figures else text
+
+
+def losses(search: Precision) -> list[tuple[str, float, LayerSpread | None, str]]:
+    """Of a search for the layers that lose in int8, the worst first: layer, SQNR in dB when it alone is quantized, what
+    int8 has to hold of it, and why it loses where that is seen there."""
+    found = []
+    for layer, sqnr_db in sorted(search.sensitivity.items(), key=lambda item: item[1]):
+        spread = search.spreads.get(layer)
+        wide = [
+            f"its {what} differ in size {ratio:,.0f} times and share one scale"
+            for what, ratio in (
+                (("output's channels", spread.channel_ratio), ("weights by input channel", spread.weight_ratio))
+                if spread
+                else ()
+            )
+            if ratio >= WIDE
+        ]
+        found.append((layer, sqnr_db, spread, "; ".join(wide)))
+    return found
 
 
 def culprits(record: Report) -> list[LayerParity]:

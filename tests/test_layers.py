@@ -67,6 +67,7 @@ LAYERS = (
     ("formats", "graphs", "holding_out", "runtimes", "datasets", "architectures", "published"),
     ("integer_tflite", "safe_weights"),
     ("onnx_files", "onnx_graphs", "pixel_pairs", "tflite_files", "tflite_graphs", "precision", "wide_image"),
+    ("layer_spread",),
     ("conversion", "int8_overflow", "layer_map", "mean_pooling", "micro", "onnx_wire", "plugins"),
     ("hub",),
     ("activations", "answers", "link", "keras_files", "recipes", "run", "sampling", "statistics", "unfolding"),

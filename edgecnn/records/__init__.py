@@ -5,7 +5,15 @@ Every record names the data it stems from, the machine and the versions, and the
 option it was made from (`Origin.inputs`) and of each file written with it (`Origin.outputs`).
 """
 
-from edgecnn.records.artifacts import Artifact, Artifacts, ExportFailure, Int8Safety, Precision, PrecisionStep
+from edgecnn.records.artifacts import (
+    Artifact,
+    Artifacts,
+    ExportFailure,
+    Int8Safety,
+    LayerSpread,
+    Precision,
+    PrecisionStep,
+)
 from edgecnn.records.codec import decode, encode
 from edgecnn.records.common import (
     SCHEMA,
@@ -57,6 +65,7 @@ __all__ = [
     "LatencyRow",
     "LayerParity",
     "LayerRow",
+    "LayerSpread",
     "LayerTensor",
     "Layers",
     "Machine",

@@ -17,6 +17,16 @@ class PrecisionStep:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LayerSpread:
+    """What int8 has to hold of a layer with weights, over a few calibration images."""
+
+    low: float  # of its output, after the activation
+    high: float
+    channel_ratio: float  # of its output's largest magnitude by channel: the largest to the 10 % quantile
+    weight_ratio: float  # of its weights' by input channel, within an output channel (their median): the same
+
+
+@dataclass(frozen=True, kw_only=True)
 class Precision:
     """How it was found which layers of a quantized file have to stay in float32."""
 
@@ -25,6 +35,8 @@ class Precision:
     sensitivity: dict[str, float]  # layer -> SQNR of the output in dB when it alone is quantized; empty if not needed
     steps: tuple[PrecisionStep, ...]  # what was tried, from nothing kept on
     kept_float: tuple[str, ...]
+    spreads: dict[str, LayerSpread] = field(default_factory=dict)  # of the layers in `sensitivity`: why they lose
+    seconds: float = 0.0  # the search took; 0 where full quantization kept the budget
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import edgecnn
 from edgecnn import charts, choices
 from edgecnn import run as files
-from edgecnn.conclusion import changed, commands, scores_note, verdict
+from edgecnn.conclusion import changed, commands, losses, scores_note, verdict
 from edgecnn.console import say
 from edgecnn.errors import InputError
 from edgecnn.records import SCHEMA, Features, Latency, Layers, Parity, Report
@@ -200,7 +200,11 @@ def _view(run: Run, record: Report) -> dict[str, Any]:
         "layer_chart": None if files.LAYERS in stale else _picture(run, charts.LAYERS),
         "made_again": {name: f"edgecnn {words} RUN" for name, words in MADE_BY.items()},
         "searches": {
-            artifact.format: (artifact.precision, _picture(run, charts.precision_picture(artifact.format)))
+            artifact.format: (
+                artifact.precision,
+                losses(artifact.precision),
+                _picture(run, charts.precision_picture(artifact.format)),
+            )
             for artifact in record.artifacts.artifacts
             if artifact.precision and artifact.precision.sensitivity
         },
