@@ -120,7 +120,9 @@ def says_nothing(reference: Logits, labels: Labels | None, meaning: str = LOGITS
     """Why agreeing with this reference would prove nothing, in words; empty where it does prove something.
 
     An untrained model gives every image nearly the same answer. The effective number of answers is the exponential of
-    the entropy of their frequencies (Hill, "Diversity and evenness", 1973).
+    the entropy of their frequencies (Hill, "Diversity and evenness", 1973). Of scores the decisions have to vary, and
+    the highest score has to find the label more often than guessing does: a model may decide for several labels, and
+    find few images' own alone, without being untrained.
     """
     import numpy as np
 
@@ -128,11 +130,11 @@ def says_nothing(reference: Logits, labels: Labels | None, meaning: str = LOGITS
     if not np.isfinite(reference).all():
         return "some answers of the trained model are not finite, so agreeing proves nothing"
     shares = np.unique(answers, return_counts=True)[1] / len(answers)
-    if labels is None and float(np.exp(-(shares * np.log(shares)).sum())) < FEWEST_ANSWERS:
+    if (labels is None or meaning == SCORES) and float(np.exp(-(shares * np.log(shares)).sum())) < FEWEST_ANSWERS:
         return f"the trained model gives {shares.max():.0%} of the images the same answer, so agreeing proves nothing"
     if labels is None:
         return ""
-    low, _ = mid_p_limits(int((answers == labels).sum()), len(labels))
+    low, _ = mid_p_limits(int((reference.argmax(axis=1) == labels).sum()), len(labels))
     guess = np.bincount(labels).max() / len(labels)
     if low <= guess:
         return "the trained model is not shown to do better than guessing, so agreeing proves nothing"

@@ -147,7 +147,16 @@ def test_without_labels_scores_are_judged_by_their_decisions_with_images_as_the_
     low, high = _limits(found, 1_000)
     assert (low, high) == tuple(1 - limit for limit in reversed(mid_p_limits(96, 1_000)))
     assert verdict(found, (), GATE, 1_000)[0] == "not proven"
-    assert "same answer" in says_nothing(np.full((100, CLASSES), 0.1, np.float32), None, "scores")
+
+
+def test_scores_that_never_hold_prove_nothing_and_those_of_several_labels_do() -> None:
+    labels = np.arange(1_000) % CLASSES
+    low = _scores(labels) / 2  # the highest is the right one, and none is above 0.5
+    for known in (None, labels):
+        assert "gives 100% of the images the same answer" in says_nothing(low, known, "scores")
+    several = np.minimum(_scores(labels) + 0.7 * (np.arange(CLASSES) == (labels[:, None] + 1) % CLASSES), 0.95)
+    assert (answers_of(several, "scores") != labels).all(), "no image has its own label alone"
+    assert says_nothing(several, labels, "scores") == ""
 
 
 def test_answers_of_scores_are_the_same_for_the_same_labels_only() -> None:
