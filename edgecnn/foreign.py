@@ -13,7 +13,7 @@ import zipfile
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from edgecnn.conversion import configure_tensorflow, quiet
+from edgecnn.conversion import configure_tensorflow, copy_weights, quiet
 from edgecnn.errors import InputError, reason_of
 from edgecnn.resizing import MAX_SIDE
 
@@ -245,7 +245,7 @@ class _Copier:
         copy = type(layer).from_config(config)
         outputs = copy(*arguments, **options)
         if is_layer and layer.weights:
-            copy.set_weights(layer.get_weights())
+            copy_weights(layer, copy)
         return outputs
 
     def _name(self, name: str, within: str) -> str:

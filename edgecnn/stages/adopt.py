@@ -40,6 +40,7 @@ RANGES = {"0..255": (255.0, 0.0), "0..1": (1.0, 0.0), "-1..1": (2.0, -1.0)}  # o
 SEED = 1
 RANGE_IMAGES = 500
 COMPARED_IMAGES = 8
+HALF = ("float16", "bfloat16")  # what such a model computes in
 TOLERANCE, HALF_TOLERANCE = 1e-4, 5e-2  # of the largest output; the second for models that compute in 16 bits
 WHY = {
     LOGITS: "not every row of them is in [0, 1] and sums to 1",
@@ -183,9 +184,13 @@ def _compare(model: Any, rebuilt: Any, images: Pixels, scale: list[float], offse
     if not np.isfinite(wanted).all():
         raise InputError("The model's answers are not finite; a weight is damaged, or the input range is wrong.")
     largest = float(np.abs(wanted - outputs).max())
-    half = any(layer.compute_dtype != "float32" for layer in model._flatten_layers())
-    if not largest <= (HALF_TOLERANCE if half else TOLERANCE) * max(1.0, float(np.abs(wanted).max())):
-        raise InputError(f"The model, rebuilt as one graph, answers otherwise than it did (by {largest:.3g}).")
+    half = any(layer.compute_dtype in HALF for layer in model._flatten_layers())
+    size = float(np.abs(wanted).max())
+    if not largest <= (HALF_TOLERANCE if half else TOLERANCE) * size:
+        raise InputError(
+            f"The model, rebuilt as one graph, answers otherwise than it did (by {largest:.3g}, where its largest "
+            f"output is {size:.3g})."
+        )
     return outputs
 
 
