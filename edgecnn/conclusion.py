@@ -12,11 +12,13 @@ from edgecnn.judging import FAIL, NOT_PROVEN, PASS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edgecnn.records import Flip, LayerParity, Parity, Report
+    from edgecnn.records import Flip, LayerParity, LayerSpread, Parity, Precision, Report
 
+WIDE = 16  # of int8's 256 steps that many are left for the small ones
 MOST_CHANGED = 24  # images in the table of changed answers
 # What a stage recorded of its options, and the options; a default that is not empty stands in DEFAULTS.
-REPEATED = {"formats": "--format", "runtimes": "--runtime", "providers": "--ep", "tolerances": "--tolerance"}
+REPEATED = {"formats": "--format", "runtimes": "--runtime", "providers": "--ep", "tolerances": "--tolerance",
+            "cpus": "--cpu"}  # fmt: skip
 LISTS = {"threads": "--threads", "batches": "--batch"}
 SINGLE = {
     "part": "--part", "data": "--data", "baseline": "--baseline", "starts": "--starts", "cores": "--cores",
@@ -36,6 +38,8 @@ def verdict(record: Report) -> tuple[str, str, list[str]]:
     total = f"{len(current)} export{'' if len(current) == 1 else 's'}"
     details = [f"{row.name}: {row.reason}." for row in rows if row.verdict != PASS]
     details += [f"{reason}." for reason in (parity.reasons if parity else ())]
+    failures = record.artifacts.failures
+    details += [f"{failure.format} could not be exported: {failure.reason}." for failure in failures]
     details += [f"{file.name}: layer {file.culprit} falls out. {file.advice}" for file in culprits(record)]
     if unchecked and rows:
         details.append(f"Not checked: {', '.join(unchecked)}.")
@@ -48,7 +52,7 @@ def verdict(record: Report) -> tuple[str, str, list[str]]:
         rest = f"{len(current) - len({*names, *open_ones} & {*current.values()})} pass, {len(open_ones)} not proven"
         return "failed", f"{len(names)} of {total} {verb} not answer as trained: {', '.join(names)} ({rest})", details
     if not rows:
-        return "unproven", "Not proven yet: no export has been checked against the trained model", []
+        return "unproven", "Not proven yet: no export has been checked against the trained model", details
     least = min(rows, key=lambda row: row.agreement)
     summary = f"the lowest agreement is {least.agreement:.2%} over {least.images:,} images, {least.name}."
     if of[NOT_PROVEN] or unchecked:
@@ -59,6 +63,8 @@ def verdict(record: Report) -> tuple[str, str, list[str]]:
             f"No gate was broken; {summary}", *details,
         ]  # fmt: skip
     sentence = f"All {total} answer as trained" if len(current) > 1 else "The export answers as trained"
+    if failures:
+        sentence += f"; not exported: {', '.join(failure.format for failure in failures)}"
     unmeasured = [] if parity and parity.reference_accuracy else ["Accuracy was not measured."]
     return "passed", sentence, [f"Every gate held; {summary}", *unmeasured, *details]
 
@@ -78,6 +84,25 @@ def scores_note(record: Report) -> str:
     found |= {row.name: row.macro_accuracy for row in (parity.rows if parity else ())}
     figures = [f"{name} {a.share:.2%} ({a.low:.2%} to {a.high:.2%})" for name, a in found.items() if a]
     return f"{text} Macro accuracy, the mean over labels: {'; '.join(figures)}." if figures else text
+
+
+def losses(search: Precision) -> list[tuple[str, float, LayerSpread | None, str]]:
+    """Of a search for the layers that lose in int8, the worst first: layer, SQNR in dB when it alone is quantized, what
+    int8 has to hold of it, and why it loses where that is seen there."""
+    found = []
+    for layer, sqnr_db in sorted(search.sensitivity.items(), key=lambda item: item[1]):
+        spread = search.spreads.get(layer)
+        wide = [
+            f"its {what} differ in size {ratio:,.0f} times and share one scale"
+            for what, ratio in (
+                (("output's channels", spread.channel_ratio), ("weights by input channel", spread.weight_ratio))
+                if spread
+                else ()
+            )
+            if ratio >= WIDE
+        ]
+        found.append((layer, sqnr_db, spread, "; ".join(wide)))
+    return found
 
 
 def culprits(record: Report) -> list[LayerParity]:

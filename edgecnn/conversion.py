@@ -93,10 +93,10 @@ def write_saved_model(source: ExportSource, path: Path, *, raw_pixels: bool, bat
     archive.write_out(str(path), verbose=False)
 
 
-def representatives(source: ExportSource) -> Iterator[dict[str, Any]]:
-    """A black and a white image, so that the input's range is exactly [0, 1], then the calibration images.
+def representatives(source: ExportSource, white: float = 1.0) -> Iterator[dict[str, Any]]:
+    """A black and a white image, so that the input's range is exactly [0, white], then the calibration images.
 
-    Each {input name: float32 [1, H, W, C] in [0, 1]}, as quantizers want them.
+    Each {input name: float32 [1, H, W, C] in [0, white]}, as quantizers want them.
     """
     import numpy as np
 
@@ -104,7 +104,19 @@ def representatives(source: ExportSource) -> Iterator[dict[str, Any]]:
     images = source.calibration_images
     ends = [np.zeros_like(images[0]), np.full_like(images[0], 255)]
     for image in [*ends, *images]:
-        yield {name: image[np.newaxis].astype(np.float32) / np.float32(255)}
+        yield {name: image[np.newaxis].astype(np.float32) / np.float32(255 / white)}
+
+
+def copy_weights(original: Any, copy: Any) -> None:
+    """Give a layer or model the weights of one built alike, and what some layers compute from them.
+
+    `Normalization` answers with a mean and a variance that it derives from its weights when it is adapted or loaded;
+    setting the weights alone leaves those of a layer that has seen nothing.
+    """
+    copy.set_weights(original.get_weights())
+    for layer in copy._flatten_layers():
+        if hasattr(layer, "finalize_state"):
+            layer.finalize_state()
 
 
 def save_model(model: Any, path: Path) -> None:
@@ -113,7 +125,7 @@ def save_model(model: Any, path: Path) -> None:
     The same weights give the same bytes: Keras writes the time of day into the archive, which is taken out here.
     """
     bare = type(model).from_config(model.get_config())  # keras.models.clone_model would copy the optimizer too
-    bare.set_weights(model.get_weights())
+    copy_weights(model, bare)
     bare.save(path)
     with zipfile.ZipFile(path) as archive:
         parts = {name: archive.read(name) for name in sorted(archive.namelist())}

@@ -13,8 +13,8 @@ import zipfile
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from edgecnn.conversion import configure_tensorflow, quiet
-from edgecnn.errors import InputError
+from edgecnn.conversion import configure_tensorflow, copy_weights, quiet
+from edgecnn.errors import InputError, reason_of
 from edgecnn.resizing import MAX_SIDE
 
 if TYPE_CHECKING:
@@ -55,9 +55,8 @@ def read(path: Path) -> Any:
         with quiet():
             return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises whatever its parts raise
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         hint = OPERATIONS if path.suffix in HDF5 else ""
-        raise InputError(f"{path} cannot be loaded by Keras{hint}: {reason}.") from None
+        raise InputError(f"{path} cannot be loaded by Keras{hint}: {reason_of(error)}.") from None
 
 
 def _config(path: Path) -> Any:
@@ -246,7 +245,7 @@ class _Copier:
         copy = type(layer).from_config(config)
         outputs = copy(*arguments, **options)
         if is_layer and layer.weights:
-            copy.set_weights(layer.get_weights())
+            copy_weights(layer, copy)
         return outputs
 
     def _name(self, name: str, within: str) -> str:

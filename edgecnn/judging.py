@@ -141,12 +141,15 @@ def says_nothing(reference: Logits, labels: Labels | None, meaning: str = LOGITS
     return ""
 
 
-def verdict(found: Agreement, steps: Sequence[Paired], gate: Gate, images: int) -> tuple[str, str]:
+def verdict(
+    found: Agreement, steps: Sequence[Paired], gate: Gate, images: int, open_share: float = 0.0
+) -> tuple[str, str]:
     """PASS, FAIL or NOT_PROVEN, and the reason in words, empty for a pass.
 
     `steps` are the changes of accuracy that make up the artifact's, the last one on these `images`; none where no label
-    is known. With labels the change of accuracy decides: it passes when its 95 % interval excludes a fall by more than
-    the tolerance, fails when the interval holds nothing else, and is not proven when there are too few images to tell.
+    is known. `open_share` is the share of images whose answer may be another than that which `found` and `steps` tell
+    of. With labels the change of accuracy decides: it passes when its 95 % interval excludes a fall by more than the
+    tolerance, fails when the interval holds nothing else, and is not proven when there are too few images to tell.
     An agreement that is shown to be below the format's limit fails too. Without labels the agreement decides alone.
 
     The images are what is independent, of scores too: there an image is right or wrong as a whole for the change of
@@ -156,7 +159,8 @@ def verdict(found: Agreement, steps: Sequence[Paired], gate: Gate, images: int) 
     if not found.finite:
         return FAIL, "some answers are not finite"
     low, high = _limits(found, images)
-    allowed, change = gate.tolerance_points, combined(steps)
+    low, high = low - open_share, high + open_share
+    allowed, change = gate.tolerance_points, combined(steps, open_share)
     if change and change.high_points < -allowed:
         return FAIL, f"accuracy fell by {_told_apart(-change.points, allowed)} points, {allowed:g} are allowed"
     needed = f"{gate.min_agreement:.2%} is needed"
@@ -165,7 +169,9 @@ def verdict(found: Agreement, steps: Sequence[Paired], gate: Gate, images: int) 
     if change and change.low_points < -allowed - ROUNDING:
         fall = _told_apart(-change.low_points, allowed)
         doubt = f"accuracy may have fallen by up to {fall} points, {allowed:g} are allowed"
-        return NOT_PROVEN, _too_few(found, images, doubt, lambda count: _excludes(steps, allowed, images, count))
+        return NOT_PROVEN, _too_few(
+            found, images, doubt, lambda count: _excludes(steps, open_share, allowed, images, count)
+        )
     if not change and low < gate.min_agreement - ROUNDING:
         doubt = f"agreement may be as low as {_told_apart(100 * low, 100 * gate.min_agreement)}%, {needed}"
         return NOT_PROVEN, _too_few(found, images, doubt, lambda count: _agrees(found, gate, count))
@@ -194,11 +200,11 @@ def _too_few(found: Agreement, images: int, doubt: str, suffices: Callable[[int]
     return f"not proven with {images:,} images; {changed}; {more} ({doubt})"
 
 
-def _excludes(steps: Sequence[Paired], allowed: float, images: int, count: int) -> bool:
+def _excludes(steps: Sequence[Paired], open_share: float, allowed: float, images: int, count: int) -> bool:
     """Whether `count` images with the last step's share of changes exclude a fall by more than is allowed."""
     *before, last = steps
     scaled = paired_interval(round(last.broken * count / images), round(last.repaired * count / images), count)
-    change = combined((*before, scaled))
+    change = combined((*before, scaled), open_share)
     return change is not None and change.low_points >= -allowed - ROUNDING
 
 

@@ -7,6 +7,7 @@ without a tensor of its own was absorbed by the next that has one.
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -145,6 +146,18 @@ def carriers(source: ExportSource, found: Iterable[str]) -> dict[str, str]:
     weighted = [layer.name for layer in model.layers if any(len(weight.shape) > 1 for weight in layer.weights)]
     absorbing = {into[layer]: layer for layer in reversed(weighted) if layer in into}
     return {owner: owner if owner in weighted else absorbing.get(owner, owner) for owner in found}
+
+
+def no_counterpart(source: ExportSource, scope: str, operator: str, form: str) -> InputError:
+    """The sentence for a TensorFlow operator, by its name in the graph, that a form of file has no counterpart of."""
+    model: Any = source.model
+    names = {operation.name for operation in model.operations}
+    parts = [name for part in scope.split("/") for name in (re.sub(r"_\d+$", "", part), part)]  # numbered there
+    layer = next((name for name in parts if name in names), "")
+    who = f"The layer '{layer}'" if layer else "An operation of the model"
+    return InputError(
+        f"{who} needs TensorFlow's operator {operator}, which {form} has no counterpart of; build the model without it."
+    )
 
 
 class Names:

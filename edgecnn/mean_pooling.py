@@ -11,6 +11,8 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from edgecnn.conversion import copy_weights
+
 if TYPE_CHECKING:
     from edgecnn.plugins import ExportSource
 
@@ -33,7 +35,7 @@ def with_means(source: ExportSource) -> ExportSource:
         return type(layer).from_config(layer.get_config())
 
     rebuilt = keras.models.clone_model(model, clone_function=clone)
-    rebuilt.set_weights(model.get_weights())
+    copy_weights(model, rebuilt)
     return replace(source, model=rebuilt)
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from edgecnn import layer_map
 from edgecnn.activations import activations, images_per_batch
 from edgecnn.contract import CONTRACT_KEY
-from edgecnn.conversion import input_signature, quiet, serving_function
+from edgecnn.int8_overflow import EXACT_INT8
+from edgecnn.onnx_converter import convert
 from edgecnn.records import LayerTensor, encode
 
 if TYPE_CHECKING:
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float32]
 
 MAX_BATCH = 64  # images in one call
-OPSET = 17  # with IR 8: old enough for the runtimes found on devices
 WEIGHTS = {1: "kernel", 2: "bias"}  # the inputs of a convolution or a dense layer
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
@@ -35,66 +36,11 @@ def float_graph(source: ExportSource) -> tuple[bytes, dict[str, LayerTensor]]:
     """
     import onnx
 
-    proto = _convert(source)
+    proto = convert(source)
     found = layer_map.match(source, all_tensors(proto.SerializeToString(), layer_map.probe(source)))
     layers = _rename(source, proto, found)
     onnx.checker.check_model(proto, full_check=True)
     return proto.SerializeToString(), layers
-
-
-def _convert(source: ExportSource) -> Any:
-    """Convert by way of tf.function: tf2onnx's `from_keras` fails on Keras 3. onnxslim folds what shape
-    arithmetic the converter leaves behind and keeps the batch dynamic."""
-    import onnxslim
-    import tensorflow as tf
-    import tf2onnx
-
-    signature = input_signature(source, raw_pixels=True, batch=None)
-    function = tf.function(serving_function(source, raw_pixels=True), input_signature=signature)
-    with quiet():
-        proto, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=OPSET)
-        proto = onnxslim.slim(proto)
-    for value in (*proto.graph.input, *proto.graph.output):
-        value.type.tensor_type.shape.dim[0].dim_param = "batch"
-    used = {node.domain for node in proto.graph.node}
-    for opset in [opset for opset in proto.opset_import if opset.domain not in used]:
-        proto.opset_import.remove(opset)
-    _fuse_dense(proto)
-    del proto.graph.value_info[:]
-    proto.graph.name = source.contract.model
-    return proto
-
-
-def _fuse_dense(proto: Any) -> None:
-    """MatMul and Add of a dense layer become one Gemm, the operator that quantization and runtimes know."""
-    import onnx
-
-    constants = {tensor.name: tensor for tensor in proto.graph.initializer}
-    nodes = list(proto.graph.node)
-    users = {name: [node for node in nodes if name in node.input] for node in nodes for name in node.output}
-    for product in [node for node in nodes if node.op_type == "MatMul"]:
-        kernel, after = constants.get(product.input[1]), users[product.output[0]]
-        if kernel is None or len(kernel.dims) != 2 or len(after) != 1 or after[0].op_type != "Add":
-            continue
-        bias = next((name for name in after[0].input if name != product.output[0]), "")
-        if bias not in constants or list(constants[bias].dims) != [kernel.dims[1]] or _rank(proto, product) != 2:
-            continue
-        fused = onnx.helper.make_node("Gemm", [*product.input, bias], after[0].output, product.name)
-        nodes[nodes.index(product)] = fused
-        nodes.remove(after[0])
-    del proto.graph.node[:]
-    proto.graph.node.extend(nodes)
-
-
-def _rank(proto: Any, product: Any) -> int:
-    """How many dimensions a node's first input has."""
-    import onnx
-
-    inferred = onnx.shape_inference.infer_shapes(proto)
-    for value in (*inferred.graph.value_info, *inferred.graph.input):
-        if value.name == product.input[0]:
-            return len(value.type.tensor_type.shape.dim)
-    return 0
 
 
 def all_tensors(model: bytes, images: Pixels) -> dict[str, Floats]:
@@ -103,7 +49,7 @@ def all_tensors(model: bytes, images: Pixels) -> dict[str, Floats]:
     import onnxruntime
 
     exposed = onnx.ModelProto.FromString(model)
-    names = [name for node in exposed.graph.node for name in node.output]
+    names = [name for node in exposed.graph.node for name in node.output if name]
     del exposed.graph.output[:]
     exposed.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
     options = onnxruntime.SessionOptions()
@@ -123,7 +69,8 @@ def _rename(source: ExportSource, proto: Any, found: dict[str, LayerTensor]) -> 
     owners = layer_map.owners([(list(node.input), list(node.output)) for node in graph.node], layer_of)
     fixed = {value.name for value in (*graph.input, *graph.output)}
     names, nodes = layer_map.Names(fixed), layer_map.Names([])
-    new = {name: names.give(layer) for name, layer in layer_of.items() if name not in fixed} | {n: n for n in fixed}
+    new: ChainMap[str, str] = ChainMap({"": ""} | {n: n for n in fixed})
+    new.update({name: names.give(layer) for name, layer in layer_of.items() if name not in fixed})
     constants = {tensor.name for tensor in graph.initializer}
     carriers = layer_map.carriers(source, layer_of.values())
     for node, after in zip(graph.node, owners, strict=True):
@@ -134,6 +81,7 @@ def _rename(source: ExportSource, proto: Any, found: dict[str, LayerTensor]) -> 
                 part = WEIGHTS.get(i) if node.op_type in WEIGHTED else None
                 new[name] = names.give(f"{owner}/{part}" if part else f"{node.name}_{i}")
             node.input[i] = new[name]
+        _rename_bodies(node, new, names, nodes)
         for i, name in enumerate(node.output):
             node.output[i] = new.setdefault(name, names.give(node.name)) if name not in new else new[name]
     for tensor in graph.initializer:
@@ -144,6 +92,29 @@ def _rename(source: ExportSource, proto: Any, found: dict[str, LayerTensor]) -> 
         for layer, place in found.items()
         if layer != ours
     }
+
+
+def _rename_bodies(node: Any, new: ChainMap[str, str], names: layer_map.Names, nodes: layer_map.Names) -> None:
+    """The same inside the graphs that a node holds, the body of a loop for instance; they see the names around them."""
+    for body in [graph for attribute in node.attribute for graph in (attribute.g, *attribute.graphs) if graph.node]:
+        inside = new.new_child()
+        owner = node.name.split("/")[0]
+        for value in (*body.input, *body.initializer):
+            inside.maps[0].setdefault(value.name, names.give(f"{node.name}_input"))
+            value.name = inside[value.name]
+        for inner in body.node:
+            inner.name = nodes.give(f"{owner}/{inner.op_type}")
+            for i, name in enumerate(inner.input):
+                if name not in inside:  # a constant of the graph around, which nothing read so far
+                    new.maps[-1][name] = names.give(f"{inner.name}_{i}")
+                inner.input[i] = inside[name]
+            _rename_bodies(inner, inside, names, nodes)
+            for i, name in enumerate(inner.output):
+                if name:
+                    inner.output[i] = inside[name] = names.give(inner.name)
+        for value in body.output:
+            value.name = inside[value.name]
+        del body.value_info[:]
 
 
 def weighted_nodes(model: bytes) -> dict[str, list[str]]:
@@ -163,14 +134,19 @@ def run_batch(source: ExportSource) -> int:
     return images_per_batch(activations(model.get_config()).widest_bytes, MAX_BATCH)
 
 
-def answers(model: bytes, images: Pixels, batch: int = MAX_BATCH) -> Floats:
+def answers(model: bytes, images: Pixels, batch: int = MAX_BATCH, *, exact: bool = False) -> Floats:
     """The first output for uint8 images [N, H, W, C], float32 [N, classes], at the optimisation level that ships;
-    `batch` images a call."""
+    `batch` images a call.
+
+    With `exact`, int8 products are added in 32 bits whatever the CPU, which is slower where it has no VNNI.
+    """
     import numpy as np
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    if exact:
+        options.add_session_config_entry(*EXACT_INT8)
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     return np.concatenate([session.run(None, {name: images[i : i + batch]})[0] for i in range(0, len(images), batch)])

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from edgecnn.contract import Source, check_rules, fitted, image_shape
-from edgecnn.errors import InputError, UsageError, unknown_name
-from edgecnn.onnx_model import OnnxModel, model_file, reason_of
+from edgecnn.errors import InputError, UsageError, reason_of, unknown_name
+from edgecnn.onnx_model import OnnxModel, model_file
 from edgecnn.prediction import Prediction, Predictions, prediction_of, predictions_of
 from edgecnn.preparing import prepared
 from edgecnn.readers import Readers

@@ -84,14 +84,19 @@ def paired_interval(broken: int, repaired: int, images: int) -> Difference:
     )
 
 
-def combined(steps: Sequence[Difference]) -> Difference | None:
-    """The change over all steps, one or two; None for none."""
+def combined(steps: Sequence[Difference], open_share: float = 0.0) -> Difference | None:
+    """The change over all steps, one or two; None for none.
+
+    `open_share` is a share of images of which nothing is known: the interval is wider by it on both sides.
+    """
     if not steps:
         return None
-    if len(steps) == 2:
-        return chained(*steps)
-    (only,) = steps
-    return Difference(points=only.points, low_points=only.low_points, high_points=only.high_points)
+    change = chained(*steps) if len(steps) == 2 else steps[0]
+    return Difference(
+        points=change.points,
+        low_points=change.low_points - 100 * open_share,
+        high_points=change.high_points + 100 * open_share,
+    )
 
 
 def images_needed(suffices: Callable[[int], bool], images: int) -> int | None:

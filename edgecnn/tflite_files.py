@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from functools import lru_cache
 from pathlib import Path
@@ -31,6 +32,7 @@ COMPUTE_OPERATORS = frozenset(
 BORDER = frozenset({"QUANTIZE", "DEQUANTIZE", "CAST"})  # what quantization adds; it computes nothing
 WEIGHTED = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "BATCH_MATMUL"})
 WEIGHTS = {1: "kernel", 2: "bias"}  # the inputs of these
+LACKING = re.compile(r'fused\["(?P<operator>\w+):", "(?P<scope>[^"@]+)@[^\n]*op is neither a custom op nor a flex op')
 
 
 @lru_cache(maxsize=2)
@@ -45,13 +47,20 @@ def _saved_model(source: ExportSource, raw_pixels: bool) -> tempfile.TemporaryDi
 
 
 def converted(source: ExportSource, configure: Callable[[Any], None], *, raw_pixels: bool = True) -> bytes:
-    """What TensorFlow's converter makes of the model, with built-in operators only."""
+    """What TensorFlow's converter makes of the model, with built-in operators only; raises InputError, with the layer's
+    name, where those do not suffice."""
     import tensorflow as tf
 
-    with quiet():
-        converter = tf.lite.TFLiteConverter.from_saved_model(_saved_model(source, raw_pixels).name)
-        configure(converter)
-        flatbuffer: bytes = converter.convert()
+    try:
+        with quiet():
+            converter = tf.lite.TFLiteConverter.from_saved_model(_saved_model(source, raw_pixels).name)
+            configure(converter)
+            flatbuffer: bytes = converter.convert()
+    except Exception as error:  # of no public class
+        lacking = LACKING.search(str(error))
+        if lacking is None:
+            raise
+        raise layer_map.no_counterpart(source, lacking["scope"], lacking["operator"], "TFLite") from None
     return flatbuffer
 
 
@@ -63,8 +72,20 @@ def float_file(source: ExportSource) -> bytes:
 
 @lru_cache(maxsize=1)
 def calibrated_file(source: ExportSource) -> bytes:
-    """The model in float32 behind [0, 1] floats, with each tensor's range over the calibration images noted in it."""
+    """The model in float32 behind [0, 1] floats, with each tensor's range over the calibration images noted in it.
+
+    Raises InputError for a recurrent layer that is a loop: calibrating one kills the process.
+    """
+    import keras
     import tensorflow as tf
+
+    model: Any = source.model
+    for layer in model.layers:
+        if any(isinstance(part, keras.layers.RNN) and not part.unroll for part in layer._flatten_layers()):
+            raise InputError(
+                f"The layer '{layer.name}' ({type(layer).__name__}) is a loop (operator WHILE), which TensorFlow's "
+                "converter cannot quantize; build it with unroll=True."
+            )
 
     def configure(converter: Any) -> None:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]

@@ -40,7 +40,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from edgecnn import timing
-from edgecnn.errors import EdgecnnError, InputError, MachineError, from_os_error, not_installed
+from edgecnn.errors import EdgecnnError, InputError, MachineError, from_os_error, not_installed, reason_of
 from edgecnn.places import Here
 from edgecnn.run import save_array
 
@@ -114,7 +114,7 @@ class Worker(Far):
         super().__init__(f"{runtime} with {path.name}", place, cores)
         self._runtime, self._path = runtime, path
         try:
-            self._settings = {
+            self._settings: dict[str, Any] = {
                 "runtime": runtime, "path": self._place.put(path), "threads": threads, "provider": provider,
                 "extras": list(extras),
             }  # fmt: skip
@@ -123,9 +123,18 @@ class Worker(Far):
             self.close()
             raise
 
-    def load(self, exposed: Iterable[str]) -> None:
-        """Load the artifact, in the place of what was loaded, with these tensors as further outputs."""
-        self.loaded = self.ask("load", **self._settings, exposed=list(exposed))
+    def load(self, exposed: Iterable[str], extras: Iterable[str] = ()) -> None:
+        """Load the artifact, in the place of what was loaded, with these tensors as further outputs.
+
+        `extras` are wanted beside those named at the start.
+        """
+        wanted = [*self._settings["extras"], *extras]
+        self.loaded = self.ask("load", **{**self._settings, "extras": wanted}, exposed=list(exposed))
+
+    def replace(self, path: Path) -> None:
+        """Load another artifact in the place of what was loaded, as that was."""
+        self._settings["path"] = self._place.put(path)
+        self.load(())
 
     def run(self, images: Path, answers: Path, batch: int = RUN_BATCH) -> float:
         """Run a file of images, `batch` a call, and write what the model answers; the seconds it took."""
@@ -177,8 +186,7 @@ class _Server:
             refused = from_os_error(error) or MachineError(f"{command} failed: {error}")
             return {"error": str(refused), "exit_code": refused.exit_code}
         except Exception as error:  # a runtime's own errors are of no common kind
-            text = str(error).strip().splitlines() or [type(error).__name__]
-            return {"error": f"{command} failed: {text[0]}", "exit_code": InputError.exit_code}
+            return {"error": f"{command} failed: {reason_of(error)}", "exit_code": InputError.exit_code}
 
     def load(
         self,
@@ -200,8 +208,7 @@ class _Server:
         except (ModuleNotFoundError, MachineError):
             raise
         except Exception as error:  # a runtime's own errors are of no common kind
-            text = str(error).strip().splitlines()
-            raise InputError(f"{runtime} cannot load {path}: {text[0] if text else type(error).__name__}") from None
+            raise InputError(f"{runtime} cannot load {path}: {reason_of(error)}") from None
         seconds = time.perf_counter() - start
         return {"load_ms": seconds * 1e3, "placement": asdict(self._session.placement)}
 

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from edgecnn.conversion import save_model
 from edgecnn.mean_pooling import with_means
 from edgecnn.plugins import Architecture, ExportSource, pick
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from edgecnn.records import Contract
 
 keras = pytest.importorskip("keras")
@@ -49,3 +52,18 @@ def test_a_model_without_such_a_pooling_stays_as_it_is(tiny_contract: Contract) 
     partial = keras.Model(image, keras.layers.AveragePooling2D(16, name="pool")(image))
     source = replace(source, model=partial)
     assert with_means(source) is source
+
+
+def test_adapted_statistics_come_along(tiny_contract: Contract, tmp_path: Path) -> None:
+    """`Normalization` answers with what it derives from its weights, in the copies made for exports and for the run."""
+    norm = keras.layers.Normalization(name="statistics")
+    images = np.random.default_rng(1).random((8, 16, 16, 3), np.float32)
+    norm.adapt(images * 3 + 1)
+    model = keras.Sequential(
+        [keras.Input((16, 16, 3)), norm, keras.layers.Conv2D(4, 3), keras.layers.AveragePooling2D(14, name="pool")]
+    )
+    source = _source(model, tiny_contract)
+    assert with_means(source) is not source
+    save_model(model, tmp_path / "model.keras")
+    for copy in (with_means(source).model, keras.saving.load_model(tmp_path / "model.keras")):
+        np.testing.assert_allclose(copy(images), model(images), atol=1e-5)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from edgecnn.plugins import Exported, Format, Gate
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from edgecnn.plugins import ExportSource
     from edgecnn.records import Contract, LayerTensor
 
@@ -53,25 +55,33 @@ def _frozen(path: Path) -> Any:
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     loaded = tf.saved_model.load(str(path))  # holds the variables until they are constants
-    return convert_variables_to_constants_v2(loaded.signatures["serving_default"])
+    serve = loaded.signatures["serving_default"]
+    return convert_variables_to_constants_v2(serve, lower_control_flow=False)  # a lowered loop cannot be pruned
 
 
 def _content_hash(frozen: Any) -> str:
-    """SHA-256 over the graph behind `serving_default` and its weights.
-
-    Two exports of one model differ in generated names and in the order of their files' parts. So in the frozen
-    graph each node counts with its operator, its attributes and the numbers of its inputs, but not with its name.
-    """
+    """SHA-256 over the graph behind `serving_default`, the functions it calls (a loop's body), and its weights."""
     graph = frozen.graph.as_graph_def()
+    functions = {function.signature.name: function for function in graph.library.function}
     digest = hashlib.sha256()
-    number = {node.name: i for i, node in enumerate(graph.node)}
-    for node in graph.node:
-        inputs = [(number[name.lstrip("^").split(":")[0]], name.partition(":")[2]) for name in node.input]
+    _hash_nodes(graph.node, functions, digest)
+    return digest.hexdigest()
+
+
+def _hash_nodes(nodes: Any, functions: Mapping[str, Any], digest: Any) -> None:
+    """Two exports of one model differ in generated names and in the order of their files' parts. So each node counts
+    with its operator, its attributes and the numbers of its inputs, but not with its name; a function it calls with
+    the nodes in it."""
+    number = {node.name: i for i, node in enumerate(nodes)}
+    for node in nodes:
+        inputs = [(number.get(name.lstrip("^").split(":")[0]), name.partition(":")[2]) for name in node.input]
         digest.update(f"{node.op} {inputs}\n".encode())
         for key in sorted(node.attr):
-            if not key.startswith("_"):
+            called = node.attr[key].func.name
+            if called:
+                _hash_nodes(functions[called].node_def, functions, digest)
+            elif not key.startswith("_"):
                 digest.update(key.encode() + node.attr[key].SerializeToString(deterministic=True))
-    return digest.hexdigest()
 
 
 PLUGIN = Format(

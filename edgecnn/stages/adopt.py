@@ -17,7 +17,7 @@ from edgecnn.activations import activations, images_per_batch
 from edgecnn.answers import LOGITS, PROBABILITIES, SCORES
 from edgecnn.beginning import Beginning, begin
 from edgecnn.console import progress, say
-from edgecnn.errors import InputError, UsageError
+from edgecnn.errors import InputError, UsageError, reason_of
 from edgecnn.fitting import fitted_data
 from edgecnn.images import align, load_data
 from edgecnn.machine import installed_versions
@@ -41,6 +41,7 @@ RANGES = {"0..255": (255.0, 0.0), "0..1": (1.0, 0.0), "-1..1": (2.0, -1.0)}  # o
 SEED = 1
 RANGE_IMAGES = 500
 COMPARED_IMAGES = 8
+HALF = ("float16", "bfloat16")  # what such a model computes in
 TOLERANCE, HALF_TOLERANCE = 1e-4, 5e-2  # of the largest output; the second for models that compute in 16 bits
 WHY = {
     LOGITS: "not every row of them is in [0, 1] and sums to 1",
@@ -170,8 +171,7 @@ def _predict(model: Any, images: Pixels, scale: list[float], offset: list[float]
             try:
                 outputs = np.asarray(model.predict_on_batch(scaled), np.float32)
             except Exception as error:  # TensorFlow's own errors are of no common kind
-                reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-                raise InputError(f"The model cannot be run: {reason}.") from None
+                raise InputError(f"The model cannot be run: {reason_of(error)}.") from None
             parts.append(outputs if outputs.shape[1] > 1 else np.concatenate([1 - outputs, outputs], axis=1))
             advance(first + len(scaled))
     return np.concatenate(parts)
@@ -185,9 +185,13 @@ def _compare(model: Any, rebuilt: Any, images: Pixels, scale: list[float], offse
     if not np.isfinite(wanted).all():
         raise InputError("The model's answers are not finite; a weight is damaged, or the input range is wrong.")
     largest = float(np.abs(wanted - outputs).max())
-    half = any(layer.compute_dtype != "float32" for layer in model._flatten_layers())
-    if not largest <= (HALF_TOLERANCE if half else TOLERANCE) * max(1.0, float(np.abs(wanted).max())):
-        raise InputError(f"The model, rebuilt as one graph, answers otherwise than it did (by {largest:.3g}).")
+    half = any(layer.compute_dtype in HALF for layer in model._flatten_layers())
+    size = float(np.abs(wanted).max())
+    if not largest <= (HALF_TOLERANCE if half else TOLERANCE) * size:
+        raise InputError(
+            f"The model, rebuilt as one graph, answers otherwise than it did (by {largest:.3g}, where its largest "
+            f"output is {size:.3g})."
+        )
     return outputs
 
 

@@ -174,17 +174,22 @@ def is_current(run: Run) -> bool:
     return run.is_current(files.FEATURES, Features, inputs(run))
 
 
+def drawn_from(run: Run) -> str | None:
+    """The format whose export the run's pictures are drawn from, None where the model could be exported to none."""
+    return next((artifact.format for artifact in run.artifacts().artifacts if artifact.path.endswith(".onnx")), None)
+
+
 def draw_run(run: Run) -> Features:
     """Draw the first six layers for the first of the run's samples into `features/`, and write features.json.
 
-    A run without samples gets a drawn image.
+    A run without samples gets a drawn image. Raises InputError where there is no ONNX export to draw from.
     """
     contract = run.contract()
     for artifact in run.artifacts().artifacts:
         run.artifact_path(artifact)
     samples = samples_of(run, contract)
     say(f"Feature maps of one of the {samples.words()}")
-    with Predictor(run.root) as predictor:
+    with Predictor(run.root, format=drawn_from(run)) as predictor:
         pictures = features(predictor, samples.images[0], run.path(FOLDER), layers=(), channel=None)
     shown = {layer: f"{FOLDER}/{path.name}" for layer, path in pictures.items()}
     picture_of_input = f"{FOLDER}/{INPUT}.png"

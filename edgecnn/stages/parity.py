@@ -12,18 +12,20 @@ from edgecnn.answers import SCORES, THRESHOLD, answers_of
 from edgecnn.charts import FLIPS, draw_flips
 from edgecnn.console import say
 from edgecnn.embedded import differences
+from edgecnn.emulation import CPUS, emulator
 from edgecnn.errors import EdgecnnError, InputError, MachineError, UsageError
-from edgecnn.grid import Asked, ask_all, bit_equal, judged, matrix
+from edgecnn.evidence import against_native, evidence
+from edgecnn.grid import Asked, ask_all, bit_equal, matrix
 from edgecnn.images import evaluation_of
 from edgecnn.judging import FAIL, NOT_PROVEN, PASS, rule, says_nothing, verdict
 from edgecnn.machine import runtime_versions
 from edgecnn.pathways import pathways
-from edgecnn.places import place_of
+from edgecnn.places import emulated, place_of
 from edgecnn.plugins import Format, pick
 from edgecnn.records import SCHEMA, Parity, ParityRow
 from edgecnn.run import TEMPORARY, Run, sha256_of, staged
-from edgecnn.statistics import accuracy, combined, macro_accuracy
-from edgecnn.targets import KERAS, pairs
+from edgecnn.statistics import accuracy, macro_accuracy
+from edgecnn.targets import KERAS, on_cpus, pairs
 from edgecnn.worker import Far
 
 if TYPE_CHECKING:
@@ -50,7 +52,8 @@ class ParityOptions:
     """What to judge, on what, and how strictly.
 
     `data` None is the test split the model was trained beside; `tolerances` are percentage points by format, "" for
-    all; `part` is how many images slow runtimes answer (None: as many as each is asked by itself).
+    all; `part` is how many images slow runtimes and emulated CPUs answer (None: as many as each is asked by itself);
+    `cpus` are those that are emulated, beside this machine's own.
     """
 
     data: str | None = None
@@ -61,6 +64,7 @@ class ParityOptions:
     allow_partial: bool = False
     python: str = ""
     device: str = ""
+    cpus: tuple[str, ...] = ()
 
 
 def inputs(run: Run, evaluation: Evaluation, options: ParityOptions) -> dict[str, str]:
@@ -75,6 +79,8 @@ def inputs(run: Run, evaluation: Evaluation, options: ParityOptions) -> dict[str
         "part": str(options.part or ""),
         **{name: str(getattr(options, name)) for name in ("device", "python", "allow_partial")},
         **runtime_versions(),
+        **({"cpus": " ".join(sorted(options.cpus))} if options.cpus else {}),
+        **{cpu: emulator(CPUS[cpu]) for cpu in options.cpus},
     }
 
 
@@ -90,7 +96,7 @@ def parity(run: Run, options: ParityOptions) -> Parity:
     """Judge every export against Keras; write parity.json, answers.npz and a picture of changed answers.
 
     Raises UsageError for names that do not exist, InputError for files that cannot be used, MachineError when the
-    reference's worker dies. A runtime that cannot run an export is in `skipped`.
+    reference's worker dies or a CPU cannot be emulated here. A runtime that cannot run an export is in `skipped`.
     """
     for name in options.tolerances:
         if name:
@@ -102,16 +108,25 @@ def parity(run: Run, options: ParityOptions) -> Parity:
     extras = ("allow_partial",) if options.allow_partial or not options.providers else ()
     with (
         place_of(options.device, options.python) as place,
+        emulated(options.cpus) as hosts,
         tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=run.root) as folder,
     ):
         offers = _offers(place) if place.name else None
         found, skipped = pairs(run, options.formats, options.providers, offers=offers)
+        found += on_cpus(found, options.cpus)
         for name in options.providers:
             if name not in {pair.provider for pair in found}:
                 raise UsageError(f"None of these exports runs on {name}; `edgecnn parity --help` has the names.")
         say(f"Parity over {len(evaluation.images):,} images: {evaluation.words}")
         reference, asked, refused = ask_all(
-            run.model_path(contract), found, evaluation, options.part, Path(folder), place, extras, meaning
+            run.model_path(contract),
+            found,
+            evaluation,
+            options.part,
+            Path(folder),
+            {"": place, **hosts},
+            extras,
+            meaning,
         )
     skipped |= {name: str(error).rstrip(".") for name, error in refused.items()}
     nothing = says_nothing(reference, evaluation.labels, meaning)
@@ -167,14 +182,22 @@ def _row(
     pair, found = one.pair, one.agreement
     gate = _gate(pair, tolerances)
     labels = None if evaluation.labels is None else evaluation.labels[one.indices]
-    steps, through = judged(one, asked, labels)
-    state, reason = verdict(found, steps, gate, len(one.indices))
+    seen, emulated_by = evidence(one, asked, labels), emulator(CPUS[pair.cpu]) if pair.cpu else ""
+    state, reason = verdict(seen.agreement, seen.steps, gate, seen.images, seen.open_share)
+    if pair.cpu and state != PASS:
+        reason += f"; {emulated_by} emulated the CPU, and the fault may be its own"
     if nothing and state == PASS:
         state, reason = NOT_PROVEN, nothing
     sha256 = sha256_of(pair.path)
     foreign = differences(pair.path, contract)
     if sha256 != pair.artifact.sha256:
         foreign = ("it is not the file that was exported (its SHA-256 differs)", *foreign)
+    if one.cpu_dependent:
+        foreign = (
+            f"its outputs depend on the CPU: {one.cpu_dependent:,} of {len(one.indices):,} images differ from those of "
+            "exact int8 kernels (session.x64quantprecision)",
+            *foreign,
+        )
     if foreign:
         state, reason = FAIL, "; ".join((*foreign, reason) if reason else foreign)
     return ParityRow(
@@ -186,8 +209,8 @@ def _row(
         accuracy=_accuracy(one.logits, labels, one.meaning),
         macro_accuracy=_macro_accuracy(one.logits, labels, one.meaning),
         paired=found.paired,
-        judged=combined(steps),
-        through=through,
+        judged=seen.change,
+        through=seen.through,
         agreement=found.top1,
         top5_agreement=found.top5,
         flips=found.flips,
@@ -196,11 +219,15 @@ def _row(
         sqnr_db=found.sqnr_db,
         cosine=found.cosine,
         bit_equal_to=bit_equal(one, asked, reference),
+        cpu_dependent=one.cpu_dependent,
         placement=one.placement,
         gate=rule(gate, labelled=labels is not None),
         verdict=state,
         reason=reason,
         seconds=one.seconds,
+        cpu=pair.cpu,
+        emulator=emulated_by,
+        native=against_native(one, asked),
     )
 
 
@@ -224,17 +251,18 @@ def _whole(
 ) -> tuple[str, tuple[str, ...]]:
     """The verdict on the run, and its reasons beside those of the rows.
 
-    A file that a runtime refuses is broken; where the runtime is a slow one, which takes less, or ended by itself,
-    nothing is proven of it there. A provider that does not work here says nothing where another one answered.
+    A file that a runtime refuses is broken; where the runtime is a slow one, which takes less, or its CPU is emulated,
+    or it ended by itself, nothing is proven of it there. A provider that does not work here says nothing where another
+    one answered.
     """
     broken: list[str] = []
     unasked: list[str] = []
-    answered = {(row.format, row.runtime) for row in rows}
+    answered = {(row.format, row.runtime, row.cpu) for row in rows}
     for pair in found:
         error = refused.get(pair.name)
-        if error is None or (pair.format.name, pair.runtime.name) in answered:
+        if error is None or (pair.format.name, pair.runtime.name, pair.cpu) in answered:
             continue
-        is_broken = isinstance(error, InputError) and pair.runtime.most_images is None
+        is_broken = isinstance(error, InputError) and pair.most_images is None
         (broken if is_broken else unasked).append(f"{pair.name} does not run: {str(error).rstrip('.')}")
     different = [
         f"{way.name} brings other pixels than the contract's rules: {', '.join(way.different)}"

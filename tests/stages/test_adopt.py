@@ -17,7 +17,7 @@ from edgecnn.errors import InputError, UsageError
 from edgecnn.images import digests, evaluation_of, samples_of
 from edgecnn.run import Run
 from edgecnn.stages import train
-from edgecnn.stages.adopt import ImportOptions, adopt, read_labels
+from edgecnn.stages.adopt import ImportOptions, _compare, adopt, read_labels
 from edgecnn.stages.report import report
 
 if TYPE_CHECKING:
@@ -458,3 +458,37 @@ def test_the_command(keras: Any, tmp_path: Path, capsys: pytest.CaptureFixture[s
     options.model.unlink()
     assert command(words) == 4
     assert "There is no model" in capsys.readouterr().err
+
+
+def _adapted(keras: Any, scale: float) -> Any:
+    """`Normalization` over a conv and a pool, with statistics of its own, as the models of keras.applications have."""
+    layers = keras.layers
+    keras.utils.set_random_seed(6)
+    norm = layers.Normalization(name="statistics")
+    norm.adapt(np.random.default_rng(2).uniform(0, scale, (20, *SIDES, 3)).astype(np.float32))
+    inner = keras.Sequential([keras.Input((*SIDES, 3)), norm, layers.Conv2D(4, 3, name="conv")], name="body")
+    return keras.Sequential([keras.Input((*SIDES, 3)), inner, layers.GlobalAveragePooling2D(), layers.Dense(3)])
+
+
+@pytest.mark.parametrize(("scale", "input_range"), [(255.0, "0..255"), (1.0, "0..1")])
+def test_adapted_statistics_come_along(keras: Any, scale: float, input_range: str, tmp_path: Path) -> None:
+    model = _adapted(keras, scale)
+    run = _adopt(tmp_path, _options(tmp_path, model, input_range=input_range))
+    pixels = samples_of(run, run.contract()).images
+    wanted = np.asarray(model(pixels.astype(np.float32) * np.float32(scale / 255), training=False))
+    np.testing.assert_allclose(_answers(keras, run, pixels), wanted, atol=1e-4 * np.abs(wanted).max())
+
+
+def test_a_rebuilt_model_may_differ_by_a_share_of_its_outputs(keras: Any) -> None:
+    images = np.random.default_rng(1).integers(0, 256, (4, *SIDES, 3), dtype=np.uint8)
+    for size in (1e-3, 1.0, 1e3):
+        model, other = (_brightness(keras, (*SIDES, 3)) for _ in range(2))
+        weights = [value * size for value in model.layers[-1].get_weights()]
+        model.layers[-1].set_weights(weights)
+        for share, is_refused in ((1e-5, False), (1e-3, True)):
+            other.layers[-1].set_weights([value * (1 + share) for value in weights])
+            if is_refused:
+                with pytest.raises(InputError, match="answers otherwise than it did"):
+                    _compare(model, other, images, [1.0], [0.0])
+            else:
+                _compare(model, other, images, [1.0], [0.0])
