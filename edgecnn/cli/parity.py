@@ -65,8 +65,8 @@ def _tolerances(context: click.Context, option: click.Parameter, words: tuple[st
     "cpus",
     multiple=True,
     metavar="NAME",
-    help="Run the exports on this emulated CPU too: x86-64, haswell, cortex-a53, cortex-a76; repeatable. `edgecnn cpu list` "
-    "says which are ready here.",
+    help="Run the exports on this emulated CPU too: x86-64, haswell, cortex-a53, cortex-a76; repeatable. `edgecnn cpu "
+    "list` says which are ready here.",
 )
 @click.option("--layers", "by_layer", is_flag=True, help="Hold every layer inside the exports against Keras' too.")
 @place_options
