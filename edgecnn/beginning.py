@@ -39,7 +39,7 @@ class Beginning:
     seed: int
     batch_size: int = 0  # 0 and no history for a model trained elsewhere
     history: tuple[Epoch, ...] = ()
-    meaning: str = "logits"  # or "probabilities": what the output is called and what it is
+    meaning: str = "logits"  # or "probabilities" or "scores": what the output is called and what it is
     choices: str = ""
     teacher: str = ""
     hold_out: int = 0

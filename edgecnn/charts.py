@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
+from edgecnn.answers import answer_name
 from edgecnn.run import Run, staged
 
 if TYPE_CHECKING:
@@ -212,10 +213,11 @@ def draw_flips(run: Run, rows: Sequence[ParityRow], evaluation: Evaluation, labe
             pixels = evaluation.images[image]
             axes.imshow(pixels[..., 0] if pixels.shape[-1] == 1 else pixels, cmap="gray", vmin=0, vmax=255)
             flips = seen[image]
-            answers = ", ".join(dict.fromkeys(labels[flip.answer] for flip in flips))
+            answers = ", ".join(dict.fromkeys(answer_name(flip.answer, labels) for flip in flips))
             label = "" if flips[0].label is None else f" ({labels[flips[0].label]})"
             axes.set_title(
-                f"#{image}{label}\n{labels[flips[0].reference]} → {answers}\nin {len(flips)} of {len(rows)} exports",
+                f"#{image}{label}\n{answer_name(flips[0].reference, labels)} → {answers}\n"
+                f"in {len(flips)} of {len(rows)} exports",
                 fontsize=7,
                 loc="center",
             )

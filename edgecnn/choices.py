@@ -111,7 +111,8 @@ def _draw_lines(axes: Any, key: Callable[[LatencyRow], int], rows: list[LatencyR
 
 def _draw_choice(run: Run, parity: Parity | None, rows: Sequence[LatencyRow], sizes: Mapping[str, int]) -> bool:
     """Accuracy against the latency of one image on one thread, sizes as areas: the upper left is best."""
-    judged = {(r.artifact_sha256, r.runtime, r.provider): r.accuracy for r in (parity.rows if parity else ())}
+    native = [row for row in (parity.rows if parity else ()) if not row.cpu]
+    judged = {(row.artifact_sha256, row.runtime, row.provider): row.accuracy for row in native}
     reference = parity.reference_accuracy if parity else None
     points = []
     for row in rows:

@@ -6,16 +6,19 @@ import shlex
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 
+from edgecnn.answers import SCORES, THRESHOLD
 from edgecnn.judging import FAIL, NOT_PROVEN, PASS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edgecnn.records import Flip, LayerParity, Parity, Report
+    from edgecnn.records import Flip, LayerParity, LayerSpread, Parity, Precision, Report
 
+WIDE = 16  # of int8's 256 steps that many are left for the small ones
 MOST_CHANGED = 24  # images in the table of changed answers
 # What a stage recorded of its options, and the options; a default that is not empty stands in DEFAULTS.
-REPEATED = {"formats": "--format", "runtimes": "--runtime", "providers": "--ep", "tolerances": "--tolerance"}
+REPEATED = {"formats": "--format", "runtimes": "--runtime", "providers": "--ep", "tolerances": "--tolerance",
+            "cpus": "--cpu"}  # fmt: skip
 LISTS = {"threads": "--threads", "batches": "--batch"}
 SINGLE = {
     "part": "--part", "data": "--data", "baseline": "--baseline", "starts": "--starts", "cores": "--cores",
@@ -35,6 +38,8 @@ def verdict(record: Report) -> tuple[str, str, list[str]]:
     total = f"{len(current)} export{'' if len(current) == 1 else 's'}"
     details = [f"{row.name}: {row.reason}." for row in rows if row.verdict != PASS]
     details += [f"{reason}." for reason in (parity.reasons if parity else ())]
+    failures = record.artifacts.failures
+    details += [f"{failure.format} could not be exported: {failure.reason}." for failure in failures]
     details += [f"{file.name}: layer {file.culprit} falls out. {file.advice}" for file in culprits(record)]
     if unchecked and rows:
         details.append(f"Not checked: {', '.join(unchecked)}.")
@@ -43,18 +48,61 @@ def verdict(record: Report) -> tuple[str, str, list[str]]:
         if not names:
             return "failed", f"Not all of {total} arrive as trained", details
         verb = "does" if len(names) == 1 else "do"
-        return "failed", f"{len(names)} of {total} {verb} not answer as trained: {', '.join(names)}", details
+        open_ones = [name for name in dict.fromkeys([*of[NOT_PROVEN], *unchecked]) if name not in names]
+        rest = f"{len(current) - len({*names, *open_ones} & {*current.values()})} pass, {len(open_ones)} not proven"
+        return "failed", f"{len(names)} of {total} {verb} not answer as trained: {', '.join(names)} ({rest})", details
     if not rows:
-        return "unproven", "Not proven yet: no export has been checked against the trained model", []
+        return "unproven", "Not proven yet: no export has been checked against the trained model", details
     least = min(rows, key=lambda row: row.agreement)
     summary = f"the lowest agreement is {least.agreement:.2%} over {least.images:,} images, {least.name}."
     if of[NOT_PROVEN] or unchecked:
         names = list(dict.fromkeys([*of[NOT_PROVEN], *unchecked]))
-        sentence = f"{len(current) - len(names)} of {total} answer as trained; not proven: {', '.join(names)}"
-        return "unproven", sentence, [f"No gate was broken; {summary}", *details]
+        passed = len(current) - len(names)
+        known = f"{passed} pass, {len(names)} not proven" if passed else "none proven"
+        return "unproven", f"None of {total} fails, {known} yet: {', '.join(names)}", [
+            f"No gate was broken; {summary}", *details,
+        ]  # fmt: skip
     sentence = f"All {total} answer as trained" if len(current) > 1 else "The export answers as trained"
+    if failures:
+        sentence += f"; not exported: {', '.join(failure.format for failure in failures)}"
     unmeasured = [] if parity and parity.reference_accuracy else ["Accuracy was not measured."]
     return "passed", sentence, [f"Every gate held; {summary}", *unmeasured, *details]
+
+
+def scores_note(record: Report) -> str:
+    """What the figures count where the outputs are independent scores, and the macro accuracies; else empty."""
+    if record.contract.output_meaning != SCORES:
+        return ""
+    text = (
+        f"The outputs are independent scores: a label holds above {THRESHOLD:g}. Accuracy here counts the images with "
+        "every label decided rightly, agreement the equal decisions over images and labels, and a flip is an image with"
+        f" any decision changed; the {record.training.accuracy.split} accuracy above counts images whose own label has "
+        "the highest score."
+    )
+    parity = record.parity
+    found = {parity.reference: parity.reference_macro_accuracy} if parity else {}
+    found |= {row.name: row.macro_accuracy for row in (parity.rows if parity else ())}
+    figures = [f"{name} {a.share:.2%} ({a.low:.2%} to {a.high:.2%})" for name, a in found.items() if a]
+    return f"{text} Macro accuracy, the mean over labels: {'; '.join(figures)}." if figures else text
+
+
+def losses(search: Precision) -> list[tuple[str, float, LayerSpread | None, str]]:
+    """Of a search for the layers that lose in int8, the worst first: layer, SQNR in dB when it alone is quantized, what
+    int8 has to hold of it, and why it loses where that is seen there."""
+    found = []
+    for layer, sqnr_db in sorted(search.sensitivity.items(), key=lambda item: item[1]):
+        spread = search.spreads.get(layer)
+        wide = [
+            f"its {what} differ in size {ratio:,.0f} times and share one scale"
+            for what, ratio in (
+                (("output's channels", spread.channel_ratio), ("weights by input channel", spread.weight_ratio))
+                if spread
+                else ()
+            )
+            if ratio >= WIDE
+        ]
+        found.append((layer, sqnr_db, spread, "; ".join(wide)))
+    return found
 
 
 def culprits(record: Report) -> list[LayerParity]:

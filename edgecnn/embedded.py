@@ -23,9 +23,11 @@ SAME = {
 
 
 def differences(path: Path, contract: Contract) -> tuple[str, ...]:
-    """In what the contract inside a file differs from the run's, in words; nothing for a kind that carries none."""
-    if path.suffix not in READERS:
+    """In what the contract inside a file differs from the run's, in words; nothing for a folder, which carries none."""
+    if path.is_dir():
         return ()
+    if path.suffix not in READERS:
+        return (f"no reader here knows whether a {path.suffix or 'nameless'} file carries the contract",)
     try:
         _, content = READERS[path.suffix](path)
         if content is None:

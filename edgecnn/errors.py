@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -40,6 +41,22 @@ EXTRA_OF_PACKAGE = {
     "tf2onnx": "export",
     "tflite_micro": "micro",
 }
+
+MAX_REASON = 300  # characters
+# Colours, and the places in its own graph that TensorFlow puts around a message.
+DECORATION = re.compile(
+    r"\x1b\[[0-9;]*[A-Za-z]|\{\{function_node [^}]*\}\} | \[Op:\w+\]( name: *(?=$|\x1b))?", re.MULTILINE
+)
+# What stands before a message: glog's time and place in its two spellings, MLIR's place in a graph.
+PREFIX = re.compile(
+    r"[IWEF]\d{4} [\d:.]+ +\d+ \S+:\d+\] |[\d-]{10} [\d:.]+: [IWEF] \S+:\d+\] |.*<unknown>:0: error: (loc\(.*\): )?"
+)
+# Lines by which Keras, TensorFlow and Python announce a message, and where it arose.
+ANNOUNCEMENT = re.compile(
+    r"Exception encountered when calling .*|Detected at node .*|<stack traces unavailable>|Node: .*|File \".*|.*:"
+)
+ONNXRUNTIME = re.compile(r"\[ONNXRuntimeError\] : .* : |.* was false\. ")  # its code, and the check that failed
+TFLITE_LACKS = re.compile(r"(?:Custom|TF Select) ops: (.+)")  # the line of a long message that names the operators
 
 
 class EdgecnnError(Exception):
@@ -90,11 +107,29 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     return UsageError(f"No {kind} is called '{name}'; {hint}")
 
 
+def reason_of(error: BaseException) -> str:
+    """The line of a library's error that says what is wrong, printable, without a full stop and never empty.
+
+    Keras and TensorFlow announce a message in lines of their own and put it further down. Where a message says nothing
+    without the kind of the error, as a missing key's, the kind stands before it.
+    """
+    kind = type(error).__name__
+    lines = [PREFIX.sub("", line.strip(), count=1).strip() for line in DECORATION.sub("", str(error)).splitlines()]
+    lines = [line for line in lines if line.strip(" .'\"")]
+    if not lines:
+        return f"{kind} without a message"
+    operators = next((found[1] for line in lines if (found := TFLITE_LACKS.fullmatch(line))), "")
+    line = next((line for line in lines if not ANNOUNCEMENT.fullmatch(line)), lines[0])
+    reason = f"TFLite has no operator for {operators}" if operators else ONNXRUNTIME.sub("", line).rstrip(" .:")
+    if isinstance(error, LookupError | UnicodeError | AssertionError):
+        reason = f"{kind}: {reason}"
+    printable = "".join(letter if letter.isprintable() else "?" for letter in reason)
+    return printable if len(printable) <= MAX_REASON else f"{printable[:MAX_REASON]} ..."
+
+
 def damaged(path: Path, kind: str, error: Exception) -> InputError:
     """The sentence for a file whose reader stumbled over it; `kind` says what it should have been."""
-    reason = (str(error).splitlines() or [""])[0].strip(" .")[:120] or type(error).__name__
-    printable = "".join(letter if letter.isprintable() else "?" for letter in reason)
-    return InputError(f"{path} is damaged or no {kind} ({printable}); export or copy it again.")
+    return InputError(f"{path} is damaged or no {kind} ({reason_of(error)}); export or copy it again.")
 
 
 def missing_package(error: ModuleNotFoundError) -> MachineError | None:

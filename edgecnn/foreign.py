@@ -8,12 +8,13 @@ out.
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.conversion import configure_tensorflow, copy_weights, quiet
-from edgecnn.errors import InputError
+from edgecnn.errors import InputError, reason_of
 from edgecnn.resizing import MAX_SIDE
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ IDLE = (
 )  # fmt: skip
 RESIZES = "RandomCrop"  # at other times than training it does not stand idle, as the other random layers do
 OPERATIONS = " (operations, as in `x * 2`, survive in a .keras file only)"
+RESHAPING = ("Flatten", "Reshape")
+SIGMOIDS = ("sigmoid", "Sigmoid", "hard_sigmoid", "HardSigmoid")  # activations, and operations as in `keras.ops`
+SCOPE = re.compile(r"[A-Za-z0-9_.\\/>-]+")  # names that TensorFlow admits
 MODELS = ("Functional", "Model", "Sequential")
 
 
@@ -51,9 +55,8 @@ def read(path: Path) -> Any:
         with quiet():
             return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises whatever its parts raise
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         hint = OPERATIONS if path.suffix in HDF5 else ""
-        raise InputError(f"{path} cannot be loaded by Keras{hint}: {reason}.") from None
+        raise InputError(f"{path} cannot be loaded by Keras{hint}: {reason_of(error)}.") from None
 
 
 def _config(path: Path) -> Any:
@@ -116,7 +119,7 @@ def _check_class(config: dict[str, Any], is_layer: bool, path: Path) -> None:
 
 def check(model: Any, path: Path) -> tuple[tuple[int, int, int], int]:
     """Height, width and channels of the input, and the number of classes; raises InputError unless one image goes in
-    and a score for each class comes out."""
+    and a score for each class comes out. A single sigmoid is that of the second of two classes."""
     import keras
 
     inputs, outputs = getattr(model, "inputs", None), getattr(model, "outputs", None)
@@ -128,7 +131,19 @@ def check(model: Any, path: Path) -> tuple[tuple[int, int, int], int]:
         raise InputError(
             f"{path} has {len(inputs)} inputs and {len(outputs)} outputs; a classifier of images has one of each."
         )
+    for what in ("input", "output"):
+        part = getattr(model, f"_{what}s_struct", None)
+        if isinstance(part, dict):
+            raise InputError(
+                f"{path} has its {what} in a dict, under '{next(iter(part))}'; build it again as "
+                "keras.Model(image, outputs), with the tensors themselves."
+            )
     for layer in model._flatten_layers():
+        if not isinstance(layer, keras.layers.InputLayer) and layer is not model and not SCOPE.fullmatch(layer.name):
+            raise InputError(
+                f"{path}: TensorFlow does not run a layer of the name '{layer.name}'; give it one of plain letters, "
+                "digits, dots, dashes and underscores."
+            )
         if getattr(layer, "data_format", None) == "channels_first":
             raise InputError(f"{path}: the layer '{layer.name}' wants channels first; rebuild it with channels last.")
         if getattr(layer, "quantization_mode", None):
@@ -143,9 +158,33 @@ def check(model: Any, path: Path) -> tuple[tuple[int, int, int], int]:
             raise InputError(f"{path} gives {list(shape)}; a classifier gives [N, classes].")
         case shape, _:
             raise InputError(f"{path} takes {list(shape)}; a classifier of images takes [N, height, width, 1 or 3].")
-    if classes < 2:
-        raise InputError(f"{path} has one output, as of a sigmoid; give it an output for each class (softmax).")
-    return (height, width, channels), classes
+    if classes < 2 and not ends_in_sigmoid(model):
+        raise InputError(
+            f"{path} has one output without a sigmoid, as of a regression; a classifier gives a score for each class, "
+            "or one behind a sigmoid."
+        )
+    return (height, width, channels), max(2, classes)
+
+
+def ends_in_sigmoid(model: Any) -> bool:
+    """Whether what a model gives comes from a sigmoid, so that every output is a score of its own."""
+    import keras
+
+    operation = model.outputs[0]._keras_history.operation
+    while True:
+        kind = type(operation).__name__
+        if isinstance(operation, keras.Model):
+            operation = operation.outputs[0]._keras_history.operation
+        elif kind in IDLE or kind in RESHAPING or _activation(operation) == "linear":
+            operation = operation._inbound_nodes[0].input_tensors[0]._keras_history.operation
+        else:
+            return kind in SIGMOIDS or _activation(operation) in SIGMOIDS
+
+
+def _activation(operation: Any) -> str:
+    """The name of a layer's activation; "" for none, and for `linear` in other layers than Activation."""
+    name = getattr(getattr(operation, "activation", None), "__name__", "")
+    return "" if name == "linear" and type(operation).__name__ != "Activation" else name
 
 
 def flat(model: Any, shape: tuple[int, int, int], scale: list[float], offset: list[float]) -> Any:
@@ -158,7 +197,10 @@ def flat(model: Any, shape: tuple[int, int, int], scale: list[float], offset: li
     if set(scale) != {1.0} or set(offset) != {0.0}:
         single = len(scale) == 1
         x = keras.layers.Rescaling(scale[0] if single else scale, offset[0] if single else offset, name=SCALING)(x)
-    return keras.Model(image, copier.model(model, x), name=model.name)
+    outputs = copier.model(model, x)
+    if outputs.shape[-1] == 1:
+        outputs = copier.two_classes(outputs)
+    return keras.Model(image, outputs, name=model.name)
 
 
 class _Copier:
@@ -176,6 +218,13 @@ class _Copier:
                 x = self._call(layer, within, x)
             return x
         return model._run_through_graph(x, operation_fn=lambda layer: partial(self._call, layer, within))
+
+    def two_classes(self, p: Any) -> Any:
+        """[N, 1], the probability of the second of two classes, as those of both: [N, 2]."""
+        import keras
+
+        other = keras.layers.Rescaling(-1.0, 1.0, name=self._name("first_class", ""))(p)
+        return keras.layers.Concatenate(name=self._name("two_classes", ""))([other, p])
 
     def _call(self, layer: Any, within: str, *arguments: Any, **options: Any) -> Any:
         import keras

@@ -88,7 +88,7 @@ class _Hub:
                 self.end()
 
     def do_start(self, cores: str) -> dict[str, Any]:
-        self._workers.append(Process(sys.executable, str(self._folder), cores))
+        self._workers.append(Process([sys.executable], str(self._folder), cores))
         return {"worker": len(self._workers) - 1}
 
     def do_ask(self, worker: int, line: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import difflib
 import hashlib
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgecnn.console import say
 from edgecnn.contract import image_shape, luma
@@ -17,6 +17,8 @@ from edgecnn.run import SAMPLES, staged
 from edgecnn.sampling import balanced, members, without
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
     import numpy.typing as npt
 
@@ -58,7 +60,10 @@ class Samples:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The images parity is judged on; `labels` is None where none are known for this model's classes."""
+    """The images parity is judged on; `labels` is None where none are known for this model's classes.
+
+    The images are an array, or :class:`Fitted` where the data set's have another size.
+    """
 
     images: Pixels
     labels: npt.NDArray[np.int64] | None
@@ -128,6 +133,55 @@ def fit(images: Pixels, shape: tuple[int, ...]) -> Pixels:
         resized = resize(image, height, width)
         fitted[i] = luma(resized) if resized.shape[-1] > channels else resized
     return fitted
+
+
+class Fitted:
+    """uint8 images [N, H, W, C] in another shape: each is fitted when it is taken, so that they are never held at once.
+
+    It is indexed as an array is, by a number, a slice, or an array of numbers.
+    """
+
+    def __init__(self, images: Pixels, shape: tuple[int, int, int]) -> None:
+        fit(images[:1], shape)  # raises InputError where channels do not fit
+        self._images, self._shape = images, shape
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """[N, H, W, C] as fitted."""
+        return (len(self._images), *self._shape)
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, chosen: Any) -> Pixels:
+        if isinstance(chosen, slice) or (hasattr(chosen, "shape") and chosen.shape):
+            return fit(self._images[chosen], self._shape)
+        found: Pixels = fit(self._images[chosen][None], self._shape)[0]
+        return found
+
+    def __iter__(self) -> Iterator[Pixels]:
+        return (self[i] for i in range(len(self)))
+
+
+def fitted_data(data: LabelledImages, shape: tuple[int, int, int]) -> LabelledImages:
+    """The data with its images in the model's shape, fitted as they are taken."""
+    views: list[Any] = [
+        images if images.shape[1:] == shape else Fitted(images, shape)
+        for images in (data.train_images, data.test_images)
+    ]
+    return replace(data, train_images=views[0], test_images=views[1])
+
+
+def save_images(path: Path, images: Pixels) -> None:
+    """Write a .npy file of uint8 images [N, H, W, C], a part at a time."""
+    import numpy as np
+
+    step = max(1, MOST_BYTES // max(1, images[0].nbytes))
+    with path.open("wb") as stream:
+        header = {"descr": "|u1", "fortran_order": False, "shape": tuple(images.shape)}
+        np.lib.format.write_array_header_1_0(stream, header)
+        for start in range(0, len(images), step):
+            stream.write(np.ascontiguousarray(images[start : start + step]).data)
 
 
 def align(data: LabelledImages, labels: tuple[str, ...]) -> LabelledImages:
@@ -260,4 +314,4 @@ def evaluation_of(contract: Contract, trained_on: DataSource, spec: str | None) 
     data = align(data, contract.labels)
     same = "" if data.source.sha256 == trained_on.sha256 else ", not the copy the model was trained on"
     words = f"all test images of {data.source.name}{same}"
-    return Evaluation(fit(data.test_images, shape), data.test_labels, words, data.source.sha256)
+    return Evaluation(fitted_data(data, shape).test_images, data.test_labels, words, data.source.sha256)

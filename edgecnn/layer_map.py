@@ -11,6 +11,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from edgecnn.activations import activations, images_per_batch
 from edgecnn.errors import InputError
 from edgecnn.records import LayerTensor
 
@@ -32,8 +33,9 @@ T = TypeVar("T", bound="Hashable")
 
 
 def probe(source: ExportSource) -> Pixels:
-    """The images layers are told apart by: uint8 [PROBE_IMAGES, H, W, C]."""
-    return source.calibration_images[:PROBE_IMAGES]
+    """The images layers are told apart by: uint8 [PROBE_IMAGES, H, W, C], fewer where all layers hold much."""
+    model: Any = source.model
+    return source.calibration_images[: images_per_batch(activations(model.get_config()).total_bytes, PROBE_IMAGES)]
 
 
 @lru_cache(maxsize=1)

@@ -75,7 +75,7 @@ def teacher_run(name: str, architecture: Architecture, labels: tuple[str, ...]) 
     if contract.labels != labels or image_shape(contract) != architecture.image_shape:
         raise InputError(f"{name} cannot teach here: it takes other images or answers other labels.")
     if contract.output_meaning != "logits":
-        raise InputError(f"{name} cannot teach here: it answers with probabilities, and logits are needed.")
+        raise InputError(f"{name} cannot teach here: it answers with {contract.output_meaning}, and logits are needed.")
     run.model_path(contract)
     return run
 

@@ -8,6 +8,10 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
 
 STDERR_LINES = 5
 STOP_SECONDS = 5.0
@@ -16,15 +20,22 @@ STOP_SECONDS = 5.0
 class Process:
     """A worker as a child process: one line in, one line out."""
 
-    def __init__(self, python: str, search_path: str, cores: str = "") -> None:
-        """`search_path` is its PYTHONPATH; `cores` are those it may use, as in "0,1" ("": all)."""
+    def __init__(self, python: Sequence[str], search_path: str, cores: str = "", without: Collection[str] = ()) -> None:
+        """`python` is the command that starts the interpreter, `search_path` its PYTHONPATH, `cores` those it may
+        use, as in "0,1" ("": all), `without` the environment variables it does not inherit."""
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         self.process = subprocess.Popen(
-            [python, "-P", "-m", "edgecnn.worker", *([cores] if cores else [])],  # -P: nothing of the current directory
+            [
+                *python,
+                "-P",
+                "-m",
+                "edgecnn.worker",
+                *([cores] if cores else []),
+            ],  # -P: nothing of the current directory
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
-            env={**os.environ, "PYTHONPATH": search_path},
+            env={**{k: v for k, v in os.environ.items() if k not in without}, "PYTHONPATH": search_path},
             text=True,
         )
 

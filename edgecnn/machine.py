@@ -13,24 +13,27 @@ VERSIONED_PACKAGES = (
     "edgecnn", "tensorflow", "keras", "tf2onnx", "onnx", "onnxslim", "onnxruntime", "ai-edge-litert", "numpy",
     "pillow", "tflite-micro",
 )  # fmt: skip
+# Whether int8 is fast, and on which kernels: x86 has dot products with VNNI and AMX, ARM with asimddp and i8mm.
+DOT_PRODUCTS = ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
+INSTRUCTION_SETS = ("avx2", *DOT_PRODUCTS)
 RUNTIME_PACKAGES = ("tensorflow", "keras", "ai-edge-litert", "onnxruntime", "tflite-micro", "edgecnn")
 
 
 @cache
 def this_machine() -> Machine:
     """Facts about the machine this process runs on, without its name."""
-    cpu = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
-        cpu = names[0] if names else cpu
+    facts = [line.partition(":") for line in cpuinfo.read_text().splitlines()] if cpuinfo.is_file() else []
+    known = {name.strip(): value.strip() for name, _, value in reversed(facts)}  # of the first core
+    features = known.get("flags", known.get("Features", "")).split()  # x86, ARM
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
     return Machine(
-        cpu=cpu,
+        cpu=known.get("model name", "") or platform.processor() or platform.machine(),
         cores=usable_cores(),
         memory_bytes=memory,
         system=f"{platform.system()} {platform.release().split('-')[0]} {platform.machine()}",
         python=platform.python_version(),
+        instruction_sets=tuple(name for name in INSTRUCTION_SETS if name in features),
     )
 
 

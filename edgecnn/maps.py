@@ -30,6 +30,8 @@ BAR_HEIGHT = 280  # at most
 BAR_SPACE = 104  # right of the maps: the scale bar and its figures
 PANEL_GAP = 24
 PANEL_CAPTION = 26
+ROW_HEIGHTS = ((1, 200), (4, 96), (math.inf, 40))  # of bars: up to so many rows, and how tall each is
+MOST_WIDE_BARS = 4_096  # with more values each bar is one pixel wide
 
 INK, FAINT_INK = "#1f2328", "#6b7280"
 
@@ -69,9 +71,11 @@ def draw_input(pixels: npt.NDArray[np.uint8]) -> PIL.Image.Image:
 def draw_layer(activations: Floats, *, channel: int | None, title: str) -> PIL.Image.Image:
     """A layer's output for one image as a picture with a heading and a scale; one colour scale for the whole layer.
 
-    float32 [H, W, C] is drawn as a grid of its channels, or as the one `channel`; [N] as rows of values.
+    float32 [H, W, C] is drawn as a grid of its channels, or as the one `channel`; a sequence [T, C] as one map, T down
+    and C across; [N] as bars; of more dimensions those before [H, W, C] are counted as channels.
     Raises UsageError for a channel that is not there, :class:`InputError` for values that are not finite.
     """
+    activations = _drawable(activations)
     _check(activations, channel, title)
     scale = Scale(float(activations.min()), float(activations.max()))
     details = f"{_shape(activations, channel)}   ·   {scale.low:.4g} to {scale.high:.4g}"
@@ -91,6 +95,7 @@ def draw_comparison(
         raise UsageError(
             f"Layer {title} has the shape {list(first.shape)} in {names[0]} and {list(second.shape)} in {names[1]}."
         )
+    first, second = _drawable(first), _drawable(second)
     for activations in (first, second):
         _check(activations, channel, title)
     difference = second - first
@@ -108,6 +113,14 @@ def draw_comparison(
         f"{_shape(first, channel)}   ·   the layer differs by at most {most:.4g}{share}{_noise(first, difference)}"
     )
     return _page(_title(title, channel), details, panels)
+
+
+def _drawable(activations: Floats) -> Floats:
+    """As [N], [T, C] or [H, W, C]: a single value is one of [1], and what comes before [H, W, C] goes into channels."""
+    if activations.ndim > 3:
+        stacked = activations.reshape(-1, *activations.shape[-3:])
+        return stacked.transpose(1, 2, 0, 3).reshape(*activations.shape[-3:-1], -1)
+    return activations.reshape(1) if activations.ndim == 0 else activations
 
 
 def _noise(signal: Floats, difference: Floats) -> str:
@@ -134,13 +147,15 @@ def _title(layer: str, channel: int | None) -> str:
 
 
 def _shape(activations: Floats, channel: int | None) -> str:
-    what = " values" if activations.ndim == 1 else " channels" if channel is None else ""
-    return " x ".join(str(side) for side in activations.shape) + what
+    what = {1: " values", 2: " values, steps x channels", 3: " channels" if channel is None else ""}
+    return " x ".join(str(side) for side in activations.shape) + what[activations.ndim]
 
 
 def _maps(activations: Floats, channel: int | None, scale: Scale, sizes: Sizes) -> PIL.Image.Image:
     if activations.ndim == 1:
-        return _strip(activations, scale, sizes)
+        return _bars(activations, scale, sizes)
+    if activations.ndim == 2:
+        return _single(activations, scale, sizes)
     if channel is not None:
         return _single(activations[:, :, channel], scale, sizes)
     return _grid(activations, scale, sizes)
@@ -177,23 +192,31 @@ def _columns(count: int, ideal: float) -> int:
     return next((columns for columns in range(least, int(1.6 * ideal) + 1) if count % columns == 0), least)
 
 
-def _strip(values: Floats, scale: Scale, sizes: Sizes) -> PIL.Image.Image:
-    """float32 [N]: rows of values that form a near-square, each row with the number of its first value."""
+def _bars(values: Floats, scale: Scale, sizes: Sizes) -> PIL.Image.Image:
+    """float32 [N]: a bar for each value, up or down from zero, in rows; each row with the number of its first value."""
     import numpy as np
-    from PIL import ImageDraw
+    from PIL import Image, ImageDraw
 
-    columns = _columns(len(values), math.sqrt(len(values)))
-    rows = math.ceil(len(values) / columns)
+    many = len(values) > MOST_WIDE_BARS
+    pitch = 1 if many else min(max(sizes.narrowest // len(values), 4), sizes.value)
+    rows = math.ceil(len(values) * pitch / (sizes.widest if many else sizes.narrowest))
+    columns, height = math.ceil(len(values) / rows), next(tall for most, tall in ROW_HEIGHTS if rows <= most)
     table = np.full((rows, columns), np.nan, np.float32)
     table.ravel()[: len(values)] = values
-    drawn = _single(table, scale, sizes)
+    low, high = min(0.0, scale.low), max(0.0, scale.high)
+    levels = np.linspace(high, low, height, dtype=np.float32)[:, None]
+    zero = levels[np.abs(levels).argmin()]  # drawn where a value is too small for a bar of its own
     indent = 18 + int(_font(12).getlength(str(len(values))))
-    picture = _canvas(drawn.width + indent, drawn.height)
-    picture.paste(drawn, (indent, 0))
-    cell = drawn.height // rows
+    picture = _canvas(columns * pitch + indent, rows * (height + GAP) - GAP)
     draw = ImageDraw.Draw(picture)
-    for row in range(0, rows, math.ceil(16 / cell)):
-        draw.text((indent - 8, row * cell + cell // 2), str(row * columns), FAINT_INK, _font(12), anchor="rm")
+    for row, some in enumerate(table):
+        filled = (levels >= np.minimum(some, zero)) & (levels <= np.maximum(some, zero))
+        bars = np.where(filled[..., None], scale.colours(some[None]), np.uint8(255)).repeat(pitch, axis=1)
+        if pitch > 2:
+            bars[:, pitch - 1 :: pitch] = 255
+        picture.paste(Image.fromarray(bars), (indent, row * (height + GAP)))
+        middle = row * (height + GAP) + height // 2
+        draw.text((indent - 8, middle), str(row * columns), FAINT_INK, _font(12), anchor="rm")
     return picture
 
 

@@ -7,7 +7,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from edgecnn import layer_map
+from edgecnn.activations import activations, images_per_batch
 from edgecnn.contract import CONTRACT_KEY
+from edgecnn.int8_overflow import EXACT_INT8
 from edgecnn.onnx_converter import convert
 from edgecnn.records import LayerTensor, encode
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float32]
 
+MAX_BATCH = 64  # images in one call
 WEIGHTS = {1: "kernel", 2: "bias"}  # the inputs of a convolution or a dense layer
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
@@ -140,16 +143,28 @@ def weighted_nodes(model: bytes) -> dict[str, list[str]]:
     return found
 
 
-def answers(model: bytes, images: Pixels) -> Floats:
-    """The first output for uint8 images [N, H, W, C], float32 [N, classes], at the optimisation level that ships."""
+def run_batch(source: ExportSource) -> int:
+    """How many images a call may take, by what the model's widest layer holds."""
+    model: Any = source.model
+    return images_per_batch(activations(model.get_config()).widest_bytes, MAX_BATCH)
+
+
+def answers(model: bytes, images: Pixels, batch: int = MAX_BATCH, *, exact: bool = False) -> Floats:
+    """The first output for uint8 images [N, H, W, C], float32 [N, classes], at the optimisation level that ships;
+    `batch` images a call.
+
+    With `exact`, int8 products are added in 32 bits whatever the CPU, which is slower where it has no VNNI.
+    """
     import numpy as np
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    if exact:
+        options.add_session_config_entry(*EXACT_INT8)
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
-    return np.concatenate([session.run(None, {name: images[i : i + 64]})[0] for i in range(0, len(images), 64)])
+    return np.concatenate([session.run(None, {name: images[i : i + batch]})[0] for i in range(0, len(images), batch)])
 
 
 def finished(model: bytes, contract: Contract) -> bytes:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.contract import CONTRACT_KEY, image_shape
-from edgecnn.errors import InputError, MachineError, UsageError, unknown_name
+from edgecnn.errors import InputError, MachineError, UsageError, reason_of, unknown_name
 from edgecnn.onnx_wire import layouts, nodes, with_outputs
 from edgecnn.published import find_run
 from edgecnn.records import Contract, LayerTensor, Placement, decode
@@ -132,7 +132,7 @@ class OnnxModel:
         return InputError(f"{self.path} is damaged or no ONNX model ({reason_of(error)}); export or copy it again.")
 
     def _own_tensors(self) -> dict[str, LayerTensor]:
-        """What a file without a layer map can show: its float tensors with the rank of maps or of a dense layer.
+        """What a file without a layer map can show: its float tensors with a batch and something beside.
 
         A tensor that is rounded to integers next is left out: what ships is the rounded one.
         """
@@ -146,7 +146,7 @@ class OnnxModel:
         return {
             name: LayerTensor(tensor=name, layout=layout[name] if ranks[name] == 4 else "N")
             for name in names
-            if ranks.get(name) in (2, 4)
+            if ranks.get(name, 0) >= 2
         }
 
 
@@ -162,7 +162,7 @@ if hasattr(os, "register_at_fork"):
 def model_file(model: str | Path, format: str | None) -> Path:
     """The .onnx file a user means: the file itself, or a run's export in that format (None: onnx_float32).
 
-    A format's name may be cut short: `int8` for `onnx_int8`. Raises InputError and UsageError.
+    `onnx_` may be left out of its name: `int8` for `onnx_int8`. Raises InputError and UsageError.
     """
     place = find_run(str(model))
     if not place.is_dir():
@@ -171,19 +171,12 @@ def model_file(model: str | Path, format: str | None) -> Path:
         return place
     wanted = DEFAULT_FORMAT if format is None else format
     there = {path.stem: path for path in sorted((place / EXPORTS).glob(f"*{SUFFIX}"))}
-    if wanted in there:
-        return there[wanted]
-    meant = [name for name in there if name.removeprefix(PREFIX).startswith(wanted)]
-    if len(meant) == 1:
-        return there[meant[0]]
+    for name in (wanted, f"{PREFIX}{wanted}"):
+        if name in there:
+            return there[name]
     if format is None or not there:
         raise InputError(f"{place} holds no {EXPORTS}/{wanted}{SUFFIX}; `edgecnn export {place}` makes it.")
     raise unknown_name("ONNX export", wanted, there)
-
-
-def reason_of(error: Exception) -> str:
-    """What an error of ONNX Runtime says, in one line, without its code and place."""
-    return " ".join(str(error).split(" : ")[-1].split(" was false. ")[-1].split()).rstrip(".")
 
 
 def _contract_of(session: Any, path: Path) -> Contract | None:

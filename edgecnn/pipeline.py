@@ -30,6 +30,7 @@ class Step:
     name: str
     is_current: Callable[[], bool]
     execute: Callable[[], object]
+    remind: Callable[[], object] = lambda: None  # what is said again where it is up to date
 
 
 def first_step(run: Run, options: TrainOptions | StartOptions, show: Callable[[str], None]) -> Step:
@@ -43,25 +44,36 @@ def steps(run: Run, options: TrainOptions | StartOptions, show: Callable[[str], 
     """The stages of a whole run, in order."""
     return (
         first_step(run, options, show),
-        Step("export", lambda: export.is_current(run, ()), lambda: export.export(run)),
+        Step(
+            "export", lambda: export.is_current(run, ()), lambda: export.export(run), lambda: export.show_failures(run)
+        ),
         Step("parity", lambda: parity.is_current(run, ParityOptions()), lambda: parity.parity(run, ParityOptions())),
         Step("layers", lambda: layers.is_current(run), lambda: layers.layers(run)),
         Step("bench", lambda: bench.is_current(run, BenchOptions()), lambda: bench.bench(run)),
-        Step("features", lambda: features.is_current(run), lambda: features.draw_run(run)),
+        Step("features", lambda: features.is_current(run), lambda: _draw_features(run)),
         Step("report", lambda: report.is_current(run), lambda: report.report(run)),
     )
+
+
+def _draw_features(run: Run) -> None:
+    if features.drawn_from(run) is None:
+        say("No feature maps: they are drawn from an ONNX export, and there is none")
+    else:
+        features.draw_run(run)
 
 
 def run_all(run: Run, options: TrainOptions | StartOptions, show: Callable[[str], None] = say) -> tuple[Path, str]:
     """Bring a run directory up to date, stage by stage; the report's path, and the verdict of parity.
 
-    A gate that fails does not stop the run: the report shows it. Raises what the stages raise.
+    A gate that fails does not stop the run, nor does a format that cannot be exported: the report shows it. Raises what
+    the stages raise.
     """
     with run.lock():
         for step in steps(run, options, show):
             begun = time.perf_counter()
             if step.is_current():
                 say(f"[{step.name}] up to date")
+                step.remind()
                 continue
             say(f"[{step.name}]")
             step.execute()

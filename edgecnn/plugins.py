@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from edgecnn.recipes import Recipe
-    from edgecnn.records import Artifact, Contract, LayerTensor, Placement, Precision
+    from edgecnn.records import Artifact, Contract, Int8Safety, LayerTensor, Placement, Precision
 
     Pixels = npt.NDArray[np.uint8]  # [N, height, width, channels]
     Size = tuple[int, int]  # height, width
@@ -148,6 +148,7 @@ class Exported:
     layers: Mapping[str, LayerTensor]
     write: Callable[[Contract, Path], object]
     precision: Precision | None = None
+    int8_safety: Int8Safety | None = None
     content_sha256: str = ""  # over graph and weights, where the same model gives other bytes each time
 
 
@@ -196,6 +197,7 @@ class Runtime:
     most_images: int | None = None  # asked of it when none is named: it is too slow for a whole test split
     exposes: bool = True  # whether it can show what lies inside a file
     extras: tuple[str, ...] = ()  # what `load` can be told beside: "allow_partial", "io_binding"
+    emulated: tuple[str, ...] = ()  # providers that run on an emulated CPU too
     fuses: bool = False  # whether it fuses operators when it loads a file, so that to show some changes answers
 
     def missing(self) -> str:

@@ -7,9 +7,12 @@ turn out not to be needed are quantized again.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
+from edgecnn.answers import answers_of
 from edgecnn.console import progress, say
+from edgecnn.layer_spread import spreads
 from edgecnn.records import Precision, PrecisionStep
 
 if TYPE_CHECKING:
@@ -41,41 +44,33 @@ def find(
     and `reference` the float file's, both float32 [N, classes]. Without labelled training images (a run that carries
     no data) nothing is measured and all is quantized. A budget that cannot be kept ends with all layers in float32.
     """
-    import numpy as np
-
     images, labels = source.selection_images, source.selection_labels
     if not len(labels):
         return quantize(frozenset()), None
-    right = int((reference(images).argmax(axis=1) == labels).sum())
+    meaning = source.contract.output_meaning
+    right = int((answers_of(reference(images), meaning) == labels).sum())
     steps: list[PrecisionStep] = []
 
     def attempt(kept: Iterable[str]) -> tuple[bytes, bool]:
         chosen = frozenset(kept)
         model = quantize(chosen)
-        lost = right - int((answers(model, images).argmax(axis=1) == labels).sum())
+        lost = right - int((answers_of(answers(model, images), meaning) == labels).sum())
         drop = 100 * lost / len(labels)
         ordered = tuple(layer for layer in layers if layer in chosen)
         steps.append(PrecisionStep(kept_float=ordered, drop_points=round(drop, 4)))
         return model, drop <= source.max_drop_points + ROUNDING
 
+    model, held = attempt(())
     sensitivity: dict[str, float] = {}
     kept: list[str] = []
-    model, held = attempt(kept)
+    start = time.perf_counter()
     if not held:
         drop = steps[0].drop_points
         say(
             f"  {what} loses {drop:.2f} points, {source.max_drop_points} are allowed: looking for the layers that do it"
         )
-        few = images[:SENSITIVITY_IMAGES]
-        wanted = reference(few)
-        with progress("quantizing each layer alone", len(layers)) as advance:
-            for i, layer in enumerate(layers):
-                alone = answers(quantize(frozenset(layers) - {layer}), few)
-                noise = float(np.square(alone - wanted).sum()) or 1e-30
-                sensitivity[layer] = round(10 * float(np.log10(np.square(wanted).sum() / noise)), 2)
-                advance(i + 1)
-        worst_first = sorted(layers, key=lambda layer: sensitivity[layer])
-        for layer in worst_first:
+        sensitivity = _sensitivity(images[:SENSITIVITY_IMAGES], layers, quantize, answers, reference)
+        for layer in sorted(layers, key=lambda layer: sensitivity[layer]):
             kept.append(layer)
             model, held = attempt(kept)
             if held:
@@ -92,4 +87,27 @@ def find(
         sensitivity=sensitivity,
         steps=tuple(steps),
         kept_float=tuple(layer for layer in layers if layer in kept),
+        spreads=spreads(source, sensitivity) if sensitivity else {},
+        seconds=round(time.perf_counter() - start, 3) if sensitivity else 0.0,
     )
+
+
+def _sensitivity(
+    images: Pixels,
+    layers: Sequence[str],
+    quantize: Callable[[frozenset[str]], bytes],
+    answers: Callable[[bytes, Pixels], Floats],
+    reference: Callable[[Pixels], Floats],
+) -> dict[str, float]:
+    """Layer -> SQNR in dB of the output over these images when it alone is quantized."""
+    import numpy as np
+
+    wanted = reference(images)
+    found = {}
+    with progress("quantizing each layer alone", len(layers)) as advance:
+        for i, layer in enumerate(layers):
+            alone = answers(quantize(frozenset(layers) - {layer}), images)
+            noise = float(np.square(alone - wanted).sum()) or 1e-30
+            found[layer] = round(10 * float(np.log10(np.square(wanted).sum() / noise)), 2)
+            advance(i + 1)
+    return found

@@ -1,4 +1,4 @@
-"""What the predictor answers: one image's labels and probabilities, and the answers to many."""
+"""What the predictor answers: one image's labels and probabilities or scores, and the answers to many."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edgecnn.answers import LOGITS, SCORES
 from edgecnn.errors import EdgecnnError
 
 if TYPE_CHECKING:
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
 class Prediction:
     """What the model says of one image."""
 
-    scores: Floats  # as the file gives them, logits or probabilities: float32 [classes], in the order of `labels`
-    probabilities: Floats  # float32 [classes], their sum 1
+    scores: Floats  # as the file gives them: float32 [classes], in the order of `labels`
+    probabilities: Floats  # float32 [classes] in [0, 1], their sum 1 unless `independent`
     labels: tuple[str, ...]
     best: int  # where the highest score stands, among equals the first
+    independent: bool = False  # whether each score is of its own label: then any number of labels may hold
 
     @property
     def label(self) -> str:
@@ -33,7 +35,7 @@ class Prediction:
 
     @property
     def probability(self) -> float:
-        """The probability of `label`, in [0, 1]."""
+        """The probability of `label`, or its score where those are independent, in [0, 1]."""
         return float(self.probabilities[self.best])
 
     def top(self, n: int) -> list[tuple[str, float]]:
@@ -42,29 +44,29 @@ class Prediction:
         return [(self.labels[i], float(self.probabilities[i])) for i in best]
 
 
-def prediction_of(scores: Floats, labels: tuple[str, ...], *, are_logits: bool) -> Prediction:
-    """The prediction for one image's scores, float32 [classes]; of logits the probabilities are the softmax."""
+def prediction_of(scores: Floats, labels: tuple[str, ...], meaning: str) -> Prediction:
+    """The prediction for one image's outputs, float32 [classes]; of logits the probabilities are the softmax."""
     best = scores.argmax()
     probabilities = scores
-    if are_logits:
+    if meaning == LOGITS:
         import numpy as np
 
         probabilities = np.exp(scores - scores[best])  # at most 1, so nothing overflows
         probabilities /= np.add.reduce(probabilities)
-    return Prediction(scores, probabilities, labels, int(best))
+    return Prediction(scores, probabilities, labels, int(best), meaning == SCORES)
 
 
-def predictions_of(scores: Floats, labels: tuple[str, ...], *, are_logits: bool) -> Iterator[Prediction]:
+def predictions_of(scores: Floats, labels: tuple[str, ...], meaning: str) -> Iterator[Prediction]:
     """The same for each row of float32 [N, classes], equal to the bit."""
     best = scores.argmax(axis=1)
     probabilities = scores
-    if are_logits:
+    if meaning == LOGITS:
         import numpy as np
 
         probabilities = np.exp(scores - scores.max(axis=1, keepdims=True))
         probabilities /= np.add.reduce(probabilities, axis=1, keepdims=True)
     for row, shares, place in zip(scores, probabilities, best.tolist(), strict=True):
-        yield Prediction(row, shares, labels, place)
+        yield Prediction(row, shares, labels, place, meaning == SCORES)
 
 
 class Predictions(Iterator[Prediction]):

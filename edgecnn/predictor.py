@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from edgecnn.contract import Source, check_rules, fitted, image_shape
-from edgecnn.errors import InputError, UsageError, unknown_name
-from edgecnn.onnx_model import OnnxModel, model_file, reason_of
+from edgecnn.errors import InputError, UsageError, reason_of, unknown_name
+from edgecnn.onnx_model import OnnxModel, model_file
 from edgecnn.prediction import Prediction, Predictions, prediction_of, predictions_of
 from edgecnn.preparing import prepared
 from edgecnn.readers import Readers
@@ -69,7 +69,7 @@ class Predictor:
             check_rules(self.contract)
             self._shape = image_shape(self.contract)
             self._input, self._outputs = self.contract.image.name, [self.contract.output.name]
-            self._labels, self._are_logits = self.contract.labels, self.contract.output_meaning != "probabilities"
+            self._labels, self._meaning = self.contract.labels, self.contract.output_meaning
             height, width, channels = self._shape
             self._batch = max(1, min(MOST_IMAGES, MOST_BYTES // (height * width * channels)))
 
@@ -90,7 +90,7 @@ class Predictor:
 
     @property
     def shapes(self) -> dict[str, tuple[int | str | None, ...]]:
-        """The shape of each layer's maps, [H, W, C] or [N]."""
+        """The shape of each layer's maps, [H, W, C], [T, C] or [N]."""
         return self._model.shapes()
 
     @property
@@ -119,7 +119,7 @@ class Predictor:
             return Predictions(self._answers(image, at_once, processes))
         pixels = fitted(image, *self._shape)
         scores = self._model.session().run(self._outputs, {self._input: pixels[None]})[0][0]
-        return prediction_of(scores, labels, are_logits=self._are_logits)
+        return prediction_of(scores, labels, self._meaning)
 
     def _answers(
         self, images: Iterable[Source], at_once: int, processes: int | Readers
@@ -138,7 +138,7 @@ class Predictor:
         answers: Iterator[Prediction] = iter(())
         if len(batch.pixels):
             scores = self._model.session().run(self._outputs, {self._input: batch.pixels})[0]
-            answers = predictions_of(scores, self._labels, are_logits=self._are_logits)
+            answers = predictions_of(scores, self._labels, self._meaning)
         if not batch.refused:
             return answers
         return (batch.refused[i] if i in batch.refused else next(answers) for i in range(len(batch)))
@@ -146,9 +146,10 @@ class Predictor:
     def features(self, image: Source | npt.NDArray[Any], layers: Sequence[str] | None = None) -> dict[str, Floats]:
         """What the named Keras layers (None: the first six) give for one image, read out of the shipped file.
 
-        As in Keras but without the batch: float32 [H, W, C], or [N] for flatten and dense layers; of a quantized file
-        the dequantized values. For a file that edgecnn did not export the image is its own input, an array without the
-        batch. Raises UsageError for a layer the file does not have, :class:`InputError` as :meth:`predict` does.
+        As in Keras but without the batch: float32 [H, W, C], [T, C] for sequences, [N] for flatten and dense layers; of
+        a quantized file the dequantized values. For a file that edgecnn did not export the image is its own input, an
+        array without the batch. Raises UsageError for a layer the file does not have, :class:`InputError` as
+        :meth:`predict` does.
         """
         names = list(self.layers)[:DEFAULT_LAYERS] if layers is None else list(dict.fromkeys(layers))
         for name in names:

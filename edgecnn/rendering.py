@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from edgecnn.answers import answer_name
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -34,6 +36,7 @@ def render(name: str, view: dict[str, Any], *, html: bool) -> str:
     environment.filters["nodes"] = lambda counts: ", ".join(f"{name} {n}" for name, n in counts.items()) or "none"
     environment.filters["target"] = target
     environment.filters["aligned"] = aligned
+    environment.filters["answer"] = answer_name
     environment.filters["code"] = lambda text: Markup(
         " ".join(text.split())
     )  # in an indented block nothing is Markdown

@@ -80,7 +80,7 @@ def _sync(path: Path, *, deep: bool = True) -> None:
             os.close(handle)
 
 
-def _delete(path: Path) -> None:
+def delete(path: Path) -> None:
     """Remove a file or a folder, if it is there."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
@@ -96,7 +96,7 @@ def staged(target: Path) -> Iterator[Path]:
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = target.with_name(f"{TEMPORARY}{os.getpid()}-{target.name}")
-    _delete(draft)
+    delete(draft)
     try:
         yield draft
         _sync(draft)
@@ -110,12 +110,12 @@ def staged(target: Path) -> Iterator[Path]:
             except OSError:
                 old.rename(target)
                 raise
-            _delete(old)
+            delete(old)
         else:
             draft.replace(target)
         _sync(target.parent, deep=False)
     finally:
-        _delete(draft)
+        delete(draft)
 
 
 def import_path() -> str:
@@ -168,11 +168,11 @@ class Run:
             raise MachineError(f"Another edgecnn is working in {self.root}; wait for it or stop it.") from None
         try:
             for leftover in self.root.rglob(f"{TEMPORARY}*"):
-                _delete(leftover)
+                delete(leftover)
             yield
         finally:
             if new and os.listdir(self.root) == [LOCK]:  # nothing came of it
-                _delete(self.root)
+                delete(self.root)
             lock.release()
 
     def save(self, name: str, record: object) -> None:
@@ -236,6 +236,13 @@ class Run:
                 f"{path} is not the file that was exported (its SHA-256 differs); run `edgecnn export {self.root}`."
             )
         return path
+
+    def without_export(self, record: Artifacts, format: str) -> InputError:
+        """The sentence for a format without an export: why there is none, or how to make it."""
+        reason = next((failure.reason for failure in record.failures if failure.format == format), "")
+        if reason:
+            return InputError(f"{format} could not be exported: {reason}.")
+        return InputError(f"{format} is not exported yet; run `edgecnn export {self.root} --format {format}`.")
 
     def hash_of(self, name: str) -> str:
         """SHA-256 of a file or folder of the run, "" where there is none."""

@@ -34,27 +34,16 @@ PHOTO = (480, 640)  # height, width of the file whose decoding is timed
 PREPARED = 20
 
 
-@dataclass
-class Target:
-    """A row in the making. Its worker is started anew several times: where memory comes to lie differs each time."""
+@dataclass(frozen=True)
+class BenchmarkTarget:
+    """What is timed: a file on a runtime and provider, with so many threads and images a call."""
 
     pair: Loadable
     threads: int
     batch: int = 1
-    extras: tuple[str, ...] = ()
-    cores: str = ""
-    slowdown: float = 0.0
-    warmup: int = 0
-    warm: bool = True
-    calls: int = 0
-    repeat: int = 1
-    blocks: list[Block] = field(default_factory=list)
-    busy: list[float] = field(default_factory=list)
-    load_ms: list[float] = field(default_factory=list)
-    first_ms: list[float] = field(default_factory=list)
-    peak_bytes: int = 0
-    allowed: tuple[int, ...] = ()
-    placement: Placement | None = None
+    extras: tuple[str, ...] = ()  # of the runtime's
+    cores: str = ""  # that its worker may use, as in "0,1" ("": all)
+    slowdown: float = 0.0  # a share of each call's time that is added to it
 
     @property
     def name(self) -> str:
@@ -62,20 +51,42 @@ class Target:
         words = f"{self.pair.name}, {self.threads} thread{'s' if self.threads > 1 else ''}"
         return words if self.batch == 1 else f"{words}, batch {self.batch}"
 
+
+@dataclass
+class Measurement:
+    """What was measured of a target. Its worker is started several times: where memory comes to lie differs each time.
+
+    `worker` and `images`, the path of the input as the worker sees it, are of the latest start.
+    """
+
+    target: BenchmarkTarget
+    blocks: list[Block] = field(default_factory=list)
+    busy: list[float] = field(default_factory=list)  # CPU time of the worker as a share of each block's time
+    load_ms: list[float] = field(default_factory=list)  # one entry per start, as below
+    first_ms: list[float] = field(default_factory=list)
+    peak_bytes: int = 0
+    warmup_calls: int = 0
+    is_warm: bool = True  # whether each warm-up was seen to end
+    block_calls: int = 0
+    repeat: int = 1  # calls per sample
+    cores: tuple[int, ...] = ()  # on which the worker may run
+    placement: Placement | None = None
+
     def start(self, place: Place, images: Path) -> Worker:
         """A new worker, warm."""
+        target = self.target
         worker = Worker(
-            self.pair.runtime.name, self.pair.path, threads=self.threads, provider=self.pair.provider,
-            extras=self.extras, place=place, cores=self.cores,
+            target.pair.runtime.name, target.pair.path, threads=target.threads, provider=target.pair.provider,
+            extras=target.extras, place=place, cores=target.cores,
         )  # fmt: skip
         try:
             self.worker, self.images = worker, worker.put(images)
             self.load_ms.append(worker.loaded["load_ms"])
             self.placement = Placement(**worker.loaded["placement"])
             self._warm_up()
-            self.allowed = tuple(worker.ask("facts")["cores"])
-            if self.cores and self.cores != ",".join(map(str, self.allowed)):
-                raise MachineError(f"The worker runs on cores {self.allowed} and not on {self.cores}, as asked for.")
+            self.cores = tuple(worker.ask("facts")["cores"])
+            if target.cores and target.cores != ",".join(map(str, self.cores)):
+                raise MachineError(f"The worker runs on cores {self.cores} and not on {target.cores}, as asked for.")
         except BaseException:
             worker.close()
             raise
@@ -84,8 +95,8 @@ class Target:
     def time(self, skip: int, calls: int) -> dict[str, Any]:
         """One block."""
         return self.worker.ask(
-            "time", images=self.images, batch=self.batch, skip=skip, calls=calls, repeat=self.repeat,
-            slowdown=self.slowdown,
+            "time", images=self.images, batch=self.target.batch, skip=skip, calls=calls, repeat=self.repeat,
+            slowdown=self.target.slowdown,
         )  # fmt: skip
 
     def _warm_up(self) -> None:
@@ -93,55 +104,56 @@ class Target:
         from statistics import median
 
         self.repeat = 1
-        self.first_ms.append(self.worker.ask("first", images=self.images, batch=self.batch)["first_ms"])
+        self.first_ms.append(self.worker.ask("first", images=self.images, batch=self.target.batch)["first_ms"])
         best, without_gain, spent = median(self.time(0, WARMUP_CALLS)["samples_ns"]), 0, 0.0
-        self.warmup += 1 + WARMUP_CALLS
+        self.warmup_calls += 1 + WARMUP_CALLS
         while without_gain < 2 and spent < WARMUP_SECONDS * 1e9:
             samples = self.time(0, WARMUP_CALLS)["samples_ns"]
-            self.warmup += WARMUP_CALLS
+            self.warmup_calls += WARMUP_CALLS
             spent += sum(samples)
             now = median(samples)
             without_gain = 0 if now < best * (1 - WARM) else without_gain + 1
             best = min(best, now)
-        self.warm = self.warm and without_gain >= 2
+        self.is_warm = self.is_warm and without_gain >= 2
         step = self.worker.ask("facts")["timer_ns"]
         self.repeat = max(1, -(-STEPS_OF_CLOCK * step // int(best)))
-        self.calls = self.calls or calls_for(best * self.repeat, BLOCK_SECONDS, LEAST_CALLS, MOST_CALLS)
+        self.block_calls = self.block_calls or calls_for(best * self.repeat, BLOCK_SECONDS, LEAST_CALLS, MOST_CALLS)
 
 
 def measure(
-    targets: Sequence[Target], baseline: int, rounds: int, seed: int, advance: Callable[[], None] = lambda: None
+    started: Sequence[Measurement], baseline: int, rounds: int, seed: int, advance: Callable[[], None] = lambda: None
 ) -> list[int]:
-    """Let every started target fill its blocks; the times of a fixed loop before each round."""
+    """Let everything that was started fill its blocks; the times of a fixed loop before each round, in ns."""
     generator = random.Random(seed)
     spins = []
-    at = 1 + max((target.blocks[-1].at for target in targets if target.blocks), default=-1)
+    at = 1 + max((one.blocks[-1].at for one in started if one.blocks), default=-1)
     for _ in range(rounds):
-        spins.append(targets[baseline].worker.ask("spin")["spin_ns"])
-        for chosen in order(len(targets), baseline, generator):
-            target = targets[chosen]
-            answer = target.time(SKIPPED_CALLS, target.calls)
-            target.blocks.append(Block(at, tuple(answer["samples_ns"])))
-            target.busy.append(answer["busy_cores"])
+        spins.append(started[baseline].worker.ask("spin")["spin_ns"])
+        for chosen in order(len(started), baseline, generator):
+            one = started[chosen]
+            answer = one.time(SKIPPED_CALLS, one.block_calls)
+            one.blocks.append(Block(at, tuple(answer["samples_ns"])))
+            one.busy.append(answer["busy_cores"])
             at += 1
         advance()
-    for target in targets:
-        target.peak_bytes = max(target.peak_bytes, target.worker.ask("memory")["peak_bytes"])
+    for one in started:
+        one.peak_bytes = max(one.peak_bytes, one.worker.ask("memory")["peak_bytes"])
     return spins
 
 
-def row_of(target: Target, baseline: Target, starts: int) -> LatencyRow:
-    """What was measured of a target, and how it compares."""
+def row_of(measured: Measurement, baseline: Measurement, starts: int) -> LatencyRow:
+    """What was measured of a target, and how it compares with the baseline."""
     from statistics import median
 
-    (p50, p50_interval), (p90, p90_interval), (p99, p99_interval) = quantiles_ms(target.blocks)
-    assert target.placement is not None
-    busy = median(target.busy)
+    target = measured.target
+    (p50, p50_interval), (p90, p90_interval), (p99, p99_interval) = quantiles_ms(measured.blocks)
+    assert measured.placement is not None
+    busy = median(measured.busy)
     if busy > target.threads + MORE_CORES:
         raise MachineError(f"{target.name} computed on {busy:.1f} cores, more than the threads that were asked for.")
     compared = None
-    if target is not baseline:
-        compared = ratio(target.blocks, target.batch, baseline.blocks, baseline.batch, starts)
+    if measured is not baseline:
+        compared = ratio(measured.blocks, target.batch, baseline.blocks, baseline.target.batch, starts)
     return LatencyRow(
         format=target.pair.artifact.format,
         runtime=target.pair.runtime.name,
@@ -152,24 +164,24 @@ def row_of(target: Target, baseline: Target, starts: int) -> LatencyRow:
         p50_ms=p50,
         p90_ms=p90,
         p99_ms=p99,
-        iterations=sum(len(block.samples_ns) for block in target.blocks),
-        warmup_iterations=target.warmup,
-        load_ms=median(target.load_ms),
-        peak_memory_bytes=target.peak_bytes,
-        placement=target.placement,
-        samples_ns=tuple(sample for block in target.blocks for sample in block.samples_ns),
-        block_calls=target.calls,
-        blocks_at=tuple(block.at for block in target.blocks),
+        iterations=sum(len(block.samples_ns) for block in measured.blocks),
+        warmup_iterations=measured.warmup_calls,
+        load_ms=median(measured.load_ms),
+        peak_memory_bytes=measured.peak_bytes,
+        placement=measured.placement,
+        samples_ns=tuple(sample for block in measured.blocks for sample in block.samples_ns),
+        block_calls=measured.block_calls,
+        blocks_at=tuple(block.at for block in measured.blocks),
         starts=starts,
         p50_interval_ms=p50_interval,
         p90_interval_ms=p90_interval,
         p99_interval_ms=p99_interval,
-        images_per_s=throughput(target.blocks, target.batch),
+        images_per_s=throughput(measured.blocks, target.batch),
         ratio=compared,
-        first_call_ms=median(target.first_ms),
-        warm=target.warm,
+        first_call_ms=median(measured.first_ms),
+        warm=measured.is_warm,
         busy_cores=busy,
-        cores=target.allowed,
+        cores=measured.cores,
         timed=BOUND if "io_binding" in target.extras else "",
     )
 

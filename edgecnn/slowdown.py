@@ -49,7 +49,7 @@ def latencies(old: Run, new: Run, *, across_machines: bool) -> tuple[tuple[Compa
 
 def _machine(record: Latency) -> str:
     machine: Machine = record.machine or record.origin.machine
-    return f"{machine.cpu}, {machine.cores} cores, {machine.memory_bytes / 2**30:.0f} GiB"
+    return f"{machine.processor}, {machine.cores} cores, {machine.memory_bytes / 2**30:.0f} GiB"
 
 
 def _key(row: LatencyRow) -> Key:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from edgecnn.records import Accuracy, Difference, Paired
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
 CONFIDENCE = 0.95
 TAIL = (1 - CONFIDENCE) / 2
+MAX_IMAGES = 10**9  # that are reckoned with when asking how many would be needed
 
 
 def accuracy(correct: int, total: int, split: str) -> Accuracy:
@@ -22,9 +27,38 @@ def accuracy(correct: int, total: int, split: str) -> Accuracy:
     return Accuracy(correct=correct, total=total, split=split, low=float(interval.low), high=float(interval.high))
 
 
+def macro_accuracy(right: int, images: int, labels: int, split: str) -> Accuracy:
+    """The mean over labels of the share of images on which a label is decided rightly: `right` of `images * labels`.
+
+    Decisions about one image depend on each other, so the images are what is independent. An image's share of right
+    decisions lies in [0, 1] and varies no more than a yes or no of the same mean does, so Wilson's interval of that
+    share of `images` (its ends from the next whole numbers outwards) is on the safe side.
+    """
+    low = accuracy(right // labels, images, split).low
+    high = accuracy(-(-right // labels), images, split).high
+    return Accuracy(correct=right, total=images * labels, split=split, low=low, high=high)
+
+
 def paired(broken: int, repaired: int, images: int) -> Paired:
     """The change of accuracy between two classifiers on the same `images`, of which the second has `broken` (right
-    before, wrong now) and `repaired` the reverse; with its 95 % interval and the exact p of McNemar's test.
+    before, wrong now) and `repaired` the reverse; with its 95 % interval and the exact p of McNemar's test."""
+    from scipy.stats import binomtest
+
+    change = paired_interval(broken, repaired, images)
+    discordant = broken + repaired
+    return Paired(
+        broken=broken,
+        repaired=repaired,
+        images=images,
+        points=change.points,
+        low_points=change.low_points,
+        high_points=change.high_points,
+        p=float(binomtest(broken, discordant).pvalue) if discordant else 1.0,
+    )
+
+
+def paired_interval(broken: int, repaired: int, images: int) -> Difference:
+    """The change of :func:`paired` with its 95 % interval.
 
     The interval is the square-and-add one for a difference of two shares of one multinomial, `repaired / images -
     broken / images`, made of their mid-p binomial limits and their correlation. Its coverage, enumerated for 0 to 500
@@ -35,8 +69,6 @@ def paired(broken: int, repaired: int, images: int) -> Paired:
     paired data", 1998; G. Y. Zou and A. Donner, "Construction of confidence limits about effect measures", 2008;
     H. O. Lancaster, "Significance tests in discrete distributions", 1961 (mid-p); Q. McNemar, 1947.
     """
-    from scipy.stats import binomtest
-
     up, down = repaired / images, broken / images
     (up_low, up_high), (down_low, down_high) = mid_p_limits(repaired, images), mid_p_limits(broken, images)
     correlation = -math.sqrt(up * down / ((1 - up) * (1 - down))) if up < 1 and down < 1 else 0.0
@@ -45,19 +77,43 @@ def paired(broken: int, repaired: int, images: int) -> Paired:
         return math.sqrt(a * a + b * b - 2 * correlation * a * b)
 
     difference = up - down
-    discordant = broken + repaired
-    return Paired(
-        broken=broken,
-        repaired=repaired,
-        images=images,
+    return Difference(
         points=100 * difference,
         low_points=100 * max(-1.0, difference - reach(up - up_low, down_high - down)),
         high_points=100 * min(1.0, difference + reach(up_high - up, down - down_low)),
-        p=float(binomtest(broken, discordant).pvalue) if discordant else 1.0,
     )
 
 
-def chained(first: Paired, second: Paired) -> Difference:
+def combined(steps: Sequence[Difference], open_share: float = 0.0) -> Difference | None:
+    """The change over all steps, one or two; None for none.
+
+    `open_share` is a share of images of which nothing is known: the interval is wider by it on both sides.
+    """
+    if not steps:
+        return None
+    change = chained(*steps) if len(steps) == 2 else steps[0]
+    return Difference(
+        points=change.points,
+        low_points=change.low_points - 100 * open_share,
+        high_points=change.high_points + 100 * open_share,
+    )
+
+
+def images_needed(suffices: Callable[[int], bool], images: int) -> int | None:
+    """The least number of images that suffices, from `images` on, rounded up to two digits; None where none does."""
+    low, high = images, images
+    while not suffices(high):
+        low, high = high, 2 * high
+        if high > MAX_IMAGES:
+            return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if suffices(middle) else (middle, high)
+    step: int = 10 ** max(0, len(str(high)) - 2)
+    return -(-high // step) * step
+
+
+def chained(first: Difference, second: Difference) -> Difference:
     """Of a change measured in two steps, each on images of its own number: their sum, its interval by square-and-add.
 
     So a slow runtime is judged: what its artifact changes was measured elsewhere on all images, and what the runtime

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from edgecnn import emulation
 from edgecnn.errors import InputError, not_installed, unknown_name
 from edgecnn.plugins import Format, Runtime, discover, pick
 from edgecnn.records import Artifact
@@ -37,9 +38,26 @@ class Loadable:
 
 @dataclass(frozen=True)
 class Pair(Loadable):
-    """The same of an export, and its format."""
+    """The same of an export, its format, and the emulated CPU it runs on, "" for this machine's own."""
 
     format: Format
+    cpu: str = ""
+
+    @property
+    def name(self) -> str:
+        """What is loaded where, in words."""
+        return f"{super().name}, {self.cpu}" if self.cpu else super().name
+
+    @property
+    def most_images(self) -> int | None:
+        """How many images it runs by default where that is slow; None for all."""
+        return emulation.most_images(self.format.numbers) if self.cpu else self.runtime.most_images
+
+
+def on_cpus(found: Iterable[Pair], cpus: Iterable[str]) -> list[Pair]:
+    """The same pairs on each of these emulated CPUs, as far as their runtimes run there."""
+    pairs = [pair for pair in found if pair.provider in pair.runtime.emulated]
+    return [replace(pair, cpu=cpu) for cpu in dict.fromkeys(cpus) for pair in pairs]
 
 
 def trained(run: Run, contract: Contract) -> Artifact:
@@ -98,16 +116,19 @@ def pairs(
     not exported or a file that is missing.
     """
     _check_names(formats, providers, chosen_runtimes, discover(Format))
-    artifacts = {artifact.format: artifact for artifact in run.artifacts().artifacts}
+    record = run.artifacts()
+    artifacts = {artifact.format: artifact for artifact in record.artifacts}
     wanted = list(formats) or list(artifacts)
     if not wanted:
+        for failure in record.failures[:1]:
+            raise InputError(f"The model could not be exported to any format; {failure.format}: {failure.reason}.")
         raise InputError(f"Nothing is exported yet; run `edgecnn export {run.root}`.")
     foreign = [name for name in artifacts if name not in discover(Format)]
     if foreign:
         raise InputError(f"{run.path(ARTIFACTS)} names a format '{foreign[0]}' that this edgecnn does not know.")
     missing = [name for name in wanted if name not in artifacts]
     if missing:
-        raise InputError(f"{missing[0]} is not exported yet; run `edgecnn export {run.root} --format {missing[0]}`.")
+        raise run.without_export(record, missing[0])
     runtimes = [r for name, r in discover(Runtime).items() if not chosen_runtimes or name in chosen_runtimes]
     found: list[Pair] = []
     skipped: dict[str, str] = {}

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgecnn.judging import FAIL
+from edgecnn.machine import DOT_PRODUCTS
 from edgecnn.plugins import Format, discover
 
 if TYPE_CHECKING:
-    from edgecnn.records import Accuracy, Artifact, LatencyRow, ParityRow, Report
+    from edgecnn.records import Accuracy, Artifact, Latency, LatencyRow, ParityRow, Report
 
 SMALLER = 0.75  # of the bytes: worth a format of its own when it costs nothing else
 FASTER, SLOWER = 0.95, 1.05  # of the latency: within these a difference is not worth a word
@@ -47,14 +48,15 @@ def weigh(record: Report) -> list[Weighing]:
         mine, other = artifacts.get(name), artifacts.get(format.weighed_against)
         if mine is None or other is None:
             continue
-        rows = record.parity.rows if record.parity else ()
+        where = _where(record.latency) if format.numbers == "int8" else "here"
+        rows = tuple(row for row in (record.parity.rows if record.parity else ()) if not row.cpu)
         timed = record.latency.rows if record.latency else ()
         seen = [*((row.artifact_sha256, row.runtime) for row in rows), *((r.artifact_sha256, r.runtime) for r in timed)]
         both = [[runtime for sha256, runtime in seen if sha256 == artifact.sha256] for artifact in (mine, other)]
         for runtime in [name for name in dict.fromkeys(both[0]) if name in both[1]] or [""]:
             judged = [_of(rows, artifact, runtime) for artifact in (mine, other)]
             medians = [_median(timed, artifact, runtime) for artifact in (mine, other)]
-            found.append(_weighed(mine, other, runtime, judged[0], judged[1], medians))
+            found.append(_weighed(mine, other, runtime, judged[0], judged[1], medians, where))
     return found
 
 
@@ -74,6 +76,7 @@ def _weighed(
     judged: ParityRow | None,
     judged_other: ParityRow | None,
     medians: list[float | None],
+    where: str,
 ) -> Weighing:
     accuracy = judged.accuracy if judged else None
     points = None
@@ -81,12 +84,21 @@ def _weighed(
         points = 100 * (accuracy.share - judged_other.accuracy.share)
     ms = (medians[0], medians[1]) if medians[0] is not None and medians[1] is not None else None
     share = ms[0] / ms[1] if ms else None
-    verdict, why = _verdict(mine.size_bytes / other.size_bytes, share, judged, other.format)
+    verdict, why = _verdict(mine.size_bytes / other.size_bytes, share, judged, other.format, where)
     return Weighing(mine, other, runtime, accuracy, points, ms, verdict, why)
 
 
-def _verdict(size: float, share: float | None, judged: ParityRow | None, against: str) -> tuple[str, str]:
-    """The verdict and the sentence that gives its reason."""
+def _where(latency: Latency | None) -> str:
+    """The machine the latencies are of, by what decides about int8: whether its CPU has dot products."""
+    machine = (latency.machine or latency.origin.machine) if latency else None
+    if machine is None or not machine.instruction_sets:
+        return "here"
+    products = [name for name in machine.instruction_sets if name in DOT_PRODUCTS]
+    return f"on a CPU with {' and '.join(products)}" if products else "on a CPU without int8 dot products"
+
+
+def _verdict(size: float, share: float | None, judged: ParityRow | None, against: str, where: str) -> tuple[str, str]:
+    """The verdict and the sentence that gives its reason; `where` says on what its speed was measured."""
     if judged is not None and judged.verdict == FAIL:
         return "not worth it", f"It fails its gate: {judged.reason}."
     if share is None:
@@ -95,9 +107,9 @@ def _verdict(size: float, share: float | None, judged: ParityRow | None, against
         return "not known", "Its answers have not been compared with the trained model's."
     smaller = f"{size:.0%} of the bytes of {against}"
     if share > SLOWER:
-        return "not worth it", f"It is {share:.2f} times as slow here, and saves space alone: {smaller}."
+        return "not worth it", f"It takes {share:.2f} times the time {where}, and saves space alone: {smaller}."
     if share < FASTER:
-        return "worth it", f"It takes {share:.2f} times the time and {smaller}."
+        return "worth it", f"It takes {share:.2f} times the time {where}, and {smaller}."
     if size <= SMALLER:
         return "worth it", f"It is as fast, and takes {smaller}."
     return "not worth it", f"It is neither faster nor much smaller: {smaller}."

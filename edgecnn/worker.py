@@ -6,7 +6,7 @@ prints cannot be mistaken for an answer: the pipe is taken off stdout before any
     -> {"command": "load", "runtime": "litert", "path": "model.tflite", "threads": 1, "provider": "xnnpack",
         "exposed": [], "extras": []}
     <- {"load_ms": 1.2, "placement": {...}}
-    -> {"command": "run", "images": "images.npy", "answers": "answers.npy"}     what the model answers
+    -> {"command": "run", "images": "images.npy", "answers": "answers.npy", "batch": 64}     what the model answers
     <- {"seconds": 0.9}
     -> {"command": "observe", "images": "images.npy", "answers": "answers.npz"}     the exposed tensors too
     <- {}
@@ -40,7 +40,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from edgecnn import timing
-from edgecnn.errors import EdgecnnError, InputError, MachineError, from_os_error, not_installed
+from edgecnn.errors import EdgecnnError, InputError, MachineError, from_os_error, not_installed, reason_of
 from edgecnn.places import Here
 from edgecnn.run import save_array
 
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from edgecnn.places import Place
     from edgecnn.plugins import Runtime, Session
 
-RUN_BATCH = 64  # images a call when a whole data set is run
+RUN_BATCH = 64  # images a call at most when a whole data set is run
 
 
 class Far:
@@ -107,7 +107,7 @@ class Worker(Far):
     ) -> None:
         super().__init__(f"{runtime} with {path.name}", place, cores)
         try:
-            self._settings = {
+            self._settings: dict[str, Any] = {
                 "runtime": runtime, "path": self._place.put(path), "threads": threads, "provider": provider,
                 "extras": list(extras),
             }  # fmt: skip
@@ -116,13 +116,23 @@ class Worker(Far):
             self.close()
             raise
 
-    def load(self, exposed: Iterable[str]) -> None:
-        """Load the artifact, in the place of what was loaded, with these tensors as further outputs."""
-        self.loaded = self.ask("load", **self._settings, exposed=list(exposed))
+    def load(self, exposed: Iterable[str], extras: Iterable[str] = ()) -> None:
+        """Load the artifact, in the place of what was loaded, with these tensors as further outputs.
 
-    def run(self, images: Path, answers: Path) -> float:
-        """Run a file of images and write what the model answers; the seconds it took."""
-        seconds: float = self.ask("run", images=self._place.put(images), answers=self._place.result(answers))["seconds"]
+        `extras` are wanted beside those named at the start.
+        """
+        wanted = [*self._settings["extras"], *extras]
+        self.loaded = self.ask("load", **{**self._settings, "extras": wanted}, exposed=list(exposed))
+
+    def replace(self, path: Path) -> None:
+        """Load another artifact in the place of what was loaded, as that was."""
+        self._settings["path"] = self._place.put(path)
+        self.load(())
+
+    def run(self, images: Path, answers: Path, batch: int = RUN_BATCH) -> float:
+        """Run a file of images, `batch` a call, and write what the model answers; the seconds it took."""
+        places = {"images": self._place.put(images), "answers": self._place.result(answers)}
+        seconds: float = self.ask("run", **places, batch=batch)["seconds"]
         self._place.fetch(answers)
         return seconds
 
@@ -164,8 +174,7 @@ class _Server:
             refused = from_os_error(error) or MachineError(f"{command} failed: {error}")
             return {"error": str(refused), "exit_code": refused.exit_code}
         except Exception as error:  # a runtime's own errors are of no common kind
-            text = str(error).strip().splitlines() or [type(error).__name__]
-            return {"error": f"{command} failed: {text[0]}", "exit_code": InputError.exit_code}
+            return {"error": f"{command} failed: {reason_of(error)}", "exit_code": InputError.exit_code}
 
     def load(
         self,
@@ -187,12 +196,11 @@ class _Server:
         except (ModuleNotFoundError, MachineError):
             raise
         except Exception as error:  # a runtime's own errors are of no common kind
-            text = str(error).strip().splitlines()
-            raise InputError(f"{runtime} cannot load {path}: {text[0] if text else type(error).__name__}") from None
+            raise InputError(f"{runtime} cannot load {path}: {reason_of(error)}") from None
         seconds = time.perf_counter() - start
         return {"load_ms": seconds * 1e3, "placement": asdict(self._session.placement)}
 
-    def run(self, images: str, answers: str) -> dict[str, Any]:
+    def run(self, images: str, answers: str, batch: int = RUN_BATCH) -> dict[str, Any]:
         """Run a whole file of images and write what the model answers, float32 [N, classes]."""
         import numpy as np
 
@@ -200,8 +208,8 @@ class _Server:
         session = self._loaded()
         start = time.perf_counter()
         rows = [
-            next(iter(session.run(np.ascontiguousarray(pixels[i : i + RUN_BATCH])).values()))
-            for i in range(0, len(pixels), RUN_BATCH)
+            next(iter(session.run(np.ascontiguousarray(pixels[i : i + batch])).values()))
+            for i in range(0, len(pixels), batch)
         ]
         seconds = time.perf_counter() - start
         save_array(Path(answers), np.concatenate(rows))

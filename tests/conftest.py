@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from edgecnn import contract, records
 from edgecnn.run import Run
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 TINY_LABELS = ("cat", "dog", "frog")
@@ -81,33 +84,52 @@ def tiny_onnx(tmp_path: Path, tiny_contract: records.Contract) -> Path:
     return path
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A file or folder that `make(path)` writes, once a session however many processes run tests."""
+    root = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    place = root / name
+    with FileLock(root / f"{name}.lock"):
+        if not place.exists():
+            draft = root / f"draft-{name}"
+            make(draft)
+            draft.rename(place)
+    return place
+
+
 @pytest.fixture(scope="session")
 def small_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data set that trains in seconds: drawn images of three classes in an .npz."""
+    return made_once(tmp_path_factory, "small.npz", _save_small_data)
+
+
+def _save_small_data(path: Path) -> None:
     from edgecnn.datasets.synthetic import LABELS, draw
 
     arrays: dict[str, np.ndarray] = {"labels": np.array(LABELS[:3])}
     for split, count in (("train", 1500), ("test", 700)):
         images, labels = draw(count, seed=1, split=split)
         arrays[f"x_{split}"], arrays[f"y_{split}"] = images[labels < 3], labels[labels < 3]
-    path = tmp_path_factory.mktemp("data") / "small.npz"
-    np.savez(path, **arrays)
-    return path
+    with path.open("wb") as stream:
+        np.savez(stream, **arrays)
 
 
 @pytest.fixture(scope="session")
 def golden_run(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run trained for eight epochs and exported to every format; copy it before changing it."""
     pytest.importorskip("tensorflow")
-    from edgecnn.run import Run
-    from edgecnn.stages.export import export
-    from edgecnn.stages.train import TrainOptions, train
 
-    run = Run(tmp_path_factory.mktemp("golden") / "run")
-    with run.lock():
-        train(run, TrainOptions(data=str(small_data), epochs=8))
-        export(run)
-    return run.root
+    def make(path: Path) -> None:
+        from edgecnn.stages.export import export
+        from edgecnn.stages.train import TrainOptions, train
+
+        run = Run(path)
+        with run.lock():
+            train(run, TrainOptions(data=str(small_data), epochs=8))
+            export(run)
+
+    return made_once(tmp_path_factory, "golden", make)
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgecnn import run as files
+from edgecnn.exporter import load_model
 from edgecnn.images import samples_of
 from edgecnn.plugins import ExportSource, Format, pick
 from edgecnn.run import sha256_of
-from edgecnn.stages.export import load_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable

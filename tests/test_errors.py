@@ -43,3 +43,62 @@ def test_os_errors_become_sentences(number: int, words: str) -> None:
 
 def test_other_os_errors_stay_what_they_are() -> None:
     assert errors.from_os_error(OSError(errno.EPIPE, "text")) is None
+
+
+MLIR = """Could not translate MLIR.<unknown>:0: error: loc(fused["Igamma:", "x"]): 'tf.Igamma' op is neither
+<unknown>:0: error: failed while converting: 'main':
+Some ops in the model are custom ops, See instructions to implement custom ops: https://www.tensorflow.org/lite
+Custom ops: Igamma
+Details:
+"""
+GRAPH = """Graph execution error:
+
+Detected at node model/lstm/while defined at (most recent call last):
+<stack traces unavailable>
+Retval[31] has already been set.
+\t [[{{node model/lstm/while}}]] [Op:__inference_pruned_1842]"""
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (StopIteration(), "StopIteration without a message"),
+        (KeyError(""), "KeyError without a message"),
+        (KeyError("gru/while/add"), "KeyError: 'gru/while/add'"),
+        (UnicodeDecodeError("utf-8", b"\x82", 0, 1, "invalid start byte"), "UnicodeDecodeError: 'utf-8' codec can't "),
+        (ValueError(" \n"), "ValueError without a message"),
+        (ValueError("one. \ntwo"), "one"),
+        (ValueError("only this:"), "only this"),
+        (
+            ValueError("W0000 00:00:1795655322.172591    9519 op_kernel.cc:1858] a kernel is missing"),
+            "a kernel is miss",
+        ),
+        (ValueError("2026-11-26 01:02:03.456789: E tensorflow/core/a.cc:12] a kernel is missing"), "a kernel is miss"),
+        (ValueError("\x1b[1mbold\x1b[0m and \x07"), "bold and ?"),
+        (RuntimeError(MLIR), "TFLite has no operator for Igamma"),
+        (RuntimeError(MLIR.splitlines()[0]), "'tf.Igamma' op is neither"),
+        (RuntimeError(GRAPH), "Retval[31] has already been set"),
+    ],
+)
+def test_the_reason_is_the_line_that_says_what_is_wrong(error: Exception, reason: str) -> None:
+    assert errors.reason_of(error).startswith(reason)
+
+
+def test_a_reason_is_never_longer_than_a_few_lines() -> None:
+    assert len(errors.reason_of(ValueError("x" * 10_000))) < 310
+
+
+def test_keras_gives_its_reason_below_its_announcement() -> None:
+    pytest.importorskip("tensorflow")
+    import keras
+
+    class Wrong(keras.layers.Layer):
+        def call(self, x: object) -> object:
+            return keras.ops.matmul(x, keras.ops.zeros((7, 2)))
+
+    with pytest.raises(ValueError, match="Exception encountered when calling") as inferred:
+        Wrong()(keras.Input((4,)))
+    assert errors.reason_of(inferred.value).startswith("Dimensions must be equal, but are 4 and 7")
+    with pytest.raises(Exception, match=r"calling Wrong\.call") as called:
+        Wrong()(keras.ops.zeros((2, 4)))
+    assert errors.reason_of(called.value) == "Matrix size-incompatible: In[0]: [2,4], In[1]: [7,2]"

@@ -52,15 +52,50 @@ def test_one_channel_is_large_and_on_the_scale_of_the_layer() -> None:
     assert occurs(picture, enlarged(activations[:, :, 3], scale, 32))
 
 
+def test_a_sequence_is_one_picture() -> None:
+    activations = RANDOM.normal(size=(12, 16)).astype(np.float32)
+    scale = Scale(float(activations.min()), float(activations.max()))
+    assert occurs(draw_layer(activations, channel=None, title="attention"), enlarged(activations, scale, 30))
+    other = activations + np.float32(0.5)
+    both = Scale(scale.low, float(other.max()))
+    compared = draw_comparison(activations, other, ("a", "b"), channel=None, title="attention")
+    for values in (activations, other):
+        assert occurs(compared, enlarged(values, both, 22))
+    with pytest.raises(UsageError, match="no channels"):
+        draw_layer(activations, channel=0, title="attention")
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (2, 3, 4, 5), (2, 2, 3, 4, 5), (1, 1)])
+def test_activations_of_any_rank_are_drawn(shape: tuple[int, ...]) -> None:
+    activations = np.asarray(RANDOM.normal(size=shape), np.float32)
+    picture = draw_layer(activations, channel=None, title="odd")
+    if len(shape) > 3:
+        scale = Scale(float(activations.min()), float(activations.max()))
+        for volume in activations.reshape(-1, *shape[-3:]):
+            for channel in range(shape[-1]):
+                assert occurs(picture, enlarged(volume[:, :, channel], scale, 40 if len(shape) == 5 else 53))
+
+
+def test_bars_go_up_and_down_from_zero() -> None:
+    values = np.array([2, -1, 0, 1], np.float32)
+    pixels = np.asarray(draw_layer(values, channel=None, title="dense"))
+    heights = []
+    for colour in Scale(-1, 2).colours(values[None])[0]:
+        columns = (pixels == colour).all(axis=2)[:, : pixels.shape[1] - 104 - 28]  # without the bar of the scale
+        heights.append(int(columns.sum(axis=0).max()))
+    assert heights[0] == pytest.approx(133, abs=2) and heights[1] == heights[3] == pytest.approx(67, abs=2)
+    assert heights[2] == 1, "a zero has a line"
+
+
 @pytest.mark.parametrize("count", [1, 3, 10, 64, 101, 1024])
-def test_values_are_drawn_as_a_near_square(count: int) -> None:
+def test_values_are_drawn_as_bars(count: int) -> None:
     values = RANDOM.normal(size=count).astype(np.float32)
     values.sort()
     picture = draw_layer(values, channel=None, title="dense")
     colours = Scale(float(values[0]), float(values[-1])).colours(values[None])[0]
     seen = {tuple(colour) for colour in np.asarray(picture).reshape(-1, 3).tolist()}
     assert all(tuple(colour) in seen for colour in colours.tolist())
-    assert max(picture.size) < 800
+    assert max(picture.size) < 900
 
 
 def test_the_page_is_white_with_a_heading_and_a_scale() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from edgecnn.statistics import mid_p_limits, paired
+from edgecnn.statistics import accuracy, macro_accuracy, mid_p_limits, paired
 
 
 def _coverage(expected: float, share_repaired: float, images: int) -> float:
@@ -41,6 +41,13 @@ def test_the_interval_covers_what_it_says_of_many_discordant_pairs() -> None:
         intervals = [paired(int(broken), int(repaired), 10_000) for repaired, broken, _ in drawn]
         covered = np.mean([i.low_points <= 100 * (up - down) <= i.high_points for i in intervals])
         assert 0.94 <= covered <= 0.965
+
+
+def test_macro_accuracy_takes_images_for_what_is_independent() -> None:
+    found = macro_accuracy(9_500, 1_000, 10, "test")
+    whole = accuracy(950, 1_000, "test")
+    assert (found.share, found.low, found.high) == (0.95, whole.low, whole.high)
+    assert macro_accuracy(9_501, 1_000, 10, "test").high > whole.high >= macro_accuracy(9_499, 1_000, 10, "test").high
 
 
 def test_nothing_discordant_has_a_width() -> None:

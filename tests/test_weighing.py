@@ -47,6 +47,23 @@ def _changed(
     return {found.artifact.format: found for found in weigh(changed)}
 
 
+@pytest.mark.parametrize(
+    ("sets", "where"),
+    [
+        (("avx2",), "on a CPU without int8 dot products"),
+        (("avx2", "avx512_vnni", "avx_vnni"), "on a CPU with avx512_vnni and avx_vnni"),
+        ((), "here"),
+    ],
+)
+def test_what_int8_takes_is_said_of_the_instruction_sets(record: Report, sets: tuple[str, ...], where: str) -> None:
+    assert record.latency is not None
+    machine = replace(record.latency.origin.machine, instruction_sets=sets)
+    latency = replace(record.latency, origin=replace(record.latency.origin, machine=machine))
+    found = {w.artifact.format: w.why for w in weigh(replace(record, latency=latency))}
+    assert f"times the time {where}, and" in found[QUANTIZED]
+    assert "CPU" not in found["tflite_float16"]
+
+
 def test_every_quantized_export_is_weighed(record: Report) -> None:
     found = {w.artifact.format: w for w in weigh(record)}
     assert {"tflite_float16", "tflite_dynamic", "tflite_int8", "tflite_int8_micro", "onnx_int8"} <= found.keys()
@@ -61,7 +78,7 @@ def test_every_quantized_export_is_weighed(record: Report) -> None:
     [
         (0.5, 0.27, True, "worth it", "0.50 times the time"),
         (1.0, 0.27, True, "worth it", "as fast"),
-        (1.5, 0.27, True, "not worth it", "1.50 times as slow"),
+        (1.5, 0.27, True, "not worth it", "1.50 times the time"),
         (1.0, 0.9, True, "not worth it", "neither faster nor much smaller"),
         (0.5, 0.27, False, "not worth it", "fails its gate: too bad"),
     ],

@@ -113,26 +113,16 @@ def settled(keras: Any, model: Any) -> Any:
 
 def outcomes(run: Run) -> Iterator[Outcome]:
     """Export the run to every format, and compare what each answers with what the trained model does."""
-    from edgecnn.errors import EdgecnnError
     from edgecnn.images import samples_of
     from edgecnn.plugins import Format, Runtime, discover, pick
     from edgecnn.stages.export import export
 
-    refusals: dict[str, str] = {}
-    names = sorted(discover(Format))
     with run.lock():
-        try:
-            export(run, names, MAX_DROP)
-        except EdgecnnError:  # one format's refusal ends an export
-            for name in names:
-                try:
-                    export(run, [name], MAX_DROP)
-                except EdgecnnError as error:
-                    refusals[name] = str(error)
+        refusals = {failure.format: failure.reason for failure in export(run, (), MAX_DROP).failures}
     pixels = samples_of(run, run.contract()).images[:ANSWERED_IMAGES]
     reference = pick(Runtime, "keras").load(run.path("model.keras"), 1, "cpu", ())
     wanted = next(iter(reference.run(pixels).values()))
-    for name in names:
+    for name in sorted(discover(Format)):
         if name in refusals:
             yield Outcome(name, refusal=refusals[name])
         else:

@@ -93,6 +93,11 @@ def _merges(keras: Any, x: Any) -> Any:
     return layers.Concatenate()(parts)
 
 
+def _dict_input(keras: Any) -> Any:
+    image = keras.Input(COLOUR, name="picture")
+    return keras.Model({"picture": image}, keras.layers.Dense(CLASSES)(keras.layers.Flatten()(image)))
+
+
 def _two_inputs(keras: Any) -> Any:
     one, two = keras.Input(COLOUR), keras.Input(COLOUR)
     x = keras.layers.Flatten()(keras.layers.Subtract()([one, two]))
@@ -210,14 +215,18 @@ OUTPUTS = {
     "softmax layer": Specimen(chain(conv(), flatten, dense(), lambda ls: ls.Softmax(), head=False)),
     "two classes": Specimen(chain(conv(), units=2)),
     "sigmoid": Specimen(chain(conv(), flatten, dense(activation="sigmoid"), head=False)),
-    "one sigmoid": Specimen(
-        chain(conv(), flatten, dense(1, activation="sigmoid"), head=False), refused={IMPORT: "one output"}
-    ),
+    "one sigmoid": Specimen(chain(conv(), flatten, dense(1, activation="sigmoid"), head=False)),
     "large logits": Specimen(chain(conv(), lambda ls: ls.Rescaling(1000.0))),
 }
 NAMES = {
-    "names not ASCII": Specimen(chain(lambda ls: ls.Conv2D(4, 3, name="schärfe")), labels=("Käse", "猫", "naïve", "d")),
-    "names with spaces": Specimen(chain(lambda ls: ls.Conv2D(4, 3, name="first layer"))),
+    "labels not ASCII": Specimen(chain(conv()), labels=("Käse", "猫", "naïve", "d")),
+    "layer name not ASCII": Specimen(
+        chain(lambda ls: ls.Conv2D(4, 3, name="schärfe")), refused={IMPORT: "a layer of the name 'schärfe'"}
+    ),
+    "layer name with a space": Specimen(
+        chain(lambda ls: ls.Conv2D(4, 3, name="first layer")), refused={IMPORT: "a layer of the name 'first layer'"}
+    ),
+    "input in a dict": Specimen(_dict_input, refused={IMPORT: "its input in a dict, under 'picture'"}),
     "a layer called image": Specimen(chain(lambda ls: ls.Conv2D(4, 3, name="image"))),
     "HDF5 file": Specimen(chain(conv(), lambda ls: ls.BatchNormalization()), suffix=".h5"),
 }

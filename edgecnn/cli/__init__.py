@@ -9,7 +9,21 @@ from typing import TYPE_CHECKING
 import click
 
 from edgecnn import __version__
-from edgecnn.cli import adopt, bench, bundle, compare, export, features, inspect, parity, predict, report, run, train
+from edgecnn.cli import (
+    adopt,
+    bench,
+    bundle,
+    compare,
+    cpu,
+    export,
+    features,
+    inspect,
+    parity,
+    predict,
+    report,
+    run,
+    train,
+)
 from edgecnn.console import say
 from edgecnn.errors import EXIT_INTERRUPTED, EXIT_PIPE_CLOSED, EdgecnnError, from_os_error, missing_package
 
@@ -29,7 +43,7 @@ def cli() -> None:
     """Take a Keras image classifier to the devices it must run on, and prove that it arrives unchanged."""
 
 
-for _module in (run, train, adopt, export, parity, bench, report, compare, bundle, inspect, predict, features):
+for _module in (run, train, adopt, export, parity, bench, report, compare, bundle, inspect, predict, features, cpu):
     cli.add_command(_module.command)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgecnn.cli.options import formats_option, json_option, place_options, print_json, providers_option, run_argument
+from edgecnn.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +36,15 @@ def _cores(context: click.Context, option: click.Parameter, words: str) -> str:
         raise click.BadParameter(f"{words} is no list of numbers such as 0,1.") from None
 
 
+def _untimed(context: click.Context, option: click.Parameter, cpus: tuple[str, ...]) -> None:
+    """`--cpu`, as parity takes it, is refused with the reason."""
+    if cpus:
+        raise UsageError(
+            f"{cpus[0]} would be emulated, and how long QEMU takes says nothing of how long that CPU would take; "
+            "measure on the device itself with --device."
+        )
+
+
 @click.command("bench")
 @run_argument
 @formats_option
@@ -60,6 +70,7 @@ def _cores(context: click.Context, option: click.Parameter, words: str) -> str:
 )
 @click.option("--cores", callback=_cores, default="", metavar="N,...", help="The only cores workers may use.")
 @click.option("--io-binding", is_flag=True, help="ONNX Runtime: input and output stay on the device, untimed.")
+@click.option("--cpu", hidden=True, multiple=True, callback=_untimed, expose_value=False)
 @place_options
 @json_option
 def command(run: Path, as_json: bool, **options: Any) -> None:

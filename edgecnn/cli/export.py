@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 @list_option("Format", "formats")
 @json_option
 def command(run: Path, formats: Sequence[str], max_drop: float, check: bool, as_json: bool) -> None:
-    """Export RUN's model to the formats devices take."""
+    """Export RUN's model to the formats devices take.
+
+    A format that the model cannot be exported to does not stop the others; exit 4 then, with the reason.
+    """
     from edgecnn.run import Run
     from edgecnn.stages import export as stage
 
@@ -41,6 +44,7 @@ def command(run: Path, formats: Sequence[str], max_drop: float, check: bool, as_
         record = stage.export(place, formats, max_drop)
     if as_json:
         print_json(record)
-        return
-    for artifact in record.artifacts:
-        click.echo(f"{artifact.size_bytes:>12,} bytes  {place.path(artifact.path)}")
+    else:
+        for artifact in record.artifacts:
+            click.echo(f"{artifact.size_bytes:>12,} bytes  {place.path(artifact.path)}")
+    stage.require(record, formats)

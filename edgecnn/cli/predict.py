@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgecnn.answers import SCORES
 from edgecnn.cli.sources import image_paths, shown, source_of
 from edgecnn.console import late_progress, say
 from edgecnn.errors import InputError, UsageError
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from edgecnn.prediction import Prediction
+    from edgecnn.records import Contract
 
 MANY = 500  # images from which on several processes are quicker, counting their start
 FLUSH_SECONDS = 0.2
@@ -52,7 +54,7 @@ def command(
     providers: Sequence[str],
     processes: int | None,
 ) -> None:
-    """Print labels and probabilities of images.
+    """Print labels and probabilities of images; independent scores as they are.
 
     MODEL is a run, an .onnx file, or the name of a published run such as cifar10-cnn.
 
@@ -75,7 +77,7 @@ def command(
         if processes > 1:
             readers = stack.enter_context(Readers(processes))  # they start while the model is read
         predictor = stack.enter_context(Predictor(model, format=export, threads=threads, providers=providers or (CPU,)))
-        write = _writer(as_json=as_json, as_csv=as_csv, top=min(top, len(predictor.contract.labels)))
+        write = _writer(predictor.contract, as_json=as_json, as_csv=as_csv, top=top)
         sources = [source_of(path) for path in paths]
         together = sources if len(sources) >= MANY else iter(sources)  # a few are each answered at once
         refused = _print(paths, predictor.predict(together, processes=readers), write)
@@ -105,13 +107,17 @@ def _print(
     return refused
 
 
-def _writer(*, as_json: bool, as_csv: bool, top: int) -> Callable[[str, Prediction | None, str], None]:
+def _writer(
+    contract: Contract, *, as_json: bool, as_csv: bool, top: int
+) -> Callable[[str, Prediction | None, str], None]:
     """What prints an image's answer, or why there is none."""
+    top, independent = min(top, len(contract.labels)), contract.output_meaning == SCORES
+    word, form = ("score", "{:.3f}") if independent else ("probability", "{:.1%}")
     if as_json:
-        return lambda image, answer, why: print(json.dumps(_record(image, answer, why, top)))
+        return lambda image, answer, why: print(json.dumps(_record(image, answer, why, top, word)))
     if as_csv:
         table = csv.writer(sys.stdout, lineterminator="\n")
-        table.writerow(["image", *(f"{what}_{i}" for i in range(1, top + 1) for what in ("label", "probability"))])
+        table.writerow(["image", *(f"{what}_{i}" for i in range(1, top + 1) for what in ("label", word))])
 
         def write_row(image: str, answer: Prediction | None, _: str) -> None:
             if answer is not None:
@@ -122,15 +128,15 @@ def _writer(*, as_json: bool, as_csv: bool, top: int) -> Callable[[str, Predicti
 
     def write_line(image: str, answer: Prediction | None, _: str) -> None:
         if answer is not None:
-            print(f"{image}: " + ", ".join(f"{label} {share:.1%}" for label, share in answer.top(top)))
+            print(f"{image}: " + ", ".join(f"{label} {form.format(share)}" for label, share in answer.top(top)))
 
     return write_line
 
 
-def _record(image: str, answer: Prediction | None, why: str, top: int) -> dict[str, Any]:
+def _record(image: str, answer: Prediction | None, why: str, top: int, word: str) -> dict[str, Any]:
     if answer is None:
         return {"image": image, "error": why}
     return {
         "image": image,
-        "answers": [{"label": label, "probability": round(share, 6)} for label, share in answer.top(top)],
+        "answers": [{"label": label, word: round(share, 6)} for label, share in answer.top(top)],
     }

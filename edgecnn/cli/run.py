@@ -28,7 +28,8 @@ DEFAULT_RUN = "edgecnn-run"
 def command(context: click.Context, /, run: Path, model: str | None, allow_drawn: bool, **options: Any) -> None:
     """Train, export, check, measure and report, all in the directory RUN.
 
-    Resumes where it stopped and skips what is up to date. Exit 1 when parity fails, 0 when it is not proven.
+    Resumes where it stopped and skips what is up to date. A format that
+    cannot be exported is left out, and the report says why. Exit 1 when parity fails, 0 when it is not proven.
     """
     from edgecnn.pipeline import run_all
     from edgecnn.run import Run

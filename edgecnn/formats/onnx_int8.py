@@ -28,23 +28,26 @@ def export(source: ExportSource) -> Exported:
 
     from edgecnn import precision
     from edgecnn.mean_pooling import with_means
-    from edgecnn.onnx_files import answers, finished, float_graph, weighted_nodes
+    from edgecnn.onnx_files import answers, finished, float_graph, run_batch, weighted_nodes
+    from edgecnn.safe_weights import prove
 
     source = with_means(source)
     original, layers = float_graph(source)
-    nodes = weighted_nodes(original)
+    nodes, batch = weighted_nodes(original), run_batch(source)
     with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
         model, found = precision.find(
             source,
             what=PLUGIN.name,
             layers=list(nodes),
             quantize=lambda kept: _quantized(source, original, [n for layer in kept for n in nodes[layer]], folder),
-            answers=answers,
-            reference=lambda images: answers(original, images),
+            answers=lambda model, images: answers(model, images, batch),
+            reference=lambda images: answers(original, images, batch),
         )
+    images = source.selection_images if len(source.selection_images) else source.calibration_images
     return Exported(
         layers=_after_quantization(model, layers),
         precision=found,
+        int8_safety=prove(model, images, batch),
         write=lambda contract, path: path.write_bytes(finished(model, contract)),
     )
 
@@ -53,12 +56,14 @@ def _quantized(source: ExportSource, original: bytes, in_float: list[str], folde
     """The int8 file, with the nodes `in_float` left as they are; ranges are measured once and kept in `folder`.
 
     Weights are signed and symmetric per output channel, activations unsigned: the pair for which CPUs have
-    instructions (VNNI) and ONNX Runtime its fastest kernels.
+    instructions (VNNI) and ONNX Runtime its fastest kernels. Their scales keep CPUs without such instructions, whose
+    kernels add products in 16 bits, from overflowing: see :mod:`edgecnn.int8_overflow`.
     """
     import onnx
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
     from edgecnn.onnx_files import weighted_nodes
+    from edgecnn.safe_weights import scale_overrides
 
     before, after = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
     proto = onnx.ModelProto.FromString(original)
@@ -66,6 +71,8 @@ def _quantized(source: ExportSource, original: bytes, in_float: list[str], folde
     entry = proto.metadata_props.add()
     entry.key, entry.value = PREPROCESSED
     before.write_bytes(proto.SerializeToString())
+    weighted = {n for names in weighted_nodes(original).values() for n in names}
+    excluded = _with_followers(proto, in_float, weighted)
     quantize_static(
         before,
         after,
@@ -75,11 +82,10 @@ def _quantized(source: ExportSource, original: bytes, in_float: list[str], folde
         per_channel=True,
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
-        nodes_to_exclude=_with_followers(
-            proto, in_float, {n for names in weighted_nodes(original).values() for n in names}
-        ),
+        nodes_to_exclude=excluded,
         calibrate_method=CalibrationMethod.MinMax,
         calibration_cache_path=Path(folder) / "ranges.json",
+        extra_options={"TensorQuantOverrides": scale_overrides(proto, excluded)},
     )
     proto = onnx.load(after)
     if white is not None:

@@ -23,13 +23,18 @@ def export(source: ExportSource) -> Exported:
     return Exported(layers=layers, write=lambda contract, path: path.write_bytes(finished(file, contract)))
 
 
+# What honest files need: on 10,000 test images the published models lose 0.00 and 0.08 points with 51 and 83 changed
+# answers, and the intervals end at -0.13 and -0.23; a half-width is 0.13 to 0.2 for 50 to 100 changed answers, by the
+# number of images alone. At 0.3 a model that really loses 0.1 would pass by luck; 0.5 leaves room for a fall of 0.3,
+# and is half of what full int8 may lose.
+GATE = Gate(tolerance_points=0.5, min_agreement=0.95)
 PLUGIN = Format(
     name="tflite_dynamic",
     summary="TFLite dynamic range, int8 weights without calibration, a quarter of the size; phones: LiteRT",
     suffix=".tflite",
     file_kind="tflite",
     batched=False,
-    gate=Gate(tolerance_points=0.3, min_agreement=0.95),
+    gate=GATE,
     numbers="int8",
     weighed_against="tflite_float32",
     export=export,

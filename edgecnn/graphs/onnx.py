@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgecnn.contract import CONTRACT_KEY
 from edgecnn.errors import damaged
+from edgecnn.int8_overflow import int8_nodes
 from edgecnn.onnx_graphs import (
     NUMBERS,
     Value,
@@ -20,7 +21,7 @@ from edgecnn.onnx_graphs import (
     text_of,
     values_of,
 )
-from edgecnn.records import GraphLayer, GraphTensor, Inspection
+from edgecnn.records import GraphLayer, GraphTensor, Inspection, Int8Kernels
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -76,7 +77,19 @@ def _facts(proto: Any) -> Inspection:
         layers=layers,
         opset=opset,
         ir_version=int(proto.ir_version),
+        int8_kernels=_int8_kernels(proto),
         missing=tuple(_missing(proto, inputs, opset, operators, values)),
+    )
+
+
+def _int8_kernels(proto: Any) -> Int8Kernels | None:
+    nodes = int8_nodes(proto)
+    if not nodes:
+        return None
+    return Int8Kernels(
+        nodes=len(nodes),
+        overflowing=tuple(text_of(node.name) for node in nodes if node.overflows),
+        unknown=tuple(text_of(node.name) for node in nodes if node.overflows is None),
     )
 
 

@@ -5,7 +5,15 @@ Every record names the data it stems from, the machine and the versions, and the
 option it was made from (`Origin.inputs`) and of each file written with it (`Origin.outputs`).
 """
 
-from edgecnn.records.artifacts import Artifact, Artifacts, Precision, PrecisionStep
+from edgecnn.records.artifacts import (
+    Artifact,
+    Artifacts,
+    ExportFailure,
+    Int8Safety,
+    LayerSpread,
+    Precision,
+    PrecisionStep,
+)
 from edgecnn.records.codec import decode, encode
 from edgecnn.records.common import (
     SCHEMA,
@@ -21,10 +29,10 @@ from edgecnn.records.common import (
 from edgecnn.records.comparison import ComparedLatency, ComparedRow, Comparison
 from edgecnn.records.contract import Calibration, Contract, Export, LayerTensor
 from edgecnn.records.golden import Golden, GoldenRow, Regolden
-from edgecnn.records.inspection import GraphLayer, GraphTensor, Inspection
+from edgecnn.records.inspection import GraphLayer, GraphTensor, Inspection, Int8Kernels
 from edgecnn.records.latency import Interval, Latency, LatencyRow, Noise, Preparing, Ratio
 from edgecnn.records.layers import LayerParity, LayerRow, Layers
-from edgecnn.records.parity import Flip, Parity, ParityRow, Pathway
+from edgecnn.records.parity import Flip, NativeDifference, Parity, ParityRow, Pathway
 from edgecnn.records.report import Features, Report
 from edgecnn.records.training import Epoch, Progress, Training
 
@@ -42,6 +50,7 @@ __all__ = [
     "Difference",
     "Epoch",
     "Export",
+    "ExportFailure",
     "Features",
     "Flip",
     "Golden",
@@ -49,14 +58,18 @@ __all__ = [
     "GraphLayer",
     "GraphTensor",
     "Inspection",
+    "Int8Kernels",
+    "Int8Safety",
     "Interval",
     "Latency",
     "LatencyRow",
     "LayerParity",
     "LayerRow",
+    "LayerSpread",
     "LayerTensor",
     "Layers",
     "Machine",
+    "NativeDifference",
     "Noise",
     "Origin",
     "Paired",

@@ -17,6 +17,16 @@ class PrecisionStep:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LayerSpread:
+    """What int8 has to hold of a layer with weights, over a few calibration images."""
+
+    low: float  # of its output, after the activation
+    high: float
+    channel_ratio: float  # of its output's largest magnitude by channel: the largest to the 10 % quantile
+    weight_ratio: float  # of its weights' by input channel, within an output channel (their median): the same
+
+
+@dataclass(frozen=True, kw_only=True)
 class Precision:
     """How it was found which layers of a quantized file have to stay in float32."""
 
@@ -25,6 +35,19 @@ class Precision:
     sensitivity: dict[str, float]  # layer -> SQNR of the output in dB when it alone is quantized; empty if not needed
     steps: tuple[PrecisionStep, ...]  # what was tried, from nothing kept on
     kept_float: tuple[str, ...]
+    spreads: dict[str, LayerSpread] = field(default_factory=dict)  # of the layers in `sensitivity`: why they lose
+    seconds: float = 0.0  # the search took; 0 where full quantization kept the budget
+
+
+@dataclass(frozen=True, kw_only=True)
+class Int8Safety:
+    """Proof that an int8 ONNX file gives the same answers whatever int8 instructions a CPU has."""
+
+    nodes: int  # that multiply by int8 weights
+    channels: int  # output channels of all of them
+    max_pair_sum: int  # the largest |a| + |b| over two weights of one output channel
+    allowed_pair_sum: int
+    images_compared: int  # answered alike, to the bit, by default and exact kernels; 0 where there is one set only
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,14 +65,24 @@ class Artifact:
     absorbed: dict[str, str] = field(default_factory=dict)
     calibration: Calibration | None = None
     precision: Precision | None = None
+    int8_safety: Int8Safety | None = None  # of int8 ONNX files
     seconds: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExportFailure:
+    """A format that the model could not be exported to."""
+
+    format: str
+    reason: str  # without a full stop
+
+
+@dataclass(frozen=True, kw_only=True)
 class Artifacts:
-    """artifacts.json"""
+    """artifacts.json: of every format that was tried, the export or why there is none."""
 
     schema: int
     origin: Origin
     data: DataSource
     artifacts: tuple[Artifact, ...]
+    failures: tuple[ExportFailure, ...] = ()

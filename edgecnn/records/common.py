@@ -29,6 +29,12 @@ class Machine:
     memory_bytes: int
     system: str
     python: str
+    instruction_sets: tuple[str, ...] = ()  # of those that decide how int8 is computed, as Linux names them
+
+    @property
+    def processor(self) -> str:
+        """The CPU and its instruction sets in words."""
+        return f"{self.cpu} ({', '.join(self.instruction_sets)})" if self.instruction_sets else self.cpu
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -52,7 +52,7 @@ class Contract:
     value_range: tuple[int, int]  # of the pixels the input takes
     resize: str  # name of the rule
     output: TensorSpec
-    output_meaning: str  # "logits" or "probabilities"
+    output_meaning: str  # "logits", "probabilities", or "scores": in [0, 1], each of its own label
     labels: tuple[str, ...]
     data: DataSource
     calibration_sha256: str = ""  # over the pixels kept for calibration, in order

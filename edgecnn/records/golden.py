@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgecnn.records.common import DataSource, Origin
+from edgecnn.records.parity import NativeDifference
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,9 @@ class GoldenRow:
     sqnr_db: float | None  # None where outputs are equal to the bit, too
     verdict: str  # "pass" or "fail"
     reason: str
+    cpu: str = ""  # the emulated one; "": this machine's own
+    emulator: str = ""  # that emulated it, with its version
+    native: NativeDifference | None = None  # of an emulated CPU; None where the file did not run natively
 
 
 @dataclass(frozen=True, kw_only=True)

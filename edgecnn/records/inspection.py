@@ -32,6 +32,15 @@ class GraphLayer:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Int8Kernels:
+    """Whether outputs of an ONNX file with int8 weights depend on the CPU; see edgecnn.int8_overflow."""
+
+    nodes: int  # that multiply 8-bit activations by int8 weights
+    overflowing: tuple[str, ...]  # those whose kernels can overflow on x86 CPUs without VNNI
+    unknown: tuple[str, ...]  # those whose weights lie outside the file
+
+
+@dataclass(frozen=True, kw_only=True)
 class Inspection:
     """What `edgecnn inspect` prints of a file."""
 
@@ -49,5 +58,6 @@ class Inspection:
     layers: tuple[GraphLayer, ...]
     opset: dict[str, int] = field(default_factory=dict)  # ONNX only
     ir_version: int | None = None  # ONNX only
+    int8_kernels: Int8Kernels | None = None  # ONNX only; None without int8 weights
     contract: Contract | None = None
     missing: tuple[str, ...]  # what an app would have to guess or cope with, a sentence a thing

@@ -13,27 +13,47 @@ class Flip:
 
     image: int  # index in the evaluation split
     label: int | None
-    reference: int
+    reference: int  # as edgecnn.answers counts answers
     answer: int
-    reference_margin: float  # between the best and the second-best output
+    reference_margin: float  # between the best and the second-best output; of scores, of the nearest to 0.5 from it
     answer_margin: float
     kind: str  # "broken", "repaired", "changed" (wrong both times); "" where the label is not known
 
 
 @dataclass(frozen=True, kw_only=True)
+class NativeDifference:
+    """How outputs on an emulated CPU differ from those of the same file and runtime on the machine's own CPU."""
+
+    images: int  # that both ran
+    different_answers: int  # images with another best class
+    max_difference: float  # of the outputs; 0 where they are equal to the bit, -1 where they are not finite
+
+    @property
+    def words(self) -> str:
+        """The difference in words."""
+        if self.max_difference == 0:
+            return f"equal to the bit with native on {self.images:,} images"
+        largest = f"{self.max_difference:.2g}" if self.max_difference > 0 else "not finite"
+        return (
+            f"{self.different_answers:,} of {self.images:,} images answered differently from native, largest "
+            f"difference {largest}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class ParityRow:
-    """One artifact on one runtime and execution provider against Keras, over the same images."""
+    """One artifact on one runtime, execution provider and CPU against Keras, over the same images."""
 
     format: str
     runtime: str
     provider: str
     artifact_sha256: str
     images: int
-    accuracy: Accuracy | None  # None where no labelled images were at hand
+    accuracy: Accuracy | None  # of scores: with every label decided rightly; None where no labelled images were at hand
     paired: Paired | None  # against the reference; None as above
     judged: Difference | None  # what the gate looked at: `paired`, or a chain of two of them
     through: str  # the row by which it was judged, where it answered a part of the images only; else empty
-    agreement: float  # share of equal top-1 answers
+    agreement: float  # share of equal top-1 answers; of scores, of equal decisions over images and labels
     top5_agreement: float | None  # share with the same five best classes, in whatever order; None of five or fewer
     flips: tuple[Flip, ...]
     max_logit_difference: float  # -1 where outputs are not finite, as in the next three
@@ -41,16 +61,21 @@ class ParityRow:
     sqnr_db: float | None  # of the outputs; None where they are equal or not finite
     cosine: float  # of an image's outputs with the reference's, in the mean
     bit_equal_to: tuple[str, ...]  # names of other rows, or of the reference, with the very same outputs
+    cpu_dependent: int | None = None  # images on which exact int8 kernels differ; None where there are no others
     placement: Placement
     gate: str  # the rule in words
     verdict: str  # "pass", "fail" or "not proven"
     reason: str  # why not, in words; empty when passed
     seconds: float
+    cpu: str = ""  # the emulated one; "": the machine's own
+    emulator: str = ""  # that emulated it, with its version
+    native: NativeDifference | None = None  # of an emulated CPU; None where the file did not run natively
+    macro_accuracy: Accuracy | None = None  # of scores: right decisions of all, see edgecnn.statistics
 
     @property
     def name(self) -> str:
         """The row in words."""
-        return f"{self.format} on {self.runtime} ({self.provider})"
+        return f"{self.format} on {self.runtime} ({self.provider}){f', {self.cpu}' if self.cpu else ''}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,4 +104,5 @@ class Parity:
     skipped: dict[str, str]  # what could not be asked -> why
     verdict: str  # "pass", "fail" or "not proven"
     reasons: tuple[str, ...]  # for the whole, beside those of the rows
+    reference_macro_accuracy: Accuracy | None = None
     device: str = ""  # where the exports were asked, if not here; the reference is asked here

@@ -144,4 +144,5 @@ PLUGIN = Runtime(
     providers=tuple(RESOLVERS),
     offered=lambda: ("xnnpack",),
     extras=("allow_partial",),
+    emulated=tuple(RESOLVERS),
 )

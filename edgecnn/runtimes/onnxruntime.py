@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from edgecnn.errors import MachineError
+from edgecnn.errors import MachineError, reason_of
+from edgecnn.int8_overflow import EXACT_INT8
 from edgecnn.onnx_wire import with_outputs
 from edgecnn.plugins import Runtime
 from edgecnn.records import Placement
@@ -42,13 +43,21 @@ class OnnxRuntimeSession:
     """An inference session whose nodes' execution providers were asked for and are kept."""
 
     def __init__(
-        self, path: Path, threads: int, provider: str, exposed: tuple[str, ...], *, allow_partial: bool = False
+        self,
+        path: Path,
+        threads: int,
+        provider: str,
+        exposed: tuple[str, ...],
+        *,
+        allow_partial: bool = False,
+        exact_int8: bool = False,
     ) -> None:
         providers = (PROVIDERS[provider],)
         check_available(providers)
         _find_libraries(provider)
         accepted = (*providers, CPU) if allow_partial and provider != "cpu" else providers
-        self._session: Any = _opened(with_outputs(path.read_bytes(), exposed), threads, accepted, provider)
+        content = with_outputs(path.read_bytes(), exposed)
+        self._session: Any = _opened(content, threads, accepted, provider, exact_int8)
         self._input = self._session.get_inputs()[0].name
         self._outputs = [output.name for output in self._session.get_outputs()]
         self.placement = placement_of(self._session)
@@ -98,17 +107,15 @@ def _find_libraries(provider: str) -> None:
         onnxruntime.preload_dlls()
 
 
-def _opened(model: bytes, threads: int, accepted: tuple[str, ...], provider: str) -> Any:
+def _opened(model: bytes, threads: int, accepted: tuple[str, ...], provider: str, exact_int8: bool) -> Any:
     """A session; raises MachineError where the provider fails with a file that the CPU takes."""
     try:
-        return open_session(model, threads, accepted)
+        return open_session(model, threads, accepted, exact_int8=exact_int8)
     except Exception as error:
         if provider != "cpu":
             open_session(model, threads)
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            reason = reason.rpartition(" was false. ")[2]
             raise MachineError(
-                f"{PROVIDERS[provider]} does not start on this machine ({reason}); it needs its "
+                f"{PROVIDERS[provider]} does not start on this machine ({reason_of(error)}); it needs its "
                 f"device and driver, and {PACKAGES[provider]}."
             ) from None
         raise
@@ -123,12 +130,18 @@ def _nothing_ran(provider: str, placement: Placement) -> MachineError:
 
 
 def open_session(
-    model: str | bytes, threads: int, providers: Sequence[Provider] = (CPU,), weights: Path | None = None
+    model: str | bytes,
+    threads: int,
+    providers: Sequence[Provider] = (CPU,),
+    weights: Path | None = None,
+    *,
+    exact_int8: bool = False,
 ) -> Any:
     """An InferenceSession of a file, or of a file's content, that says where its nodes run.
 
-    `weights` is the folder where a content's external weights lie. Whatever ONNX Runtime raises is passed on; left to
-    itself it would print that a provider failed, and use the CPU.
+    `weights` is the folder where a content's external weights lie. With `exact_int8` products of int8 weights are
+    added in 32 bits whatever the CPU, which is slower where it has no VNNI. Whatever ONNX Runtime raises is passed on;
+    left to itself it would print that a provider failed, and use the CPU.
     """
     import onnxruntime
 
@@ -137,6 +150,8 @@ def open_session(
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    if exact_int8:
+        options.add_session_config_entry(*EXACT_INT8)
     if weights is not None:
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(weights))
     return onnxruntime.InferenceSession(model, options, providers=list(providers), enable_fallback=0)
@@ -195,10 +210,11 @@ def load(
     *,
     allow_partial: bool = False,
     io_binding: bool = False,
+    exact_int8: bool = False,
 ) -> Session:
     """A ready session with that many intra-op threads."""
     kind = BoundSession if io_binding else OnnxRuntimeSession
-    return kind(path, threads, provider, exposed, allow_partial=allow_partial)
+    return kind(path, threads, provider, exposed, allow_partial=allow_partial, exact_int8=exact_int8)
 
 
 def offered() -> tuple[str, ...]:
@@ -217,6 +233,7 @@ PLUGIN = Runtime(
     load=load,
     providers=tuple(PROVIDERS),
     offered=offered,
-    extras=("allow_partial", "io_binding"),
+    extras=("allow_partial", "io_binding", "exact_int8"),
+    emulated=("cpu",),
     fuses=True,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from edgecnn.errors import InputError
+from edgecnn.errors import InputError, reason_of
 from edgecnn.micro import LARGEST_ARENA, interpreter
 from edgecnn.plugins import Runtime
 from edgecnn.records import Placement
@@ -52,8 +52,7 @@ def _ready(model: bytes) -> Any:
     try:
         return interpreter(model, LARGEST_ARENA)
     except RuntimeError as error:
-        reason = (str(error).strip().splitlines() or ["it gave no reason"])[0]
-        raise InputError(f"TFLite Micro cannot run the model: {reason}") from None
+        raise InputError(f"TFLite Micro cannot run the model: {reason_of(error)}") from None
 
 
 def _placement(model: bytes) -> Placement:

@@ -2,20 +2,23 @@
 
 Pixels are first brought to the input range (0..255, 0..1 or -1..1), then (x - mean) / std where those are given, in
 units of that range. Which range it is, and whether the outputs are probabilities, is found out on images where it is
-not said. Nothing is written before the rebuilt model is seen to answer as the original.
+not said; outputs of a sigmoid each are scores, and a single one is turned into the probabilities of two classes, the
+labels' first and second. Nothing is written before the rebuilt model is seen to answer as the original.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgecnn import foreign
+from edgecnn.activations import activations, images_per_batch
+from edgecnn.answers import LOGITS, PROBABILITIES, SCORES
 from edgecnn.beginning import Beginning, begin
 from edgecnn.console import progress, say
-from edgecnn.errors import InputError, UsageError
-from edgecnn.images import align, fit, load_data
+from edgecnn.errors import InputError, UsageError, reason_of
+from edgecnn.images import align, fitted_data, load_data
 from edgecnn.machine import installed_versions
 from edgecnn.run import IMPORT, sha256_of
 from edgecnn.sampling import balanced, members
@@ -39,8 +42,13 @@ RANGE_IMAGES = 500
 COMPARED_IMAGES = 8
 HALF = ("float16", "bfloat16")  # what such a model computes in
 TOLERANCE, HALF_TOLERANCE = 1e-4, 5e-2  # of the largest output; the second for models that compute in 16 bits
+WHY = {
+    LOGITS: "not every row of them is in [0, 1] and sums to 1",
+    PROBABILITIES: "every row of them is in [0, 1] and sums to 1",
+    SCORES: "each from a sigmoid of its own: a label holds above 0.5",
+}
 SUM_TOLERANCE = 1e-3  # of a row of probabilities
-BATCH_BYTES = 64 << 20  # of float32 pixels in one call
+MAX_BATCH = 4_096  # images in one call, of a model that holds little
 GENERIC = re.compile(r"(sequential|functional|model)(_\d+)?")  # what Keras calls a model that nobody named
 
 
@@ -71,16 +79,13 @@ def adopt(run: Run, options: ImportOptions) -> Training:
         raise InputError(f"{options.labels} names {len(labels)} classes and {options.model} answers {classes}.")
     _check_mean_and_std(options, shape[2])
     data = align(load_data(options.data, shape[:2]), labels)
-    data = replace(data, train_images=fit(data.train_images, shape), test_images=fit(data.test_images, shape))
+    data = fitted_data(data, shape)
     chosen = options.input_range or _find_range(model, data, options)
     scale, offset = _scaling(options, chosen)
     rebuilt = foreign.flat(model, shape, scale, offset)
     outputs = _compare(model, rebuilt, data.train_images[:COMPARED_IMAGES], scale, offset)
-    meaning = "probabilities" if _are_probabilities(outputs) else "logits"
-    say(
-        f"{options.model.name}: {shape[0]} x {shape[1]} x {shape[2]} in, {classes} {meaning} out "
-        f"({'every' if meaning == 'probabilities' else 'not every'} row of them is in [0, 1] and sums to 1)"
-    )
+    meaning = _meaning(model, outputs)
+    say(f"{options.model.name}: {shape[0]} x {shape[1]} x {shape[2]} in, {classes} {meaning} out ({WHY[meaning]})")
     answers = _predict(rebuilt, data.test_images, [1.0], [0.0]).argmax(axis=1)
     beginning = Beginning(
         command=IMPORT,
@@ -152,20 +157,21 @@ def _find_range(model: Any, data: LabelledImages, options: ImportOptions) -> str
 
 
 def _predict(model: Any, images: Pixels, scale: list[float], offset: list[float]) -> Floats:
-    """What a model answers to uint8 [N, H, W, C], brought to [0, 1] and then to its own input range."""
+    """What a model answers to uint8 [N, H, W, C], brought to [0, 1] and then to its own input range: [N, classes], of a
+    single sigmoid the probabilities of both classes."""
     import numpy as np
 
-    step = max(1, BATCH_BYTES // (4 * images[0].size))
+    step = images_per_batch(activations(model.get_config()).widest_bytes, MAX_BATCH)
     parts = []
     with progress("asking the model", len(images)) as advance:
         for first in range(0, len(images), step):
             pixels = images[first : first + step].astype(np.float64) / 255
             scaled = (pixels * scale + offset).astype(np.float32)
             try:
-                parts.append(np.asarray(model.predict_on_batch(scaled), np.float32))
+                outputs = np.asarray(model.predict_on_batch(scaled), np.float32)
             except Exception as error:  # TensorFlow's own errors are of no common kind
-                reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-                raise InputError(f"The model cannot be run: {reason}.") from None
+                raise InputError(f"The model cannot be run: {reason_of(error)}.") from None
+            parts.append(outputs if outputs.shape[1] > 1 else np.concatenate([1 - outputs, outputs], axis=1))
             advance(first + len(scaled))
     return np.concatenate(parts)
 
@@ -186,6 +192,13 @@ def _compare(model: Any, rebuilt: Any, images: Pixels, scale: list[float], offse
             f"output is {size:.3g})."
         )
     return outputs
+
+
+def _meaning(model: Any, outputs: Floats) -> str:
+    """What the outputs are: of a sigmoid for each label scores, whatever they sum to on these images."""
+    if model.outputs[0].shape[-1] > 1 and foreign.ends_in_sigmoid(model):
+        return SCORES
+    return PROBABILITIES if _are_probabilities(outputs) else LOGITS
 
 
 def _are_probabilities(outputs: Floats) -> bool:

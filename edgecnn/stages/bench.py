@@ -24,12 +24,12 @@ from edgecnn.measuring import SAME, noise
 from edgecnn.places import place_of
 from edgecnn.records import SCHEMA, Latency, Machine
 from edgecnn.run import TEMPORARY, Run, save_array
-from edgecnn.session import Target, measure, photo, preparing, row_of
+from edgecnn.session import BenchmarkTarget, Measurement, measure, photo, preparing, row_of
 from edgecnn.targets import with_trained
 from edgecnn.worker import Far
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from edgecnn.places import Place
     from edgecnn.targets import Loadable
@@ -68,7 +68,7 @@ def inputs(run: Run, options: BenchOptions) -> dict[str, str]:
         "threads": " ".join(map(str, options.threads)),
         "batches": " ".join(map(str, options.batches)),
         **{name: str(getattr(options, name)) for name in OTHER_OPTIONS},
-        "machine": f"{machine.cpu}, {machine.cores} cores, {machine.system}, Python {machine.python}",
+        "machine": f"{machine.processor}, {machine.cores} cores, {machine.system}, Python {machine.python}",
         **runtime_versions(),
     }
 
@@ -84,6 +84,8 @@ def bench(run: Run, options: BenchOptions | None = None, *, keep: bool = True) -
     The timed region sets the uint8 input, invokes, and reads the output. Raises InputError for files that are
     not those exported, MachineError when a worker dies.
     """
+    import msgspec
+
     options = options or BenchOptions()
     contract = run.contract()
     samples = samples_of(run, contract)
@@ -96,15 +98,18 @@ def bench(run: Run, options: BenchOptions | None = None, *, keep: bool = True) -
         found = [pair for pair in found if pair.runtime.most_images is None]  # the others are no target on a computer
         for pair in found:
             run.artifact_path(pair.artifact)
-        targets = _wanted(found, options, skipped, Machine(**offers["machine"]).cores)
+        machine = msgspec.convert(offers["machine"], Machine)
+        targets, left_out = _wanted(found, options, skipped, machine.cores)
+        skipped |= left_out
         say(f"Latency of {len(targets)} target{'s' * (len(targets) > 1)}{f' on {place.name}' * bool(place.name)}")
         scratch = tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=run.root if keep else None)
         folder = Path(stack.enter_context(scratch))
         images, picture = folder / "images.npy", folder / "photo.jpg"
         save_array(images, samples.images)
         photo(picture)
-        baseline, spins, facts = _measured(targets, place, images, options, skipped)
-        rows = tuple(row_of(target, targets[baseline], options.starts) for target in targets)
+        measured = _measured(targets, place, images, options)
+        skipped |= measured.skipped
+        rows = tuple(row_of(one, measured.baseline, options.starts) for one in measured.measurements)
         with Far("preparing images", place) as far:
             prepared = preparing(far, place.put(picture), contract)
     record = Latency(
@@ -114,12 +119,12 @@ def bench(run: Run, options: BenchOptions | None = None, *, keep: bool = True) -
         measured_on=samples.words(),
         rows=rows,
         skipped=skipped,
-        baseline=targets[baseline].name,
-        noise=noise(spins, (facts[0]["load"], facts[1]["load"])),
+        baseline=measured.baseline.target.name,
+        noise=noise(measured.spins, (measured.facts[0]["load"], measured.facts[1]["load"])),
         preparing=prepared,
-        timer_ns=facts[0]["timer_ns"],
+        timer_ns=measured.facts[0]["timer_ns"],
         device=options.device,
-        machine=Machine(**offers["machine"]) if place.name else None,
+        machine=machine if place.name else None,
         versions=offers["versions"] if place.name else {},
     )
     if keep:
@@ -133,65 +138,80 @@ def _offers(place: Place) -> dict[str, Any]:
         return far.ask("offers")
 
 
-def _wanted(found: Sequence[Loadable], options: BenchOptions, skipped: dict[str, str], cores: int) -> list[Target]:
-    """Everything with each number of threads and each batch that its file takes."""
-    if not found and not skipped:
+def _wanted(
+    found: Sequence[Loadable], options: BenchOptions, missing: Mapping[str, str], cores: int
+) -> tuple[list[BenchmarkTarget], dict[str, str]]:
+    """Everything with each number of threads and each batch that its file takes; and what is left out, with why.
+
+    `missing` are the runtimes that are not here, with why.
+    """
+    if not found and not missing:
         raise UsageError("No runtime that is asked for runs a format that is asked for, on a provider asked for.")
     if not found:
-        raise MachineError(f"Nothing can be measured here: {'; '.join(skipped.values())}.")
+        raise MachineError(f"Nothing can be measured here: {'; '.join(missing.values())}.")
     threads = options.threads or tuple(sorted({1, cores}))
     # A provider that was named has to run everything; where none was, what each took is shown with the figures.
     partial = ("allow_partial",) if options.allow_partial or not options.providers else ()
-    wanted: list[Target] = []
+    wanted: list[BenchmarkTarget] = []
+    left_out: dict[str, str] = {}
     for pair in found:
         if options.io_binding and "io_binding" not in pair.runtime.extras:
-            skipped[f"{pair.runtime.name} with I/O binding"] = "it has none"
+            left_out[f"{pair.runtime.name} with I/O binding"] = "it has none"
             continue
         extras = [*partial, *(("io_binding",) if options.io_binding else ())]
         chosen = tuple(name for name in extras if name in pair.runtime.extras)
         batches = [batch for batch in options.batches if batch == 1 or pair.artifact.image.shape[0] is None]
         if len(batches) < len(options.batches):
-            skipped[f"{pair.artifact.format} in larger batches"] = "its file takes one image a call"
-        wanted += [Target(pair, n, batch, chosen, options.cores) for n in threads for batch in batches]
+            left_out[f"{pair.artifact.format} in larger batches"] = "its file takes one image a call"
+        wanted += [BenchmarkTarget(pair, n, batch, chosen, options.cores) for n in threads for batch in batches]
     if not wanted:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in skipped.items())
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in {**missing, **left_out}.items())
         raise UsageError(f"Nothing that is asked for goes together: {reasons}.")
-    return wanted
+    return wanted, left_out
 
 
-def _measured(
-    targets: list[Target], place: Place, images: Path, options: BenchOptions, skipped: dict[str, str]
-) -> tuple[int, list[int], list[dict[str, Any]]]:
-    """Start everything several times and measure; which target is the baseline, the fixed loop's times, and facts from
-    before and after. A target whose provider was not named and does not run is taken out."""
+@dataclass(frozen=True)
+class _Measured:
+    """What a session gave."""
+
+    measurements: list[Measurement]
+    baseline: Measurement
+    spins: list[int]  # times of a fixed loop, in ns
+    facts: tuple[dict[str, Any], dict[str, Any]]  # of the machine, before and after
+    skipped: dict[str, str]  # targets that did not start -> why
+
+
+def _measured(targets: Sequence[BenchmarkTarget], place: Place, images: Path, options: BenchOptions) -> _Measured:
+    """Start everything several times and measure. A target whose provider was not named and does not run is skipped."""
     rounds = -(-ROUNDS // options.starts)
+    running = [Measurement(target) for target in targets]
     spins: list[int] = []
     facts: list[dict[str, Any]] = []
-    baseline = 0
+    skipped: dict[str, str] = {}
     with progress("measuring", options.starts * (len(targets) + rounds)) as advance:
         steps = count(1)
         for start in range(options.starts):
             with ExitStack() as stack:
-                for target in list(targets):
+                for one in list(running):
                     try:
-                        stack.enter_context(target.start(place, images))
+                        stack.enter_context(one.start(place, images))
                     except MachineError as error:
                         if options.providers or options.device or start:
                             raise
-                        skipped[target.pair.name] = str(error).rstrip(".")
-                        targets.remove(target)
+                        skipped[one.target.pair.name] = str(error).rstrip(".")
+                        running.remove(one)
                     advance(next(steps))
-                if not targets:
+                if not running:
                     raise MachineError(f"Nothing can be measured here: {'; '.join(skipped.values())}.")
-                baseline = _baseline(targets, options.baseline)
-                facts.append(targets[0].worker.ask("facts"))
-                spins += measure(targets, baseline, rounds, start, lambda: advance(next(steps)))
-                facts.append(targets[0].worker.ask("facts"))
-    return baseline, spins, [facts[0], facts[-1]]
+                baseline = _baseline([one.target for one in running], options.baseline)
+                facts.append(running[0].worker.ask("facts"))
+                spins += measure(running, baseline, rounds, start, lambda: advance(next(steps)))
+                facts.append(running[0].worker.ask("facts"))
+    return _Measured(running, running[baseline], spins, (facts[0], facts[-1]), skipped)
 
 
-def _baseline(targets: Sequence[Target], wanted: str) -> int:
-    """Which target the others are held against: the first of the format wanted, on the fewest threads."""
+def _baseline(targets: Sequence[BenchmarkTarget], wanted: str) -> int:
+    """Which target the others are compared with: the first of the format wanted, on the fewest threads."""
     if wanted and wanted not in {target.pair.artifact.format for target in targets}:
         raise UsageError(f"The baseline {wanted} is not among what is measured; add --format {wanted}.")
 

@@ -22,12 +22,10 @@ def bundle(run: Run, target: str, out: Path | None = None) -> Path:
     """
     plugin = pick(Bundle, target)
     contract = run.contract()
-    artifact = next((a for a in run.artifacts().artifacts if a.format == plugin.format), None)
+    record = run.artifacts()
+    artifact = next((a for a in record.artifacts if a.format == plugin.format), None)
     if artifact is None:
-        raise InputError(
-            f"{target} is made from {plugin.format}, which is not exported yet; "
-            f"run `edgecnn export {run.root} --format {plugin.format}`."
-        )
+        raise InputError(f"{target} is made from {plugin.format}: {run.without_export(record, plugin.format)}")
     folder = out or run.path(f"{BUNDLES}/{target}")
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out} holds other files; choose a new or an empty directory with --out.")

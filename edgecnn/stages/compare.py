@@ -39,7 +39,8 @@ def compare(old: Run, new: Run, *, across_machines: bool = False) -> Comparison:
     """Compare what parity found in two runs, and bench where both were measured; `worse` names the targets that lost.
 
     A target is worse when the 95 % interval of its change in accuracy lies below zero, when it fails parity now and did
-    not before, when it passed before and is not there any more, or when it is slower beyond its latency's interval.
+    not before, when it passed before and is not there any more (where its CPU was asked for again), or when it is
+    slower beyond its latency's interval.
     Raises InputError where a run has not been through parity, UsageError where the runs have other classes or nothing
     in common that was measured, and for latencies of different machines unless they are to be compared all the same.
     """
@@ -56,6 +57,8 @@ def compare(old: Run, new: Run, *, across_machines: bool = False) -> Comparison:
         for record in records
     ]
     formats = {row.name: row.format for record in records for row in record.rows}
+    cpus = {"", *records[1].origin.inputs.get("cpus", "").split()}
+    expected = {row.name for row in records[0].rows if row.verdict == PASS and row.cpu in cpus}
     sizes = [{a.format: a.size_bytes for a in run.artifacts().artifacts} for run in (old, new)]
     latencies, machines = slowdown.latencies(old, new, across_machines=across_machines)
     rows = []
@@ -93,7 +96,7 @@ def compare(old: Run, new: Run, *, across_machines: bool = False) -> Comparison:
         only_new=tuple(name for name in accuracies[1] if name not in accuracies[0]),
         worse=tuple(
             [row.name for row in rows if row.state == WORSE]
-            + [name for name, verdict in verdicts[0].items() if verdict == PASS and name not in accuracies[1]]
+            + [name for name in verdicts[0] if name in expected and name not in accuracies[1]]
             + [f"{row.name} is slower" for row in latencies if row.change.state == SLOWER]
         ),
         latencies=latencies,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 from edgecnn import run as files
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from edgecnn.run import Run
 
     Floats = npt.NDArray[np.float32]
-    Maps = Mapping[str, Floats]  # layer -> float32 [H, W, C] or [N]
+    Maps = Mapping[str, Floats]  # layer -> float32 [H, W, C], [T, C] or [N]
 
 FOLDER = "features"  # of a run
 INPUT = "input"
@@ -83,7 +84,7 @@ def _takes(predictor: Predictor) -> tuple[object, ...]:
 def save(
     pair: Mapping[str, Predictor], image: Source | None, out: Path, *, layers: Sequence[str], channel: int | None
 ) -> Path:
-    """Write the maps as `<out>/features.npz`: float32 [H, W, C] or [N] under the layer's name, [H, W] of one channel.
+    """Write the maps as `<out>/features.npz`: float32 as the layer gives it under its name, [H, W] of one channel.
 
     With it goes `input`, the uint8 image as the model sees it. Of two files the arrays are called `<file>/<layer>`.
     """
@@ -136,16 +137,23 @@ def _draw(
     draw: Callable[[str], PIL.Image.Image],
 ) -> dict[str, Path]:
     """Write the input's picture and one a layer, once all are drawn."""
-    pictures = {INPUT: draw_input(pixels)}
+    pictures = {INPUT: _png(draw_input(pixels))}
     paths: dict[str, Path] = {}
     for layer in layers:
         name = _free(re.sub(r"[^\w.-]", "_", f"{layer}{ending}"), pictures)
-        pictures[name] = draw(layer)
+        pictures[name] = _png(draw(layer))
         paths[layer] = out / f"{name}.png"
-    for name, picture in pictures.items():
+    for name, content in pictures.items():
         with staged(out / f"{name}.png") as draft:
-            picture.save(draft)
+            draft.write_bytes(content)
     return paths
+
+
+def _png(picture: PIL.Image.Image) -> bytes:
+    """As a file's content, which is a hundredth of the pixels': a deep model has hundreds of pictures."""
+    content = BytesIO()
+    picture.save(content, "PNG")
+    return content.getvalue()
 
 
 def _free(name: str, taken: Mapping[str, object]) -> str:
@@ -166,17 +174,22 @@ def is_current(run: Run) -> bool:
     return run.is_current(files.FEATURES, Features, inputs(run))
 
 
+def drawn_from(run: Run) -> str | None:
+    """The format whose export the run's pictures are drawn from, None where the model could be exported to none."""
+    return next((artifact.format for artifact in run.artifacts().artifacts if artifact.path.endswith(".onnx")), None)
+
+
 def draw_run(run: Run) -> Features:
     """Draw the first six layers for the first of the run's samples into `features/`, and write features.json.
 
-    A run without samples gets a drawn image.
+    A run without samples gets a drawn image. Raises InputError where there is no ONNX export to draw from.
     """
     contract = run.contract()
     for artifact in run.artifacts().artifacts:
         run.artifact_path(artifact)
     samples = samples_of(run, contract)
     say(f"Feature maps of one of the {samples.words()}")
-    with Predictor(run.root) as predictor:
+    with Predictor(run.root, format=drawn_from(run)) as predictor:
         pictures = features(predictor, samples.images[0], run.path(FOLDER), layers=(), channel=None)
     shown = {layer: f"{FOLDER}/{path.name}" for layer, path in pictures.items()}
     picture_of_input = f"{FOLDER}/{INPUT}.png"

@@ -18,7 +18,7 @@ from edgecnn.run import ARTIFACTS, CONTRACT, EXPORTS, MODEL, TRAINING, sha256_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from edgecnn.records import LayerTensor
+    from edgecnn.records import Int8Kernels, LayerTensor
 
 WIDTH = 100
 MARGIN = 16  # where the facts begin
@@ -53,6 +53,7 @@ def inspect(path: Path) -> Inspection:
         missing.append("The shapes of some layers are not known, so their multiply-adds cannot be counted.")
     if uncounted := [kind for kind in found.operators if kind in UNCOUNTED]:
         missing.append(f"The total leaves out the multiply-adds of {', '.join(uncounted)}.")
+    missing += _cpu_dependence(found.int8_kernels)
     return replace(
         found,
         path=str(path),
@@ -63,6 +64,21 @@ def inspect(path: Path) -> Inspection:
         contract=contract,
         missing=(*missing, *found.missing),
     )
+
+
+def _cpu_dependence(kernels: Int8Kernels | None) -> Iterator[str]:
+    """What an app has to cope with where outputs depend on the CPU."""
+    if kernels and kernels.overflowing:
+        names = ", ".join(kernels.overflowing)
+        yield (
+            "Outputs depend on the CPU: on x86 without VNNI, int8 kernels of ONNX Runtime can overflow on the weights "
+            f"of {names}; quantize again with reduce_range, or set session.x64quantprecision to 1, which is slower."
+        )
+    if kernels and kernels.unknown:
+        yield (
+            f"Whether outputs depend on the CPU is not known: the int8 weights of {', '.join(kernels.unknown)} lie "
+            "outside the file."
+        )
 
 
 def _kind(path: Path) -> str:
@@ -161,6 +177,7 @@ def describe(found: Inspection) -> str:
         *_fact("operators", ", ".join(f"{kind} {count}" for kind, count in found.operators.items())),
         *_fact("parameters", f"{found.parameters:,}"),
         *_fact("multiply-adds", total),
+        *(_fact("int8 kernels", _int8_words(found.int8_kernels)) if found.int8_kernels else ()),
     ]
     if found.layers:
         lines += ["", *_layers(found)]
@@ -170,6 +187,14 @@ def describe(found: Inspection) -> str:
     for sentence in found.missing:
         lines += textwrap.wrap(sentence, WIDTH, initial_indent="missing  ", subsequent_indent=" " * 9)
     return "\n".join(_printable(line).rstrip() for line in lines)
+
+
+def _int8_words(kernels: Int8Kernels) -> str:
+    count = f"{kernels.nodes} node{'' if kernels.nodes == 1 else 's'}"
+    if kernels.overflowing or kernels.unknown:
+        safe = kernels.nodes - len(kernels.overflowing) - len(kernels.unknown)
+        return f"{count}, {safe} of them with the same outputs on every CPU"
+    return f"{count}, none can overflow: the same outputs with and without VNNI"
 
 
 def _printable(line: str) -> str:

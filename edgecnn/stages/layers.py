@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecnn import run as files
+from edgecnn.activations import activations_in, images_per_batch
 from edgecnn.charts import LAYERS, draw_layers
 from edgecnn.console import progress, say
 from edgecnn.errors import EdgecnnError
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 IMAGES = 128
 MOST_BYTES = 1 << 30  # of layers' outputs on the disk while exports are compared
-BATCH_PIXELS = 32 * 32 * 3 * 32  # of one call: all layers' outputs of a batch are held in memory
+MAX_BATCH = 32  # images of one call: all layers' outputs of a batch are held in memory
 
 
 @dataclass(frozen=True)
@@ -132,9 +133,9 @@ def _observe(
     run: Run, found: Sequence[Pair], images: Pixels, folder: Path
 ) -> tuple[dict[str, _Observed], dict[str, str], int]:
     """What was seen of each pair, by its name; why a pair could not be run; over how many images."""
-    batch = max(1, min(len(images), BATCH_PIXELS // images[0].size))
-    batches = [images[start : start + batch] for start in range(0, len(images), batch)]
     model = run.model_path(run.contract())
+    batch = images_per_batch(activations_in(model).total_bytes, MAX_BATCH)
+    batches = [images[start : start + batch] for start in range(0, len(images), batch)]
     wanted = {layer for pair in found for layer in pair.artifact.layers}
     names = [layer for layer in layer_inputs(model) if layer in wanted]
     place, answers = folder / "images.npy", folder / "answers.npz"

@@ -8,21 +8,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecnn import run as files
+from edgecnn.answers import SCORES, THRESHOLD, answers_of
 from edgecnn.charts import FLIPS, draw_flips
 from edgecnn.console import say
 from edgecnn.embedded import differences
+from edgecnn.emulation import CPUS, emulator
 from edgecnn.errors import EdgecnnError, InputError, MachineError, UsageError
-from edgecnn.grid import Asked, ask_all, bit_equal, judged, matrix
+from edgecnn.evidence import against_native, evidence
+from edgecnn.grid import Asked, ask_all, bit_equal, matrix
 from edgecnn.images import evaluation_of
 from edgecnn.judging import FAIL, NOT_PROVEN, PASS, rule, says_nothing, verdict
 from edgecnn.machine import runtime_versions
 from edgecnn.pathways import pathways
-from edgecnn.places import place_of
+from edgecnn.places import emulated, place_of
 from edgecnn.plugins import Format, pick
 from edgecnn.records import SCHEMA, Parity, ParityRow
 from edgecnn.run import TEMPORARY, Run, sha256_of, staged
-from edgecnn.statistics import accuracy
-from edgecnn.targets import KERAS, pairs
+from edgecnn.statistics import accuracy, macro_accuracy
+from edgecnn.targets import KERAS, on_cpus, pairs
 from edgecnn.worker import Far
 
 if TYPE_CHECKING:
@@ -49,7 +52,8 @@ class ParityOptions:
     """What to judge, on what, and how strictly.
 
     `data` None is the test split the model was trained beside; `tolerances` are percentage points by format, "" for
-    all; `part` is how many images slow runtimes answer (None: as many as each is asked by itself).
+    all; `part` is how many images slow runtimes and emulated CPUs answer (None: as many as each is asked by itself);
+    `cpus` are those that are emulated, beside this machine's own.
     """
 
     data: str | None = None
@@ -60,6 +64,7 @@ class ParityOptions:
     allow_partial: bool = False
     python: str = ""
     device: str = ""
+    cpus: tuple[str, ...] = ()
 
 
 def inputs(run: Run, evaluation: Evaluation, options: ParityOptions) -> dict[str, str]:
@@ -74,6 +79,8 @@ def inputs(run: Run, evaluation: Evaluation, options: ParityOptions) -> dict[str
         "part": str(options.part or ""),
         **{name: str(getattr(options, name)) for name in ("device", "python", "allow_partial")},
         **runtime_versions(),
+        **({"cpus": " ".join(sorted(options.cpus))} if options.cpus else {}),
+        **{cpu: emulator(CPUS[cpu]) for cpu in options.cpus},
     }
 
 
@@ -89,30 +96,40 @@ def parity(run: Run, options: ParityOptions) -> Parity:
     """Judge every export against Keras; write parity.json, answers.npz and a picture of changed answers.
 
     Raises UsageError for names that do not exist, InputError for files that cannot be used, MachineError when the
-    reference's worker dies. A runtime that cannot run an export is in `skipped`.
+    reference's worker dies or a CPU cannot be emulated here. A runtime that cannot run an export is in `skipped`.
     """
     for name in options.tolerances:
         if name:
             pick(Format, name)
     contract = run.contract()
+    meaning = contract.output_meaning
     evaluation = evaluation_of(contract, run.training().data, options.data)
     # A provider that was named has to run everything; where none was, what each took is shown with its answers.
     extras = ("allow_partial",) if options.allow_partial or not options.providers else ()
     with (
         place_of(options.device, options.python) as place,
+        emulated(options.cpus) as hosts,
         tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=run.root) as folder,
     ):
         offers = _offers(place) if place.name else None
         found, skipped = pairs(run, options.formats, options.providers, offers=offers)
+        found += on_cpus(found, options.cpus)
         for name in options.providers:
             if name not in {pair.provider for pair in found}:
                 raise UsageError(f"None of these exports runs on {name}; `edgecnn parity --help` has the names.")
         say(f"Parity over {len(evaluation.images):,} images: {evaluation.words}")
         reference, asked, refused = ask_all(
-            run.model_path(contract), found, evaluation, options.part, Path(folder), place, extras
+            run.model_path(contract),
+            found,
+            evaluation,
+            options.part,
+            Path(folder),
+            {"": place, **hosts},
+            extras,
+            meaning,
         )
     skipped |= {name: str(error).rstrip(".") for name, error in refused.items()}
-    nothing = says_nothing(reference, evaluation.labels)
+    nothing = says_nothing(reference, evaluation.labels, meaning)
     for name in options.providers:
         if name not in {one.pair.provider for one in asked}:
             reason = next(skipped[pair.name] for pair in found if pair.provider == name)
@@ -121,7 +138,7 @@ def parity(run: Run, options: ParityOptions) -> Parity:
     ways = pathways(contract)
     formats = [pair.format.name for pair in found] if options.providers else _formats(run, options)
     state, reasons = _whole(rows, formats, found, refused, ways)
-    _save_answers(run, reference, evaluation, asked)
+    _save_answers(run, reference, evaluation, asked, meaning)
     outputs = [files.ANSWERS]
     if draw_flips(run, rows, evaluation, contract.labels):
         outputs.append(FLIPS)
@@ -132,7 +149,8 @@ def parity(run: Run, options: ParityOptions) -> Parity:
         evaluated_on=evaluation.words,
         images=len(evaluation.images),
         reference=KERAS,
-        reference_accuracy=_accuracy(reference, evaluation.labels),
+        reference_accuracy=_accuracy(reference, evaluation.labels, meaning),
+        reference_macro_accuracy=_macro_accuracy(reference, evaluation.labels, meaning),
         rows=rows,
         agreement=matrix(reference, asked),
         pathways=ways,
@@ -164,14 +182,22 @@ def _row(
     pair, found = one.pair, one.agreement
     gate = _gate(pair, tolerances)
     labels = None if evaluation.labels is None else evaluation.labels[one.indices]
-    change, through = judged(one, asked, labels)
-    state, reason = verdict(found, change, gate, len(one.indices))
+    seen, emulated_by = evidence(one, asked, labels), emulator(CPUS[pair.cpu]) if pair.cpu else ""
+    state, reason = verdict(seen.agreement, seen.steps, gate, seen.images, seen.open_share)
+    if pair.cpu and state != PASS:
+        reason += f"; {emulated_by} emulated the CPU, and the fault may be its own"
     if nothing and state == PASS:
         state, reason = NOT_PROVEN, nothing
     sha256 = sha256_of(pair.path)
     foreign = differences(pair.path, contract)
     if sha256 != pair.artifact.sha256:
         foreign = ("it is not the file that was exported (its SHA-256 differs)", *foreign)
+    if one.cpu_dependent:
+        foreign = (
+            f"its outputs depend on the CPU: {one.cpu_dependent:,} of {len(one.indices):,} images differ from those of "
+            "exact int8 kernels (session.x64quantprecision)",
+            *foreign,
+        )
     if foreign:
         state, reason = FAIL, "; ".join((*foreign, reason) if reason else foreign)
     return ParityRow(
@@ -180,10 +206,11 @@ def _row(
         provider=pair.provider,
         artifact_sha256=sha256,
         images=len(one.indices),
-        accuracy=_accuracy(one.logits, labels),
+        accuracy=_accuracy(one.logits, labels, one.meaning),
+        macro_accuracy=_macro_accuracy(one.logits, labels, one.meaning),
         paired=found.paired,
-        judged=change,
-        through=through,
+        judged=seen.change,
+        through=seen.through,
         agreement=found.top1,
         top5_agreement=found.top5,
         flips=found.flips,
@@ -192,11 +219,15 @@ def _row(
         sqnr_db=found.sqnr_db,
         cosine=found.cosine,
         bit_equal_to=bit_equal(one, asked, reference),
+        cpu_dependent=one.cpu_dependent,
         placement=one.placement,
         gate=rule(gate, labelled=labels is not None),
         verdict=state,
         reason=reason,
         seconds=one.seconds,
+        cpu=pair.cpu,
+        emulator=emulated_by,
+        native=against_native(one, asked),
     )
 
 
@@ -220,17 +251,18 @@ def _whole(
 ) -> tuple[str, tuple[str, ...]]:
     """The verdict on the run, and its reasons beside those of the rows.
 
-    A file that a runtime refuses is broken; where the runtime is a slow one, which takes less, or ended by itself,
-    nothing is proven of it there. A provider that does not work here says nothing where another one answered.
+    A file that a runtime refuses is broken; where the runtime is a slow one, which takes less, or its CPU is emulated,
+    or it ended by itself, nothing is proven of it there. A provider that does not work here says nothing where another
+    one answered.
     """
     broken: list[str] = []
     unasked: list[str] = []
-    answered = {(row.format, row.runtime) for row in rows}
+    answered = {(row.format, row.runtime, row.cpu) for row in rows}
     for pair in found:
         error = refused.get(pair.name)
-        if error is None or (pair.format.name, pair.runtime.name) in answered:
+        if error is None or (pair.format.name, pair.runtime.name, pair.cpu) in answered:
             continue
-        is_broken = isinstance(error, InputError) and pair.runtime.most_images is None
+        is_broken = isinstance(error, InputError) and pair.most_images is None
         (broken if is_broken else unasked).append(f"{pair.name} does not run: {str(error).rstrip('.')}")
     different = [
         f"{way.name} brings other pixels than the contract's rules: {', '.join(way.different)}"
@@ -247,26 +279,37 @@ def _whole(
     return (PASS if all(row.verdict == PASS for row in rows) else NOT_PROVEN), ()
 
 
-def _save_answers(run: Run, reference: Logits, evaluation: Evaluation, asked: Sequence[Asked]) -> None:
-    """Every top-1 answer, for `edgecnn compare`: int32 [rows, N] with NOT_ASKED, the reference's, and the labels."""
+def _save_answers(run: Run, reference: Logits, evaluation: Evaluation, asked: Sequence[Asked], meaning: str) -> None:
+    """Every answer, for `edgecnn compare`: int32 [rows, N] with NOT_ASKED, the reference's, and the labels."""
     import numpy as np
 
     answers = np.full((len(asked), len(reference)), NOT_ASKED, np.int32)
     for row, one in zip(answers, asked, strict=True):
-        row[one.indices] = one.logits.argmax(axis=1)
+        row[one.indices] = answers_of(one.logits, meaning)
     labels = evaluation.labels
     with staged(run.path(files.ANSWERS)) as draft:
         np.savez_compressed(
             draft,
             names=np.array([one.pair.name for one in asked], dtype=np.str_),
             answers=answers,
-            reference=reference.argmax(axis=1).astype(np.int32),
+            reference=answers_of(reference, meaning).astype(np.int32),
             labels=np.zeros(0, np.int32) if labels is None else labels.astype(np.int32),
             images=np.array(evaluation.source),
         )
 
 
-def _accuracy(logits: Logits, labels: Indices | None) -> Accuracy | None:
+def _accuracy(logits: Logits, labels: Indices | None, meaning: str) -> Accuracy | None:
     if labels is None:
         return None
-    return accuracy(int((logits.argmax(axis=1) == labels).sum()), len(logits), SPLIT)
+    return accuracy(int((answers_of(logits, meaning) == labels).sum()), len(logits), SPLIT)
+
+
+def _macro_accuracy(logits: Logits, labels: Indices | None, meaning: str) -> Accuracy | None:
+    """Of scores, with the truth that an image's own label holds and no other does."""
+    import numpy as np
+
+    if labels is None or meaning != SCORES:
+        return None
+    count = logits.shape[1]
+    right = int(((logits > THRESHOLD) == (np.arange(count) == labels[:, None])).sum())
+    return macro_accuracy(right, len(logits), count, SPLIT)

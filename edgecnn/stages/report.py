@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import edgecnn
 from edgecnn import charts, choices
 from edgecnn import run as files
-from edgecnn.conclusion import changed, commands, verdict
+from edgecnn.conclusion import changed, commands, losses, scores_note, verdict
 from edgecnn.console import say
 from edgecnn.errors import InputError
 from edgecnn.records import SCHEMA, Features, Latency, Layers, Parity, Report
@@ -63,11 +63,15 @@ class Scale:
 
 @dataclass(frozen=True)
 class Line:
-    """One export on one runtime, "" where none was asked, or the model on Keras; latencies by number of threads."""
+    """One export on one runtime, "" where none was asked, or the model on Keras; latencies by number of threads.
+
+    `cpu` is the emulated one that ran it, "" for the machine's own: only that one is timed.
+    """
 
     artifact: Artifact
     runtime: str
     provider: str
+    cpu: str
     parity: ParityRow | None
     latencies: tuple[LatencyRow, ...]
 
@@ -83,8 +87,9 @@ class Line:
 
     @property
     def where(self) -> str:
-        """The runtime and the execution provider."""
-        return f"{self.runtime} ({self.provider})" if self.runtime else ""
+        """The runtime, the execution provider, and the CPU where that is an emulated one."""
+        cpu = f", {self.cpu}" if self.cpu else ""
+        return f"{self.runtime} ({self.provider}){cpu}" if self.runtime else ""
 
     @property
     def placements(self) -> tuple[Placement, ...]:
@@ -165,6 +170,7 @@ def _view(run: Run, record: Report) -> dict[str, Any]:
         "record": record,
         "notices": list(dict.fromkeys(part.data.notice for part in sources if part and part.data.notice)),
         "verdict": verdict(record),
+        "scores_note": scores_note(record),
         "lines": rows,
         "scale": scale([row for _, row in timed]),
         "fastest": min(
@@ -183,6 +189,7 @@ def _view(run: Run, record: Report) -> dict[str, Any]:
         "charts": {name: _picture(run, name) for name in charts.pictures_of(record.training)},
         "chart_names": (charts.CURVES, charts.CLASS_ACCURACY, charts.CONFUSION),
         "drawn": drawn,
+        "drawable": any(artifact.path.endswith(".onnx") for artifact in record.artifacts.artifacts),
         "input_picture": _picture(run, drawn.input) if drawn else None,
         "layers": {layer: _picture(run, path) for layer, path in drawn.pictures.items()} if drawn else {},
         "origins": _origins(record),
@@ -193,7 +200,11 @@ def _view(run: Run, record: Report) -> dict[str, Any]:
         "layer_chart": None if files.LAYERS in stale else _picture(run, charts.LAYERS),
         "made_again": {name: f"edgecnn {words} RUN" for name, words in MADE_BY.items()},
         "searches": {
-            artifact.format: (artifact.precision, _picture(run, charts.precision_picture(artifact.format)))
+            artifact.format: (
+                artifact.precision,
+                losses(artifact.precision),
+                _picture(run, charts.precision_picture(artifact.format)),
+            )
             for artifact in record.artifacts.artifacts
             if artifact.precision and artifact.precision.sensitivity
         },
@@ -221,15 +232,12 @@ def lines(record: Report, artifacts: Sequence[Artifact]) -> list[Line]:
     for artifact in artifacts:
         asked = [r for r in (record.parity.rows if record.parity else ()) if r.artifact_sha256 == artifact.sha256]
         timed = [r for r in (record.latency.rows if record.latency else ()) if r.artifact_sha256 == artifact.sha256]
-        places = [*((row.runtime, row.provider) for row in asked), *((row.runtime, row.provider) for row in timed)]
-        for place in dict.fromkeys(places) or [("", "")]:
-            judged = next((row for row in asked if (row.runtime, row.provider) == place), None)
-            here = [row for row in timed if (row.runtime, row.provider) == place]
-            found.append(
-                Line(
-                    artifact, place[0], place[1], judged, tuple(sorted(here, key=lambda row: (row.batch, row.threads)))
-                )
-            )
+        judged = {(row.runtime, row.provider, row.cpu): row for row in asked}
+        places = [*judged, *((row.runtime, row.provider, "") for row in timed)]
+        for place in dict.fromkeys(places) or [("", "", "")]:
+            here = [row for row in timed if (row.runtime, row.provider, "") == place]
+            latencies = tuple(sorted(here, key=lambda row: (row.batch, row.threads)))
+            found.append(Line(artifact, *place, judged.get(place), latencies))
     return found
 
 

@@ -10,7 +10,7 @@ from edgecnn import run as files
 from edgecnn.console import say
 from edgecnn.contract import image_shape
 from edgecnn.errors import DataUnavailable, InputError, MachineError, NoSuchData
-from edgecnn.images import AUTO, align, fit, load_data, save_samples
+from edgecnn.images import AUTO, align, fitted_data, load_data, save_samples
 from edgecnn.published import find_run
 from edgecnn.run import Run, staged
 
@@ -80,4 +80,4 @@ def _data(contract: Contract, training: Training, options: StartOptions) -> Labe
             ) from error
         return None
     data = align(data, contract.labels)
-    return replace(data, train_images=fit(data.train_images, shape), test_images=fit(data.test_images, shape))
+    return fitted_data(data, shape)

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def source(golden_run: Path) -> ExportSource:
+    from edgecnn.exporter import load_model
     from edgecnn.run import Run
-    from edgecnn.stages.export import load_model
 
     run = Run(golden_run)
     contract = run.contract()

@@ -154,6 +154,97 @@ def test_nested_models_become_one_flat_graph(keras: Any, tmp_path: Path) -> None
     np.testing.assert_allclose(every[-1], model(pixels.astype(np.float32) / 255, training=False), atol=1e-6)
 
 
+def _sigmoid(keras: Any, units: int, **how: Any) -> Any:
+    """Bright images get high scores; `how` the sigmoid stands in the model."""
+    layers = keras.layers
+    head = {
+        "fused": [layers.Dense(units, activation="sigmoid", name="head")],
+        "apart": [layers.Dense(units, name="head"), layers.Activation("sigmoid")],
+        "nested": [keras.Sequential([layers.Dense(units, activation="sigmoid", name="head")]), layers.Dropout(0.5)],
+    }[how.get("head", "fused")]
+    model = keras.Sequential([keras.Input((*SIDES, 3)), layers.GlobalAveragePooling2D(name="pool"), *head])
+    dense = next(layer for layer in model._flatten_layers() if layer.name == "head")
+    slope = np.linspace(8, 24, units) if units > 1 else np.array([30.0])
+    middle = (
+        np.linspace(0.35, 0.65, units) if units > 1 else np.array([0.76])
+    )  # which light images pass as [0, 1] alone
+    dense.set_weights([np.tile(slope / 3, (3, 1)), -slope * middle])
+    return model
+
+
+@pytest.mark.parametrize("head", ["fused", "apart", "nested"])
+def test_a_sigmoid_for_each_label_gives_scores(keras: Any, head: str, tmp_path: Path) -> None:
+    model = _sigmoid(keras, 3, head=head)
+    run = _adopt(tmp_path, _options(tmp_path, model, input_range="0..1"))
+    contract = run.contract()
+    assert contract.output_meaning == contract.output.name == "scores"
+    pixels = samples_of(run, contract).images
+    wanted = np.asarray(model(pixels.astype(np.float32) / 255, training=False))
+    assert abs(wanted.sum(axis=1) - 1).max() > 0.1
+    np.testing.assert_allclose(_answers(keras, run, pixels), wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize("head", ["fused", "apart", "nested"])
+def test_a_single_sigmoid_is_of_two_classes(keras: Any, head: str, tmp_path: Path) -> None:
+    model = _sigmoid(keras, 1, head=head)
+    options = _options(tmp_path, model, labels=("dark", "light"))
+    y = {f"y_{split}": np.arange(count) % 3 for split, count in (("train", 150), ("test", 60))}
+    with np.load(options.data) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    for split in ("train", "test"):
+        two = y[f"y_{split}"] != 1  # without the grey ones
+        arrays |= {f"x_{split}": arrays[f"x_{split}"][two], f"y_{split}": y[f"y_{split}"][two] // 2}
+    np.savez(tmp_path / "data.npz", **(arrays | {"labels": np.array(["dark", "light"])}))
+    run = _adopt(tmp_path, options)
+    contract, training = run.contract(), run.training()
+    assert (contract.output_meaning, contract.output.shape, contract.labels) == (
+        "probabilities", (None, 2), ("dark", "light"),
+    )  # fmt: skip
+    assert training.origin.inputs["input_range"] == "0..1", "found by the accuracy of both classes"
+    assert training.accuracy.share == 1.0
+    pixels = samples_of(run, contract).images
+    p = np.asarray(model(pixels.astype(np.float32) / 255, training=False))
+    np.testing.assert_allclose(_answers(keras, run, pixels), np.concatenate([1 - p, p], axis=1), atol=1e-6)
+
+
+def test_scores_from_import_to_report(keras: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exported, judged label by label, predicted as they are, and the page says what it counts."""
+    from PIL import Image
+
+    from edgecnn.predictor import Predictor
+    from edgecnn.stages.export import export
+    from edgecnn.stages.parity import ParityOptions, parity
+
+    model = _sigmoid(keras, 3)
+    dense = model.layers[-1]
+    dense.set_weights([np.array([[-20, 0.01, 20]] * 3) / 3, np.array([5.0, 0.1, -12])])  # dark, always a bit, light
+    run = _adopt(tmp_path, _options(tmp_path, model, input_range="0..1"))
+    with run.lock():
+        export(run, ("onnx_float32", "tflite_int8"))
+        record = parity(run, ParityOptions(tolerances={"": 30.0}))
+    outputs = np.asarray(model(samples_of(run, run.contract()).images.astype(np.float32) / 255))
+    held, truth = outputs > 0.5, np.arange(60) % 3
+    right = held == (np.arange(3) == truth[:, None])
+    reference, macro = record.reference_accuracy, record.reference_macro_accuracy
+    assert reference is not None and macro is not None
+    assert (reference.correct, reference.total) == (right.all(axis=1).sum(), 60)
+    assert (macro.correct, macro.total) == (right.sum(), 180)
+    (float_row,) = [row for row in record.rows if row.format == "onnx_float32"]
+    assert float_row.agreement == 1 and float_row.macro_accuracy == macro
+    Image.fromarray(samples_of(run, run.contract()).images[0]).save(tmp_path / "dark.png")
+    capsys.readouterr()
+    assert command(["predict", str(run.root), str(tmp_path / "dark.png"), "--json"]) == 0
+    told = {answer["label"]: answer["score"] for answer in json.loads(capsys.readouterr().out)["answers"]}
+    assert told == pytest.approx(dict(zip(LABELS, outputs[0].tolist(), strict=True)), abs=1e-5)
+    assert command(["predict", str(run.root), str(tmp_path / "dark.png")]) == 0
+    assert f"grey {outputs[0][1]:.3f}" in capsys.readouterr().out
+    answer = Predictor(run.root).predict(tmp_path / "dark.png")
+    assert answer.independent and answer.probabilities is answer.scores
+    page = report(run).read_text()
+    assert "independent scores: a label holds above 0.5" in page
+    assert f"Macro accuracy, the mean over labels: keras {macro.share:.2%}" in page
+
+
 @pytest.mark.parametrize("kind", ["keras", "h5"])
 def test_mean_and_std_follow_the_range(keras: Any, kind: str, tmp_path: Path) -> None:
     model = _brightness(keras, (*SIDES, 3))
@@ -294,7 +385,10 @@ def test_models_that_are_no_classifiers_of_images(keras: Any, tmp_path: Path) ->
         (_shaped(keras, (None, None, 3)), "images of any size"),
         (_shaped(keras, (8, 8, 4)), r"takes \[None, 8, 8, 4\]"),
         (_shaped(keras, (12,)), "a classifier of images takes"),
-        (_shaped(keras, (8, 8, 3), 1), "as of a sigmoid"),
+        (_shaped(keras, (8, 8, 3), 1), "as of a regression"),
+        (keras.Model({"picture": image}, layers.Dense(3)(x)), "has its input in a dict, under 'picture'"),
+        (keras.Model(image, {"classes": layers.Dense(3)(x)}), "has its output in a dict, under 'classes'"),
+        (keras.Model(image, layers.Dense(3, name="my scores")(x)), "a layer of the name 'my scores'"),
         (keras.Model(image, layers.Conv2D(3, 1)(image)), r"gives \[None, 8, 8, 3\]"),
         (keras.Model(image, [layers.Dense(3)(x), layers.Dense(3)(x)]), "1 inputs and 2 outputs"),
         (keras.Model([image, other], layers.Dense(3)(layers.Flatten()(image - other))), "2 inputs and 1 outputs"),

@@ -16,7 +16,7 @@ from edgecnn.machine import usable_cores
 from edgecnn.measuring import SLOWER, ratio
 from edgecnn.places import Here
 from edgecnn.records import Latency
-from edgecnn.session import Target, blocks_of, measure, row_of
+from edgecnn.session import BenchmarkTarget, Measurement, blocks_of, measure, row_of
 from edgecnn.stages.bench import ROUNDS, BenchOptions, is_current
 from edgecnn.targets import pairs
 
@@ -96,7 +96,7 @@ def test_an_injected_slowdown_is_found(run: Run, tmp_path: Path) -> None:
     pair = pairs(run, ["onnx_int8"])[0][0]
     states = []
     for share in (0.0, 0.15):
-        targets = [Target(pair, 1), Target(pair, 1, slowdown=share)]
+        targets = [Measurement(BenchmarkTarget(pair, 1, slowdown=slowdown)) for slowdown in (0.0, share)]
         with ExitStack() as stack:
             for target in targets:
                 stack.enter_context(target.start(Here(), images))

@@ -15,6 +15,7 @@ import pytest
 
 from edgecnn import run as files
 from edgecnn.cli import _run as command
+from edgecnn.conclusion import losses
 from edgecnn.errors import InputError
 from edgecnn.images import digests, samples_of
 from edgecnn.plugins import Format, discover
@@ -162,6 +163,12 @@ def test_layers_that_int8_would_break_are_found_and_kept_in_float(run: Run, name
     assert set(worst) == {"conv2d_1", "conv2d_2"}
     best = next(step for step in found.steps if step.kept_float == found.kept_float)
     assert best.drop_points <= 0.5
+    assert found.seconds > 0
+    assert found.spreads.keys() == found.sensitivity.keys()
+    why = {layer: words for layer, _, _, words in losses(found)}
+    assert "output's channels differ in size" in why["conv2d_1"]
+    assert "weights by input channel differ in size" in why["conv2d_2"]
+    assert [layer for layer, words in why.items() if words] == [layer for layer in why if layer in found.kept_float]
     picture = run.path(f"precision-{name}.png")
     assert picture.read_bytes().startswith(b"\x89PNG")
     record = parity(run, ParityOptions(formats=(name,), tolerances={"": 8.0}))
@@ -175,3 +182,5 @@ def test_a_generous_budget_keeps_nothing_in_float(run: Run) -> None:
     assert artifact.precision is not None
     assert artifact.precision.kept_float == ()
     assert artifact.precision.sensitivity == {}
+    assert artifact.precision.spreads == {}
+    assert artifact.precision.seconds == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from edgecnn.contract import CONTRACT_KEY
 from edgecnn.errors import UsageError
 from edgecnn.maps import draw_comparison, draw_layer
 from edgecnn.predictor import Predictor
+from edgecnn.records import Export
+from edgecnn.run import Run
 from edgecnn.stages.features import compare, features, save
 
 RANDOM = np.random.default_rng(2)
@@ -74,6 +77,45 @@ def test_nothing_is_written_when_something_is_wrong(
     with pytest.raises(UsageError):
         features(Predictor(tiny_onnx), PIXELS, tmp_path / "out", layers=layers, channel=channel)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("suffix", ["", "foreign"])
+def test_sequences_and_attention_are_drawn(tmp_path: Path, run: Run, suffix: str) -> None:
+    """Layers [T, C] of an export, and of the same file without its contract."""
+    from edgecnn.conversion import configure_tensorflow
+    from edgecnn.formats.onnx_float32 import PLUGIN
+    from edgecnn.plugins import ExportSource
+
+    configure_tensorflow()
+    import keras
+
+    layers, image = keras.layers, keras.Input((32, 32, 3), name="image")
+    x = layers.Reshape((64, 48), name="tokens")(image)
+    x = layers.Conv1D(8, 3, activation="relu", name="convolved")(x)
+    x = layers.MultiHeadAttention(2, 4, name="attention")(x, x)
+    x = layers.Dense(3, name="scores")(layers.GlobalAveragePooling1D(name="pool")(x))
+    images = RANDOM.integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
+    source = ExportSource(keras.Model(image, x), run.contract(), images, images[:0], np.zeros(0, np.int64), 1.0)
+    exported, path = PLUGIN.export(source), tmp_path / "sequence.onnx"
+    facts = Export(
+        format="onnx_float32", versions={}, layers=dict(exported.layers), absorbed={}, calibration=None, kept_float=()
+    )
+    exported.write(replace(source.contract, export=facts), path)
+    shapes = Predictor(path).shapes
+    assert (shapes["tokens"], shapes["convolved"], shapes["attention"]) == ((64, 48), (62, 8), (62, 8))
+    if suffix:
+        onnx = pytest.importorskip("onnx")
+        model = onnx.load(path)
+        del model.metadata_props[:]
+        path.write_bytes(model.SerializeToString())
+        predictor = Predictor(path)
+        assert (62, 8) in {values.shape for values in predictor.features(images[0], list(predictor.layers)).values()}
+        return
+    paths = features(Predictor(path), images[0], tmp_path / "out", layers=["all"], channel=None)
+    assert set(paths) == {"tokens", "convolved", "attention", "pool", "scores"}
+    wanted = keras.Model(image, source.model.get_layer("attention").output)(images[:1].astype(np.float32) / 255)
+    given = Predictor(path).features(images[0], ["attention"])["attention"]
+    np.testing.assert_allclose(given, np.asarray(wanted)[0], atol=1e-5)
 
 
 def test_all_layers(tiny_onnx: Path, tmp_path: Path) -> None:

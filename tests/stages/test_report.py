@@ -323,7 +323,7 @@ def test_what_is_required_is_asked_for_and_nothing_written(small: Run, required:
 def test_a_failed_gate_is_the_verdict(small: Run) -> None:
     small.save(files.PARITY, parity_of(small, DATA, failing="tflite_int8"))
     text = page_of(small).text
-    assert "1 of 2 exports does not answer as trained: tflite_int8" in text
+    assert "1 of 2 exports does not answer as trained: tflite_int8 (1 pass, 0 not proven)" in text
     assert "tflite_int8 on litert (cpu): accuracy fell by 9.00 points, 1.0 are allowed." in text
     assert "✗ fail" in text and "All 2" not in text
     assert "1 of 2 exports does not answer as trained" in small.path(MARKDOWN).read_text()
@@ -332,7 +332,7 @@ def test_a_failed_gate_is_the_verdict(small: Run) -> None:
 def test_a_layer_that_falls_out_is_the_verdict(small: Run) -> None:
     small.save(files.LAYERS, layers_of(small, DATA, culprit="conv2d_1"))
     text = page_of(small).text
-    assert "1 of 2 exports does not answer as trained: tflite_int8" in text
+    assert "1 of 2 exports does not answer as trained: tflite_int8 (1 pass, 0 not proven)" in text
     assert "tflite_int8 on litert (cpu): layer conv2d_1 falls out. Export it again." in text
     assert "its gain is 1.050 times that of its inputs" in text
 
@@ -343,7 +343,7 @@ def test_what_is_not_proven_is_not_called_passed(small: Run) -> None:
     rows = (first, replace(second, verdict="not proven", reason="700 images cannot exclude it"))
     small.save(files.PARITY, replace(parity, rows=rows, verdict="not proven"))
     text = page_of(small).text
-    assert f"1 of 2 exports answer as trained; not proven: {second.format}" in text
+    assert f"None of 2 exports fails, 1 pass, 1 not proven yet: {second.format}" in text
     assert f"{second.name}: 700 images cannot exclude it." in text
 
 
@@ -351,7 +351,7 @@ def test_an_export_nobody_asked_is_not_called_proven(small: Run) -> None:
     parity = parity_of(small, DATA)
     small.save(files.PARITY, replace(parity, rows=parity.rows[:1], agreement=((1.0, 0.98), (0.98, 1.0))))
     text = page_of(small).text
-    assert "1 of 2 exports answer as trained; not proven: tflite_int8" in text
+    assert "None of 2 exports fails, 1 pass, 1 not proven yet: tflite_int8" in text
     assert "not checked" in text and "All 2" not in text
 
 
@@ -360,7 +360,7 @@ def test_figures_of_replaced_exports_are_left_out(small: Run) -> None:
     first, second = artifacts.artifacts
     small.save(files.ARTIFACTS, replace(artifacts, artifacts=(replace(first, sha256="e" * 64), second)))
     text = page_of(small).text
-    assert "1 of 2 exports answer as trained; not proven: onnx_float32" in text
+    assert "None of 2 exports fails, 1 pass, 1 not proven yet: onnx_float32" in text
     assert "×26.6" not in text and "×1.0" in text
     for name in (files.PARITY, files.LATENCY):
         assert f"{name} was made before the last export" in text

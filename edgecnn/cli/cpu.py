@@ -1,0 +1,40 @@
+"""`edgecnn cpu`."""
+
+from __future__ import annotations
+
+import click
+
+from edgecnn.cli.options import json_option, print_json
+
+
+@click.group("cpu")
+def command() -> None:
+    """The CPUs that `edgecnn parity --cpu` emulates, and what they need."""
+
+
+@command.command("list")
+@json_option
+def list_command(as_json: bool) -> None:
+    """List the CPUs, what each stands for, and whether it is ready here."""
+    from edgecnn.emulation import statuses
+
+    found = statuses()
+    if as_json:
+        print_json(found)
+        return
+    for cpu in found:
+        click.echo(f"{cpu.name:11} {cpu.stands_for}")
+        click.echo(f"{'':11} {f'ready: {cpu.emulator}' if cpu.ready else f'not ready: {cpu.reason}'}")
+
+
+@command.command("install")
+@click.argument("architecture", type=click.Choice(["arm64"]), metavar="arm64")
+def install_command(architecture: str) -> None:
+    """Install a Python for ARM in the user's cache, once: about 90 MB of Debian's packages and wheels.
+
+    Nothing of the system changes and no root is needed. An interrupted installation leaves nothing behind but
+    downloads, which the next one takes up. After an update of numpy or a runtime here, run it again.
+    """
+    from edgecnn.arm64 import install
+
+    install()
