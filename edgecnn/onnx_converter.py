@@ -15,32 +15,42 @@ if TYPE_CHECKING:
 
     from edgecnn.plugins import ExportSource
 
-OPSET = 17  # with IR 8: old enough for the runtimes found on devices; tf2onnx makes nothing of newer ones
+OPSETS = (17, 18)  # both with IR 8; the runtimes found on devices read 17, 18 brings the bitwise operators
 
 
 def convert(source: ExportSource) -> Any:
-    """The ModelProto, by way of tf.function: tf2onnx's `from_keras` fails on Keras 3. onnxslim folds what shape
+    """The ModelProto, by way of a frozen function: tf2onnx's `from_keras` fails on Keras 3. onnxslim folds what shape
     arithmetic the converter leaves behind and keeps the batch dynamic.
 
-    Raises InputError, with the layer's name, for an operator of TensorFlow that ONNX has no counterpart of.
+    Its opset is the first of `OPSETS` that suffices. Raises InputError, with the layer's name, for an operator of
+    TensorFlow that none has a counterpart of.
     """
     import onnx
     import onnxslim
-    import tensorflow as tf
     import tf2onnx
 
-    signature = input_signature(source, raw_pixels=True, batch=None)
-    function = tf.function(serving_function(source, raw_pixels=True), input_signature=signature)
-    with quiet(), _plain_groups(source.model):
-        proto, _ = tf2onnx.convert.from_function(
-            function, input_signature=signature, opset=OPSET, custom_op_handlers={"Erfc": (_erfc, [])}
-        )
-    unknown = next((node for node in nodes_of(proto.graph) if not _is_known(node)), None)
-    if unknown is not None:
-        raise layer_map.no_counterpart(source, unknown.name, unknown.op_type, f"ONNX opset {OPSET}")
+    contract = source.contract
+    with quiet():
+        frozen = _frozen(source)
+    image, output = frozen.inputs[0].name, frozen.outputs[0].name
+    for opset in OPSETS:
+        with quiet():
+            proto, _ = tf2onnx.convert.from_graph_def(
+                frozen.graph.as_graph_def(add_shapes=True),
+                input_names=[image],
+                output_names=[output],
+                tensors_to_rename={image: contract.image.name, output: contract.output.name},
+                opset=opset,
+                custom_op_handlers={"Erfc": (_erfc, [])},
+            )
+        unknown = [node for node in nodes_of(proto.graph) if not _is_known(node, opset)]
+        if not unknown:
+            break
+    else:
+        raise layer_map.no_counterpart(source, unknown[0].name, unknown[0].op_type, f"ONNX opset {opset}")
     with quiet():
         proto = onnxslim.slim(proto)
-    for value, spec in ((proto.graph.input[0], source.contract.image), (proto.graph.output[0], source.contract.output)):
+    for value, spec in ((proto.graph.input[0], contract.image), (proto.graph.output[0], contract.output)):
         kind = value.type.tensor_type.elem_type
         value.CopyFrom(onnx.helper.make_tensor_value_info(value.name, kind, ("batch", *spec.shape[1:])))
     used = {node.domain for node in nodes_of(proto.graph)}
@@ -48,15 +58,28 @@ def convert(source: ExportSource) -> Any:
         proto.opset_import.remove(entry)
     _fuse_dense(proto)
     del proto.graph.value_info[:]
-    proto.graph.name = source.contract.model
+    proto.graph.name = contract.model
     return proto
 
 
-def _is_known(node: Any) -> bool:
+def _frozen(source: ExportSource) -> Any:
+    """The serving function with its weights as constants, and those tensors that a layer holds beside its weights:
+    tf2onnx's `from_function` makes inputs of the latter."""
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    signature = input_signature(source, raw_pixels=True, batch=None)
+    function = tf.function(serving_function(source, raw_pixels=True), input_signature=signature)
+    with _plain_groups(source.model):
+        concrete = function.get_concrete_function()
+    return convert_variables_to_constants_v2(concrete, lower_control_flow=False, aggressive_inlining=True)
+
+
+def _is_known(node: Any, opset: int) -> bool:
     import onnx
 
     try:
-        onnx.defs.get_schema(node.op_type, OPSET, node.domain)
+        onnx.defs.get_schema(node.op_type, opset, node.domain)
     except onnx.defs.SchemaError:
         return False
     return True

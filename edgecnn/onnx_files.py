@@ -97,6 +97,8 @@ def _rename(source: ExportSource, proto: Any, found: dict[str, LayerTensor]) -> 
 def _rename_bodies(node: Any, new: ChainMap[str, str], names: layer_map.Names, nodes: layer_map.Names) -> None:
     """The same inside the graphs that a node holds, the body of a loop for instance; they see the names around them."""
     for body in [graph for attribute in node.attribute for graph in (attribute.g, *attribute.graphs) if graph.node]:
+        body.name = node.name
+        _settle_copies(body)
         inside = new.new_child()
         owner = node.name.split("/")[0]
         for value in (*body.input, *body.initializer):
@@ -114,7 +116,20 @@ def _rename_bodies(node: Any, new: ChainMap[str, str], names: layer_map.Names, n
                     inner.output[i] = inside[name] = names.give(inner.name)
         for value in body.output:
             value.name = inside[value.name]
+        for dim in [dim for value in (*body.input, *body.output) for dim in value.type.tensor_type.shape.dim]:
+            if dim.dim_param:  # a number that tf2onnx counts up from model to model
+                dim.Clear()
         del body.value_info[:]
+
+
+def _settle_copies(body: Any) -> None:
+    """Of two outputs, one a copy of the other, the copy comes last: tf2onnx takes now one, now the other order."""
+    place = {value.name: i for i, value in enumerate(body.output)}
+    for node in body.node:
+        if node.op_type == "Identity" and node.input[0] in place and node.output[0] in place:
+            one, copy = place[node.input[0]], place[node.output[0]]
+            if copy < one:
+                body.output[one].name, body.output[copy].name = node.output[0], node.input[0]
 
 
 def weighted_nodes(model: bytes) -> dict[str, list[str]]:

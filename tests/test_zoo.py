@@ -1,0 +1,28 @@
+"""A few models of the zoo; all of them are `tools/zoo`'s, whose page has to know every one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgecnn.plugins import Format, discover
+from tests.zoo import IMPORT, complaint, kept
+from tests.zoo_models import APPLICATIONS, ZOO
+
+PAGE = Path(__file__).parent.parent / "docs" / "supported-models.md"
+
+
+@pytest.mark.parametrize("name", [name for name, specimen in ZOO.items() if specimen.quick])
+def test_a_model_comes_out_as_expected(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("tensorflow")
+    found = list(kept(ZOO[name], tmp_path))
+    assert [outcome.format for outcome in found] in ([IMPORT], sorted(discover(Format)))
+    assert [words for outcome in found if (words := complaint(ZOO[name], outcome))] == []
+
+
+def test_the_page_knows_every_model_and_format() -> None:
+    lines = PAGE.read_text().splitlines()
+    rows = {line.split(" | ")[0].removeprefix("| ") for line in lines if line.startswith("| ")}
+    assert rows == {*ZOO, *APPLICATIONS, "model"}
+    assert f"| model | {' | '.join(sorted(discover(Format)))} |" in lines
