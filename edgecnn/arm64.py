@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -128,7 +128,7 @@ def _unpack_debian(downloads: Path, root: Path) -> None:
         _call(["dpkg-deb", "-x", str(archive), str(root)], "dpkg-deb")
     for part in [*root.iterdir(), *(root / "usr").iterdir()]:
         if part.name not in KEPT:
-            shutil.rmtree(part)
+            shutil.rmtree(part, ignore_errors=True)
     if not (root / "lib").exists():  # newer releases have everything in usr
         (root / "lib").symlink_to("usr/lib")
     for link in root.rglob("*"):
@@ -189,7 +189,8 @@ def _call(words: Sequence[str], what: str, growing: Path | None = None, total: i
         try:
             while process.poll() is None:
                 if growing is not None:
-                    advance(min(size_of(growing), total))
+                    with suppress(FileNotFoundError):  # renamed meanwhile
+                        advance(min(size_of(growing), total))
                 time.sleep(LOOK_SECONDS)
         except BaseException:
             process.terminate()

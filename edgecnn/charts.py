@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgecnn.answers import answer_name
+from edgecnn.fonts import drawable, families
 from edgecnn.run import Run, staged
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ LAYERS, FLIPS = "layers.png", "flips.png"
 INK, MUTED, GRID = "#1f2933", "#7b8794", "#e4e7eb"
 FIRST, SECOND = "#2f6f9f", "#d9822b"
 DPI = 144
+NOTE_SIZE = 7
 MOST_INCHES = 60
 MOST_FLIPS, FLIPS_A_LINE = 24, 6
 COLOURS = (
@@ -50,8 +52,9 @@ def figure(
     rows: int = 1,
     *,
     layout: Literal["constrained"] | None = "constrained",
+    names: Sequence[str] = (),
 ) -> Iterator[Any]:
-    """Yield one or more axes, and save the figure under `name` afterwards."""
+    """Yield one or more axes, and save the figure under `name` afterwards; its fonts have the letters of `names`."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
@@ -59,7 +62,7 @@ def figure(
         "font.size": 9, "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": MUTED, "xtick.color": INK,
         "ytick.color": INK, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": False,
         "grid.color": GRID, "axes.axisbelow": True, "axes.titlesize": 10, "axes.titlelocation": "left",
-        "text.parse_math": False,
+        "text.parse_math": False, "font.family": families(names),
     }  # fmt: skip
     with rc_context(style):
         figure = Figure(figsize=size, dpi=DPI, layout=layout)
@@ -86,13 +89,16 @@ def draw_curves(run: Run, history: tuple[Epoch, ...], split: str) -> None:
 
 
 def _draw_class_accuracy(run: Run, training: Training) -> None:
+    names, note = drawable(training.data.labels)
     by_class = [
         (label, row[i] / sum(row))
-        for i, (label, row) in enumerate(zip(training.data.labels, training.confusion, strict=True))
+        for i, (label, row) in enumerate(zip(names, training.confusion, strict=True))
         if sum(row)
     ]
     by_class.reverse()  # the first class on top
-    with figure(run, CLASS_ACCURACY, (4.4, min(0.9 + 0.26 * len(by_class), MOST_INCHES))) as axes:
+    with figure(run, CLASS_ACCURACY, (4.4, min(0.9 + 0.26 * len(by_class), MOST_INCHES)), names=names) as axes:
+        if note:
+            axes.figure.supxlabel(note, fontsize=NOTE_SIZE)
         shares = [share for _, share in by_class]
         bars = axes.barh([label for label, _ in by_class], shares, color=FIRST, height=0.72)
         for bar, share in zip(bars, shares, strict=True):  # in a column, where the line does not run through them
@@ -110,10 +116,12 @@ def _draw_confusion(run: Run, training: Training) -> None:
 
     counts = np.asarray(training.confusion, float)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    labels = training.data.labels
+    labels, note = drawable(training.data.labels)
     few = len(labels) <= MOST_LABELS
     side = 1.8 + 0.34 * min(len(labels), MOST_LABELS)
-    with figure(run, CONFUSION, (side, side)) as axes:
+    with figure(run, CONFUSION, (side, side), names=labels) as axes:
+        if note and few:
+            axes.figure.supxlabel(note, fontsize=NOTE_SIZE)
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         for i in range(len(labels)) if few else ():
             for j in range(len(labels)):
@@ -204,8 +212,11 @@ def draw_flips(run: Run, rows: Sequence[ParityRow], evaluation: Evaluation, labe
         run.path(FLIPS).unlink(missing_ok=True)
         return False
     lines = -(-len(chosen) // FLIPS_A_LINE)
-    with figure(run, FLIPS, (1.7 * FLIPS_A_LINE, 2.15 * lines), columns=FLIPS_A_LINE, rows=lines, layout=None) as grid:
+    labels, note = drawable(labels)
+    size = (1.7 * FLIPS_A_LINE, 2.15 * lines)
+    with figure(run, FLIPS, size, columns=FLIPS_A_LINE, rows=lines, layout=None, names=labels) as grid:
         grid = np.atleast_2d(grid)
+        grid[0, 0].figure.text(0.01, 0.03 / lines, note, fontsize=NOTE_SIZE)
         grid[0, 0].figure.subplots_adjust(0.01, 0.02, 0.99, 1 - 0.55 / (2.15 * lines), 0.1, 0.42)
         for axes in grid.ravel():
             axes.axis("off")

@@ -11,7 +11,7 @@ from edgecnn.activations import activations_in, images_per_batch
 from edgecnn.answers import LOGITS, equal_share
 from edgecnn.console import progress, say
 from edgecnn.errors import EdgecnnError, InputError
-from edgecnn.images import save_images
+from edgecnn.fitting import save_images
 from edgecnn.int8_overflow import has_exact_kernels
 from edgecnn.judging import Agreement, agreement
 from edgecnn.machine import usable_cores

@@ -6,19 +6,17 @@ import difflib
 import hashlib
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgecnn.console import say
-from edgecnn.contract import image_shape, luma
+from edgecnn.contract import image_shape
 from edgecnn.errors import DataUnavailable, InputError, NoSuchData
+from edgecnn.fitting import fit, fitted_data
 from edgecnn.plugins import Dataset, discover
-from edgecnn.resizing import resize
 from edgecnn.run import SAMPLES, staged
 from edgecnn.sampling import balanced, members, without
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import numpy as np
     import numpy.typing as npt
 
@@ -62,7 +60,7 @@ class Samples:
 class Evaluation:
     """The images parity is judged on; `labels` is None where none are known for this model's classes.
 
-    The images are an array, or :class:`Fitted` where the data set's have another size.
+    The images are an array, or :class:`edgecnn.fitting.Fitted` where the data set's have another size.
     """
 
     images: Pixels
@@ -117,71 +115,6 @@ def _say_whole_sentence(dataset: Dataset, size: Size) -> LabelledImages:
         raise DataUnavailable(
             f"{text[0].upper()}{text[1:]}; set EDGECNN_DATA to a copy, or use --data {BUILT_IN}."
         ) from None
-
-
-def fit(images: Pixels, shape: tuple[int, ...]) -> Pixels:
-    """uint8 [N, H, W, C] images in the `shape` (height, width, channels), by the contract's resize and luma."""
-    import numpy as np
-
-    if images.shape[1:] == shape:
-        return images
-    height, width, channels = shape
-    if (images.shape[-1], channels) not in ((1, 1), (3, 1), (3, 3)):
-        raise InputError(f"The images have {images.shape[-1]} channels where the model takes {channels}.")
-    fitted = np.empty((len(images), *shape), np.uint8)
-    for i, image in enumerate(images):
-        resized = resize(image, height, width)
-        fitted[i] = luma(resized) if resized.shape[-1] > channels else resized
-    return fitted
-
-
-class Fitted:
-    """uint8 images [N, H, W, C] in another shape: each is fitted when it is taken, so that they are never held at once.
-
-    It is indexed as an array is, by a number, a slice, or an array of numbers.
-    """
-
-    def __init__(self, images: Pixels, shape: tuple[int, int, int]) -> None:
-        fit(images[:1], shape)  # raises InputError where channels do not fit
-        self._images, self._shape = images, shape
-
-    @property
-    def shape(self) -> tuple[int, int, int, int]:
-        """[N, H, W, C] as fitted."""
-        return (len(self._images), *self._shape)
-
-    def __len__(self) -> int:
-        return len(self._images)
-
-    def __getitem__(self, chosen: Any) -> Pixels:
-        if isinstance(chosen, slice) or (hasattr(chosen, "shape") and chosen.shape):
-            return fit(self._images[chosen], self._shape)
-        found: Pixels = fit(self._images[chosen][None], self._shape)[0]
-        return found
-
-    def __iter__(self) -> Iterator[Pixels]:
-        return (self[i] for i in range(len(self)))
-
-
-def fitted_data(data: LabelledImages, shape: tuple[int, int, int]) -> LabelledImages:
-    """The data with its images in the model's shape, fitted as they are taken."""
-    views: list[Any] = [
-        images if images.shape[1:] == shape else Fitted(images, shape)
-        for images in (data.train_images, data.test_images)
-    ]
-    return replace(data, train_images=views[0], test_images=views[1])
-
-
-def save_images(path: Path, images: Pixels) -> None:
-    """Write a .npy file of uint8 images [N, H, W, C], a part at a time."""
-    import numpy as np
-
-    step = max(1, MOST_BYTES // max(1, images[0].nbytes))
-    with path.open("wb") as stream:
-        header = {"descr": "|u1", "fortran_order": False, "shape": tuple(images.shape)}
-        np.lib.format.write_array_header_1_0(stream, header)
-        for start in range(0, len(images), step):
-            stream.write(np.ascontiguousarray(images[start : start + step]).data)
 
 
 def align(data: LabelledImages, labels: tuple[str, ...]) -> LabelledImages:

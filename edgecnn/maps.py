@@ -168,7 +168,8 @@ def _grid(activations: Floats, scale: Scale, sizes: Sizes) -> PIL.Image.Image:
     height, width, channels = activations.shape
     columns = _columns(channels, math.sqrt(channels * height / width))
     side = sorted((sizes.narrowest // columns, sizes.channel, sizes.widest // columns))[1]
-    maps = [_enlarged(Image.fromarray(scale.colours(activations[:, :, c])), side) for c in range(channels)]
+    colours = scale.colours(activations.transpose(2, 0, 1).reshape(-1, width)).reshape(channels, height, width, 3)
+    maps = [_enlarged(Image.fromarray(channel), side) for channel in colours]
     across, down = maps[0].width + GAP, maps[0].height + CAPTION + GAP
     picture = _canvas(columns * across - GAP, math.ceil(channels / columns) * down - GAP)
     draw = ImageDraw.Draw(picture)

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgecnn.contract import decode_image, image_shape, prepare
-from edgecnn.images import fit, load_data
+from edgecnn.fitting import fit
+from edgecnn.images import load_data
 from edgecnn.preparing import prepared
 from edgecnn.readers import Readers
 from edgecnn.records import Pathway

@@ -200,6 +200,8 @@ class Runtime:
     emulated: tuple[str, ...] = ()  # providers that run on an emulated CPU too
     fuses: bool = False  # whether it fuses operators when it loads a file, so that to show some changes answers
 
+    why_died: Callable[[Path], str] = lambda path: ""  # what in a file ended its process, in words; "" if not known
+
     def missing(self) -> str:
         """The first package that is not installed in this Python, "" for none."""
         import importlib.util

@@ -300,15 +300,8 @@ def named(source: ExportSource, flatbuffer: bytes, *, raw_pixels: bool) -> tuple
 
 def finished(file: File, contract: Contract) -> bytes:
     """The file's bytes, with the contract as a metadata buffer: a named entry of Model.metadata in TFLite's schema."""
-    import flatbuffers
     import numpy as np
     from ai_edge_litert import schema_py_generated as schema
-
-    class Builder(flatbuffers.Builder):  # type: ignore[misc]
-        """The generated code writes buffers without the alignment that the schema asks for."""
-
-        def StartVector(self, size: int, count: int, alignment: int) -> Any:  # noqa: N802
-            return super().StartVector(size, count, BUFFER_ALIGNMENT if size == 1 and count > 4 else alignment)
 
     model = file.model
     buffer = schema.BufferT()
@@ -319,6 +312,19 @@ def finished(file: File, contract: Contract) -> bytes:
     entry.buffer = len(model.buffers) - 1
     model.metadata = [*(model.metadata or []), entry]
     model.description = b"edgecnn"
+    return packed(model)
+
+
+def packed(model: Any) -> bytes:
+    """A .tflite file's bytes, from its ModelT."""
+    import flatbuffers
+
+    class Builder(flatbuffers.Builder):  # type: ignore[misc]
+        """The generated code writes buffers without the alignment that the schema asks for."""
+
+        def StartVector(self, size: int, count: int, alignment: int) -> Any:  # noqa: N802
+            return super().StartVector(size, count, BUFFER_ALIGNMENT if size == 1 and count > 4 else alignment)
+
     builder = Builder(1 << 16)
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
     return bytes(builder.Output())

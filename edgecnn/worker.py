@@ -69,12 +69,18 @@ class Far:
         """Send one command and wait for its answer."""
         line = self._channel.exchange(json.dumps({"command": command, **arguments}))
         if not line:
-            raise MachineError(f"The worker for {self._what} died{self._channel.last_words()}")
+            end, cause = self._channel.last_words(), self._cause()
+            end = f"{end.rstrip('.')}; {cause}." if cause else end
+            raise MachineError(f"The worker for {self._what} died{end}")
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
             kind = InputError if answer["exit_code"] == InputError.exit_code else MachineError
             raise kind(answer["error"])
         return answer
+
+    def _cause(self) -> str:
+        """Why the process died, in words; "" where that cannot be found out."""
+        return ""
 
     def close(self) -> None:
         """End the process."""
@@ -106,6 +112,7 @@ class Worker(Far):
         cores: str = "",
     ) -> None:
         super().__init__(f"{runtime} with {path.name}", place, cores)
+        self._runtime, self._path = runtime, path
         try:
             self._settings: dict[str, Any] = {
                 "runtime": runtime, "path": self._place.put(path), "threads": threads, "provider": provider,
@@ -135,6 +142,11 @@ class Worker(Far):
         seconds: float = self.ask("run", **places, batch=batch)["seconds"]
         self._place.fetch(answers)
         return seconds
+
+    def _cause(self) -> str:
+        from edgecnn.plugins import Runtime, pick
+
+        return pick(Runtime, self._runtime).why_died(self._path)
 
     def put(self, path: Path) -> str:
         """Where the worker finds a file of ours."""

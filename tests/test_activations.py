@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from edgecnn import images as data_images
+from edgecnn import fitting
 from edgecnn.activations import MAX_BATCH_BYTES, activations, activations_in, images_per_batch
-from edgecnn.images import Fitted, fit, save_images
+from edgecnn.fitting import Fitted, fit, save_images
 from edgecnn.stages import adopt, features
 from edgecnn.worker import RUN_BATCH
 
@@ -150,7 +150,7 @@ def test_images_are_fitted_as_they_are_taken(tmp_path: Path, monkeypatch: pytest
     np.testing.assert_array_equal(view[2:7], whole[2:7])
     np.testing.assert_array_equal(view[np.array([7, 1])], whole[[7, 1]])
     np.testing.assert_array_equal(np.stack(list(view)), whole)
-    monkeypatch.setattr(data_images, "MOST_BYTES", 2 * whole[0].nbytes)
+    monkeypatch.setattr(fitting, "WRITTEN_BYTES", 2 * whole[0].nbytes)
     for images in (view, whole):
         save_images(tmp_path / "images.npy", images)  # type: ignore[arg-type]
         np.testing.assert_array_equal(np.load(tmp_path / "images.npy", mmap_mode="r"), whole)

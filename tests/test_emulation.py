@@ -10,6 +10,7 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import filelock
 import numpy as np
 import pytest
 
@@ -291,8 +292,12 @@ def test_an_installation_that_cannot_be_is_refused_and_leaves_nothing(
     capsys.readouterr()
     assert command(["cpu", "install", "arm64"]) == 3
     assert "apt-get update failed: E: the archive is not reached." in capsys.readouterr().err
-    left = {path.name for path in (tmp_path / "cache" / "edgecnn" / "cpu").iterdir()}
-    assert left <= {".lock", "downloads"}
+    folder = emulation.cache_folder()
+    assert folder == tmp_path / "cache" / "edgecnn" / "cpu"
+    assert {path.name for path in folder.iterdir()} <= {".lock", "downloads"}
+    with filelock.FileLock(folder / ".lock"):
+        assert command(["cpu", "install", "arm64"]) == 3
+    assert "Another edgecnn is installing" in capsys.readouterr().err
 
 
 @pytest.mark.xfail(strict=True, reason="the published onnx_int8 files saturate without VNNI until they are made again")

@@ -11,7 +11,8 @@ import pytest
 from edgecnn import images as module
 from edgecnn.contract import prepare
 from edgecnn.errors import InputError
-from edgecnn.images import align, digests, fit, samples_of, save_samples
+from edgecnn.fitting import fit
+from edgecnn.images import align, digests, samples_of, save_samples
 from edgecnn.plugins import LabelledImages, labelled_images
 from edgecnn.run import SAMPLES, Run
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,10 +12,14 @@ import pytest
 
 from edgecnn import micro
 from edgecnn.errors import InputError, MachineError
+from edgecnn.micro_faults import fault
+from edgecnn.records import Export
+from edgecnn.worker import Worker
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from edgecnn.records import Contract
     from edgecnn.run import Run
 
 IMAGES = np.zeros((2, 32, 32, 3), np.uint8)
@@ -34,6 +39,46 @@ def test_a_model_it_cannot_run_is_bad_input(run: Run) -> None:
     float_model = run.path("exports/tflite_float32.tflite").read_bytes()  # it begins with a CAST from uint8
     with pytest.raises(InputError, match=r"TFLite Micro cannot run the model: .*MiB of arena"):
         micro.measure(float_model, IMAGES)
+
+
+@pytest.fixture
+def deadly(tmp_path: Path, tiny_contract: Contract) -> Path:
+    """A model whose softmax TFLite Micro aborts on without a word: the scale of its input is too small."""
+    pytest.importorskip("tensorflow")
+    from edgecnn.conversion import configure_tensorflow
+    from edgecnn.formats.tflite_int8_micro import PLUGIN
+    from edgecnn.plugins import ExportSource
+
+    configure_tensorflow()
+    import keras
+
+    layers = keras.layers
+    model = keras.Sequential(
+        [keras.Input((8, 8, 3), name="image"), layers.Conv2D(4, 3, name="conv"), layers.Flatten(name="flatten"),
+         layers.Dense(3, name="dense"), layers.Softmax(name="shares")]
+    )  # fmt: skip
+    model.get_layer("dense").set_weights([model.get_layer("dense").get_weights()[0] * 1e-8, np.zeros(3)])
+    pixels = np.random.default_rng(1).integers(0, 256, (4, 8, 8, 3), dtype=np.uint8)
+    source = ExportSource(model, tiny_contract, pixels, pixels[:0], np.zeros(0, np.int64), 1.0)
+    exported = PLUGIN.export(source)
+    facts = Export(
+        format=PLUGIN.name, versions={}, layers=dict(exported.layers), absorbed={}, calibration=None, kept_float=()
+    )
+    exported.write(replace(tiny_contract, export=facts), tmp_path / "deadly.tflite")
+    return tmp_path / "deadly.tflite"
+
+
+@installed
+def test_the_operator_and_the_layer_that_it_dies_of_are_named(deadly: Path) -> None:
+    words = "ends its process at the operator SOFTMAX of layer 'shares'"
+    assert fault(deadly.read_bytes()).endswith(words)
+    with pytest.raises(MachineError, match=rf"The worker for tflite_micro with deadly.tflite died .*{words}\.$"):
+        Worker("tflite_micro", deadly, threads=1)
+
+
+@installed
+def test_a_model_that_lives_has_no_fault(run: Run) -> None:
+    assert fault(run.path("exports/tflite_int8_micro.tflite").read_bytes()) == ""
 
 
 @installed

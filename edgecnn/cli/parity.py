@@ -59,16 +59,16 @@ def _tolerances(context: click.Context, option: click.Parameter, words: tuple[st
     "--part",
     type=click.IntRange(min=1),
     metavar="IMAGES",
-    help="How many images a slow runtime or an emulated CPU answers. Default: TFLite Micro 1000, an emulated CPU 1000 "
-    "of an int8 file and 50 of a float file.",
+    help="How many images a slow runtime or an emulated CPU runs. Default: TFLite Micro 1000, an emulated CPU 1000 "
+    "through an int8 file and 50 through a float file.",
 )
 @click.option(
     "--cpu",
     "cpus",
     multiple=True,
     metavar="NAME",
-    help="Ask under this emulated CPU too: x86-64, haswell, cortex-a53, cortex-a76; repeatable. `edgecnn cpu list` "
-    "says which are ready here.",
+    help="Run the exports on this emulated CPU too: x86-64, haswell, cortex-a53, cortex-a76; repeatable. `edgecnn cpu "
+    "list` says which are ready here.",
 )
 @click.option("--layers", "by_layer", is_flag=True, help="Hold every layer inside the exports against Keras' too.")
 @place_options

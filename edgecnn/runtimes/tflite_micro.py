@@ -69,6 +69,13 @@ def load(path: Path, threads: int, provider: str, exposed: tuple[str, ...]) -> S
     return TFLiteMicroSession(path)
 
 
+def why_died(path: Path) -> str:
+    """Which operator of which layer ends the interpreter's process."""
+    from edgecnn.micro_faults import fault
+
+    return fault(path.read_bytes())
+
+
 PLUGIN = Runtime(
     name="tflite_micro",
     summary="TFLite Micro's own interpreter, slow on a computer",
@@ -77,4 +84,5 @@ PLUGIN = Runtime(
     load=load,
     most_images=1_000,
     exposes=False,
+    why_died=why_died,
 )

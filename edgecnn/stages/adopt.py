@@ -18,7 +18,8 @@ from edgecnn.answers import LOGITS, PROBABILITIES, SCORES
 from edgecnn.beginning import Beginning, begin
 from edgecnn.console import progress, say
 from edgecnn.errors import InputError, UsageError, reason_of
-from edgecnn.images import align, fitted_data, load_data
+from edgecnn.fitting import fitted_data
+from edgecnn.images import align, load_data
 from edgecnn.machine import installed_versions
 from edgecnn.run import IMPORT, sha256_of
 from edgecnn.sampling import balanced, members

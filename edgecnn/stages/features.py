@@ -13,6 +13,7 @@ from edgecnn.errors import InputError, UsageError
 from edgecnn.images import drawn, samples_of
 from edgecnn.machine import installed_versions
 from edgecnn.maps import draw_comparison, draw_input, draw_layer
+from edgecnn.onnx_model import PREFIX
 from edgecnn.predictor import DEFAULT_LAYERS, Predictor
 from edgecnn.records import SCHEMA, Features
 from edgecnn.run import staged
@@ -176,7 +177,7 @@ def is_current(run: Run) -> bool:
 
 def drawn_from(run: Run) -> str | None:
     """The format whose export the run's pictures are drawn from, None where the model could be exported to none."""
-    return next((artifact.format for artifact in run.artifacts().artifacts if artifact.path.endswith(".onnx")), None)
+    return next((artifact.format for artifact in run.artifacts().artifacts if artifact.format.startswith(PREFIX)), None)
 
 
 def draw_run(run: Run) -> Features:

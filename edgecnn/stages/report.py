@@ -19,6 +19,7 @@ from edgecnn import run as files
 from edgecnn.conclusion import changed, commands, losses, scores_note, verdict
 from edgecnn.console import say
 from edgecnn.errors import InputError
+from edgecnn.onnx_model import PREFIX
 from edgecnn.records import SCHEMA, Features, Latency, Layers, Parity, Report
 from edgecnn.rendering import render
 from edgecnn.run import Run, staged
@@ -189,7 +190,7 @@ def _view(run: Run, record: Report) -> dict[str, Any]:
         "charts": {name: _picture(run, name) for name in charts.pictures_of(record.training)},
         "chart_names": (charts.CURVES, charts.CLASS_ACCURACY, charts.CONFUSION),
         "drawn": drawn,
-        "drawable": any(artifact.path.endswith(".onnx") for artifact in record.artifacts.artifacts),
+        "drawable": any(artifact.format.startswith(PREFIX) for artifact in record.artifacts.artifacts),
         "input_picture": _picture(run, drawn.input) if drawn else None,
         "layers": {layer: _picture(run, path) for layer, path in drawn.pictures.items()} if drawn else {},
         "origins": _origins(record),

@@ -10,7 +10,8 @@ from edgecnn import run as files
 from edgecnn.console import say
 from edgecnn.contract import image_shape
 from edgecnn.errors import DataUnavailable, InputError, MachineError, NoSuchData
-from edgecnn.images import AUTO, align, fitted_data, load_data, save_samples
+from edgecnn.fitting import fitted_data
+from edgecnn.images import AUTO, align, load_data, save_samples
 from edgecnn.published import find_run
 from edgecnn.run import Run, staged
 

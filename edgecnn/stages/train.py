@@ -18,8 +18,9 @@ from edgecnn.checkpoint import STATE, model_name, resumable, save_checkpoint
 from edgecnn.console import progress, say
 from edgecnn.errors import InputError, NewerSchema, UsageError
 from edgecnn.feed import Feed
+from edgecnn.fitting import fit
 from edgecnn.holding_out import HELD_OUT, held_out, notice_before
-from edgecnn.images import AUTO, fit, load_data
+from edgecnn.images import AUTO, load_data
 from edgecnn.learning import compile_model, deterministic_keras, device, load_model, load_teacher, teacher_run
 from edgecnn.logbook import LOG, show_epoch, write_log
 from edgecnn.machine import installed_versions

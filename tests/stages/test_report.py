@@ -34,6 +34,11 @@ SEARCH = records.Precision(
         records.PrecisionStep(kept_float=(), drop_points=12.05),
         records.PrecisionStep(kept_float=("conv2d",), drop_points=0.15),
     ),
+    spreads={
+        "conv2d": records.LayerSpread(low=-2.1, high=19.1, channel_ratio=178.4, weight_ratio=1.3),
+        "dense": records.LayerSpread(low=0.0, high=5.2, channel_ratio=3.6, weight_ratio=2.5),
+    },
+    seconds=34.6,
 )  # fmt: skip
 DATA = DataSource(
     name="small", spec="/home/someone/small.npz", sha256="d" * 64, labels=LABELS, train_count=1500, test_count=700
@@ -234,7 +239,7 @@ def test_the_markdown_holds_the_same_tables(small: Run) -> None:
     assert ["onnx_float32", "onnxruntime (cpu)", "cpu", "XNNPACK 7", "LiteRT kernels 2"] in rows
     assert f"[{charts.CURVES}]({charts.CURVES})" in text
     blocks = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
-    assert len(blocks) == 11
+    assert len(blocks) == 12
     for block in blocks:
         assert len({len(line) for line in block.splitlines()}) == 1, "a table is not padded"
 
@@ -496,4 +501,8 @@ def test_the_search_for_precision_is_shown(tmp_path: Path) -> None:
         text = run.path(page).read_text()
         assert "Mixed precision of tflite_int8" in text.replace("\\_", "_")
         assert "12.05" in text and "0.15" in text
+        assert "The search took 35 s of the export." in text
+        words = "channels differ in size 178 times and share one scale"
+        assert words in text and text.count("differ in size") == 1
+        assert "-2.1 to 19.1" in text.replace("\\-", "-")
     assert run.path(PAGE).read_text().count("data:image/png") >= 6

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from edgecnn import micro
 from edgecnn.console import say
 from edgecnn.contract import image_shape
-from edgecnn.errors import InputError
+from edgecnn.errors import InputError, MachineError
+from edgecnn.micro_faults import fault
 from edgecnn.plugins import Bundle
 from edgecnn.rendering import render_source
 from edgecnn.tflite_files import File
@@ -33,7 +34,11 @@ def make(source: BundleSource, folder: Path) -> None:
     file = File(source.model)
     image, output = _quantization(file, file.graph.inputs, "UINT8"), _quantization(file, file.graph.outputs, "INT8")
     images = source.images[: max(1, min(GOLDEN_IMAGES, GOLDEN_BYTES // source.images[0].nbytes))]
-    measured = micro.measure(source.model, images)
+    try:
+        measured = micro.measure(source.model, images)
+    except MachineError as error:
+        cause = fault(source.model)
+        raise InputError(f"{cause}, so a microcontroller's would too.") if cause else error from None
     say(f"TFLite Micro's interpreter ran {len(images)} images: arena {measured.arena_bytes:,} bytes")
     height, width, channels = image_shape(source.contract)
     facts: dict[str, Any] = {
