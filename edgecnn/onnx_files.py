@@ -106,6 +106,8 @@ def _rename_bodies(node: Any, new: ChainMap[str, str], names: layer_map.Names, n
             value.name = inside[value.name]
         for inner in body.node:
             inner.name = nodes.give(f"{owner}/{inner.op_type}")
+            if not inner.domain:
+                inner.ClearField("domain")  # set to nothing now and then, which other bytes are
             for i, name in enumerate(inner.input):
                 if name not in inside:  # a constant of the graph around, which nothing read so far
                     new.maps[-1][name] = names.give(f"{inner.name}_{i}")

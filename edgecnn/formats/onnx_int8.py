@@ -68,6 +68,7 @@ def _quantized(source: ExportSource, original: bytes, in_float: list[str], folde
     before, after = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
     proto = onnx.ModelProto.FromString(original)
     white = take_floats(proto)
+    _unshare(proto)
     entry = proto.metadata_props.add()
     entry.key, entry.value = PREPROCESSED
     before.write_bytes(proto.SerializeToString())
@@ -95,6 +96,23 @@ def _quantized(source: ExportSource, original: bytes, in_float: list[str], folde
     del proto.graph.value_info[:]
     content: bytes = proto.SerializeToString()
     return content
+
+
+def _unshare(proto: Any) -> None:
+    """Constants of its own for each convolution and dense layer, also where one layer is called twice: what they are
+    quantized with depends on what the call reads."""
+    from edgecnn.onnx_files import WEIGHTED
+
+    taken: set[str] = set()
+    constants = {tensor.name: tensor for tensor in proto.graph.initializer}
+    for node in proto.graph.node:
+        for i, name in enumerate(node.input):
+            if name in taken:
+                node.input[i] = f"{node.name}/{name}"
+                proto.graph.initializer.add().CopyFrom(constants[name])
+                proto.graph.initializer[-1].name = node.input[i]
+            elif node.op_type in WEIGHTED and name in constants:
+                taken.add(name)
 
 
 def _with_followers(proto: Any, in_float: list[str], weighted: set[str]) -> list[str]:

@@ -90,3 +90,17 @@ def test_a_normalisation_of_the_models_own_is_kept(source: ExportSource, tmp_pat
     wanted = onnx_files.answers(original, images)
     noise = onnx_files.answers(onnx_int8._quantized(own, original, [], str(tmp_path)), images) - wanted
     assert np.square(wanted).sum() > 300 * np.square(noise).sum()
+
+
+def test_a_first_convolution_that_is_called_twice_is_not_widened(source: ExportSource, tmp_path: Path) -> None:
+    import keras
+
+    image = keras.Input((32, 32, 3), name="image")
+    shared = keras.layers.Conv2D(3, 3, padding="same", activation="relu", name="shared")
+    scores = keras.layers.Dense(3, name="dense")(keras.layers.Flatten(name="flatten")(shared(shared(image))))
+    own = replace(source, model=keras.Model(image, scores))
+    original, _ = onnx_files.float_graph(own)
+    images = source.selection_images[:100]
+    wanted = onnx_files.answers(original, images)
+    noise = onnx_files.answers(onnx_int8._quantized(own, original, [], str(tmp_path)), images) - wanted
+    assert np.square(wanted).sum() > 100 * np.square(noise).sum()
