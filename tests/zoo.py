@@ -5,15 +5,19 @@ Weights are drawn with a fixed seed; nothing is trained.
 
 from __future__ import annotations
 
+import json
 import re
-from dataclasses import dataclass, field
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
     from edgecnn.run import Run
 
@@ -23,6 +27,9 @@ FLOAT_FORMATS = ("onnx_float32", "saved_model", "tflite_float32")
 FLOAT_TOLERANCE = 1e-4  # of the largest output
 RUNTIMES = ("saved_model", "litert", "onnxruntime")
 MAX_DROP = 100.0  # points: with drawn weights accuracy means nothing, so no layer is kept in float32 for it
+ROOT = Path(__file__).resolve().parent.parent
+TIMEOUT_S = 3600
+MARK = "outcome "  # begins the lines that tell of one; converters write others
 IMPORT = "import"  # stands for the formats where the model is refused before
 
 
@@ -153,6 +160,21 @@ def kept(specimen: Specimen, folder: Path) -> Iterator[Outcome]:
         yield from outcomes(run)
 
 
+def tried(name: str) -> list[Outcome]:
+    """What becomes of a model, in a process of its own: TensorFlow takes its threads once, and a crash is one row."""
+    command = [sys.executable, "-m", "tests.zoo", name]
+    try:
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        return [Outcome(IMPORT, refusal=f"CRASH: not done after {TIMEOUT_S} s")]
+    lines = [line.removeprefix(MARK) for line in done.stdout.splitlines() if line.startswith(MARK)]
+    found = [Outcome(**json.loads(line)) for line in lines]
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or [""])[-1][:200]
+        found.append(Outcome(IMPORT, refusal=f"CRASH: exit {done.returncode}, {last}"))
+    return found
+
+
 def complaint(specimen: Specimen, outcome: Outcome) -> str:
     """What is wrong with an outcome, "" for nothing."""
     expected = specimen.refused.get(outcome.format, "")
@@ -167,3 +189,11 @@ def complaint(specimen: Specimen, outcome: Outcome) -> str:
     if outcome.format in FLOAT_FORMATS and not outcome.difference <= FLOAT_TOLERANCE:
         return f"differs by {outcome.difference:.2g}"
     return ""
+
+
+if __name__ == "__main__":
+    from tests.zoo_models import APPLICATIONS, ZOO
+
+    with tempfile.TemporaryDirectory() as scratch:
+        for outcome in kept({**ZOO, **APPLICATIONS}[sys.argv[1]], Path(scratch)):
+            print(MARK + json.dumps(asdict(outcome)), flush=True)
