@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edgecnn.predictor import Predictor
+    from edgecnn.inference.predictor import Predictor
 
 __version__ = "0.1.0"
 __all__ = ["Predictor", "__version__"]
@@ -14,7 +14,7 @@ __all__ = ["Predictor", "__version__"]
 def __getattr__(name: str) -> object:
     """Import the predictor when it is first asked for, so that `import edgecnn` costs nothing."""
     if name == "Predictor":
-        from edgecnn.predictor import Predictor
+        from edgecnn.inference.predictor import Predictor
 
         return Predictor
     raise AttributeError(f"module 'edgecnn' has no attribute '{name}'")

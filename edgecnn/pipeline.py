@@ -6,11 +6,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgecnn import run as files
+from edgecnn import run_directory
 from edgecnn.console import say
-from edgecnn.judging import FAIL
+from edgecnn.parity.metrics import FAIL
 from edgecnn.records import Layers, Parity
-from edgecnn.stages import bench, export, features, layers, parity, report, start, train
+from edgecnn.stages import bench, export, features, from_pretrained, layerwise_parity, parity, report, train
 from edgecnn.stages.bench import BenchOptions
 from edgecnn.stages.parity import ParityOptions
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from edgecnn.run import Run
-    from edgecnn.stages.start import StartOptions
+    from edgecnn.run_directory import Run
+    from edgecnn.stages.from_pretrained import StartOptions
     from edgecnn.stages.train import TrainOptions
 
 
@@ -35,8 +35,10 @@ class Step:
 
 def first_step(run: Run, options: TrainOptions | StartOptions, show: Callable[[str], None]) -> Step:
     """Where the model comes from: a training, or a run that is published."""
-    if isinstance(options, start.StartOptions):
-        return Step("start", lambda: start.is_current(run, options), lambda: start.start(run, options))
+    if isinstance(options, from_pretrained.StartOptions):
+        return Step(
+            "start", lambda: from_pretrained.is_current(run, options), lambda: from_pretrained.start(run, options)
+        )
     return Step("train", lambda: train.is_current(run, options), lambda: train.train(run, options, show))
 
 
@@ -48,7 +50,7 @@ def steps(run: Run, options: TrainOptions | StartOptions, show: Callable[[str], 
             "export", lambda: export.is_current(run, ()), lambda: export.export(run), lambda: export.show_failures(run)
         ),
         Step("parity", lambda: parity.is_current(run, ParityOptions()), lambda: parity.parity(run, ParityOptions())),
-        Step("layers", lambda: layers.is_current(run), lambda: layers.layers(run)),
+        Step("layers", lambda: layerwise_parity.is_current(run), lambda: layerwise_parity.layers(run)),
         Step("bench", lambda: bench.is_current(run, BenchOptions()), lambda: bench.bench(run)),
         Step("features", lambda: features.is_current(run), lambda: _draw_features(run)),
         Step("report", lambda: report.is_current(run), lambda: report.report(run)),
@@ -78,7 +80,7 @@ def run_all(run: Run, options: TrainOptions | StartOptions, show: Callable[[str]
             say(f"[{step.name}]")
             step.execute()
             say(f"[{step.name}] done in {time.perf_counter() - begun:.1f} s")
-        verdict = run.load(files.PARITY, Parity, "parity").verdict
-        if any(file.culprit for file in run.load(files.LAYERS, Layers, "parity").files):
+        verdict = run.load(run_directory.PARITY, Parity, "parity").verdict
+        if any(file.culprit for file in run.load(run_directory.LAYERS, Layers, "parity").files):
             verdict = FAIL
     return run.path(report.PAGE), verdict

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from edgecnn.recipes import Recipe
     from edgecnn.records import Artifact, Contract, Int8Safety, LayerTensor, Placement, Precision
+    from edgecnn.training.recipes import Recipe
 
     Pixels = npt.NDArray[np.uint8]  # [N, height, width, channels]
     Size = tuple[int, int]  # height, width
@@ -233,7 +233,7 @@ class Bundle:
 P = TypeVar("P", Dataset, Architecture, Format, Runtime, Bundle)
 
 ROOMS: dict[type, str] = {
-    Dataset: "datasets", Architecture: "architectures", Format: "formats", Runtime: "runtimes",
+    Dataset: "data.datasets", Architecture: "training.architectures", Format: "export.formats", Runtime: "runtimes",
     Bundle: "bundles",
 }  # fmt: skip
 

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from edgecnn import contract, records
-from edgecnn.run import Run
+from edgecnn import records
+from edgecnn.preprocessing import decode
+from edgecnn.run_directory import Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +55,7 @@ def tiny_contract() -> records.Contract:
     )
     return records.Contract(
         schema=records.SCHEMA, model="tiny", model_sha256="0" * 64, layout="NHWC", colour="RGB", value_range=(0, 255),
-        image=records.TensorSpec(name="image", dtype="uint8", shape=(None, 8, 8, 3)), resize=contract.RESIZE_RULE,
+        image=records.TensorSpec(name="image", dtype="uint8", shape=(None, 8, 8, 3)), resize=decode.RESIZE_RULE,
         output=records.TensorSpec(name="logits", dtype="float32", shape=(None, 3)), output_meaning="logits",
         labels=TINY_LABELS, data=data,
     )  # fmt: skip
@@ -105,7 +106,7 @@ def small_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _save_small_data(path: Path) -> None:
-    from edgecnn.datasets.synthetic import LABELS, draw
+    from edgecnn.data.datasets.synthetic import LABELS, draw
 
     arrays: dict[str, np.ndarray] = {"labels": np.array(LABELS[:3])}
     for split, count in (("train", 1500), ("test", 700)):

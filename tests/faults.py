@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgecnn import run as files
-from edgecnn.exporter import load_model
-from edgecnn.images import samples_of
+from edgecnn import run_directory
+from edgecnn.data.loading import samples_of
+from edgecnn.export.exporter import load_model
 from edgecnn.plugins import ExportSource, Format, pick
-from edgecnn.run import sha256_of
+from edgecnn.run_directory import sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from edgecnn.records import Contract
-    from edgecnn.run import Run
+    from edgecnn.run_directory import Run
 
 FACTOR = np.float32(1.05)
 
@@ -28,7 +28,7 @@ def accept(run: Run) -> None:
     """Make the record name the files as they are now, so that their hashes give nothing away."""
     record = run.artifacts()
     artifacts = tuple(replace(a, sha256=sha256_of(run.path(a.path))) for a in record.artifacts)
-    run.save(files.ARTIFACTS, replace(record, artifacts=artifacts))
+    run.save(run_directory.ARTIFACTS, replace(record, artifacts=artifacts))
 
 
 def export_changed(

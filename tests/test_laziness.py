@@ -57,7 +57,7 @@ def test_predict_and_features_need_onnxruntime_alone(command: str, tiny_onnx: Pa
 
 def test_a_worker_loads_the_standard_library_numpy_and_its_runtime(tiny_onnx: Path) -> None:
     code = (
-        "from edgecnn.worker import _Server\n"
+        "from edgecnn.execution.server import _Server\n"
         f"answer = _Server().answer(dict(command='load', runtime='onnxruntime', path={str(tiny_onnx)!r}, threads=1, "
         "provider='cpu', exposed=[]))\n"
         "assert 'error' not in answer, answer"
@@ -72,7 +72,7 @@ def test_what_reads_images_loads_numpy_and_pillow(tmp_path: Path) -> None:
 
     Image.new("RGB", (9, 8), "red").save(tmp_path / "red.jpg")
     code = (
-        "from edgecnn.readers import prepare_batch\n"
+        "from edgecnn.preprocessing.reader_pool import prepare_batch\n"
         f"batch = prepare_batch([{str(tmp_path / 'red.jpg')!r}], (4, 4, 3))\n"
         "assert batch.pixels.shape == (1, 4, 4, 3)\n"
         "import sys\nassert 'PIL.PdfImagePlugin' not in sys.modules, 'a JPEG needs none of the rarer plug-ins'"

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edgecnn import run as files
+from edgecnn import run_directory
 from edgecnn.records import Artifacts, Contract, Features, Latency, Layers, Parity, Report, Training
-from edgecnn.run import TEMPORARY, Run, sha256_of
+from edgecnn.run_directory import TEMPORARY, Run, sha256_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,9 +25,15 @@ pytest.importorskip("tensorflow")
 STAGES = ("train", "export", "parity", "layers", "bench", "features", "report")
 KILLS = 20
 RECORDS = {
-    files.CONTRACT: Contract, files.TRAINING: Training, files.ARTIFACTS: Artifacts, files.PARITY: Parity,
-    files.LAYERS: Layers, files.LATENCY: Latency, files.FEATURES: Features, files.REPORT: Report,
-}  # fmt: skip
+    run_directory.CONTRACT: Contract,
+    run_directory.TRAINING: Training,
+    run_directory.ARTIFACTS: Artifacts,
+    run_directory.PARITY: Parity,
+    run_directory.LAYERS: Layers,
+    run_directory.LATENCY: Latency,
+    run_directory.FEATURES: Features,
+    run_directory.REPORT: Report,
+}
 
 
 def _command(run: Path, data: Path) -> list[str]:
@@ -119,7 +125,11 @@ def test_kills_leave_a_directory_from_which_the_same_command_finishes(
             killed += 1
         process.wait()
         if process.returncode == 0:  # it finished first: take away a late file, so that there is something to kill
-            run.path(generator.choice([files.PARITY, files.LATENCY, files.ARTIFACTS, files.TRAINING])).unlink()
+            run.path(
+                generator.choice(
+                    [run_directory.PARITY, run_directory.LATENCY, run_directory.ARTIFACTS, run_directory.TRAINING]
+                )
+            ).unlink()
         assert process.returncode in (0, -signal.SIGKILL)
     _finish(run.root, small_data)
     _check_whole(run)
@@ -133,8 +143,8 @@ def test_the_data_notice_is_in_every_file(tmp_path: Path, small_data: Path, gold
     run = Run(shutil.copytree(golden_run, tmp_path / "run"))
     training = run.training()
     data = replace(training.data, notice="Synthetic data: told so.", spec=str(small_data))
-    run.save(files.CONTRACT, replace(run.contract(), data=data))
-    run.save(files.TRAINING, replace(training, data=data))
+    run.save(run_directory.CONTRACT, replace(run.contract(), data=data))
+    run.save(run_directory.TRAINING, replace(training, data=data))
     for words in (["export"], ["parity", "--layers", "--tolerance", "8"], ["bench"], ["features"], ["report"]):
         subprocess.run([sys.executable, "-m", "edgecnn", *words, str(run.root)], check=True, capture_output=True)
     for name in RECORDS:

@@ -19,7 +19,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from edgecnn.run import Run
+    from edgecnn.run_directory import Run
 
 SIDE, CLASSES = 16, 4
 ANSWERED_IMAGES = 16
@@ -75,9 +75,9 @@ def data(path: Path, labels: tuple[str, ...], shape: tuple[int, int, int]) -> st
 
 def brought_in(specimen: Specimen, folder: Path) -> Run:
     """Build, save and import the model: a run. Raises edgecnn's errors where it is refused."""
-    from edgecnn.conversion import configure_tensorflow
-    from edgecnn.run import Run
-    from edgecnn.stages.adopt import ImportOptions, adopt
+    from edgecnn.export.saved_model import configure_tensorflow
+    from edgecnn.run_directory import Run
+    from edgecnn.stages.import_model import ImportOptions, adopt
 
     configure_tensorflow(threads=1)
     import keras
@@ -120,7 +120,7 @@ def settled(keras: Any, model: Any) -> Any:
 
 def outcomes(run: Run) -> Iterator[Outcome]:
     """Export the run to every format, and compare what each answers with what the trained model does."""
-    from edgecnn.images import samples_of
+    from edgecnn.data.loading import samples_of
     from edgecnn.plugins import Format, Runtime, discover, pick
     from edgecnn.stages.export import export
 

@@ -10,13 +10,13 @@ import click
 
 from edgecnn import __version__
 from edgecnn.cli import (
-    adopt,
     bench,
     bundle,
     compare,
     cpu,
     export,
     features,
+    import_model,
     inspect,
     parity,
     predict,
@@ -43,7 +43,21 @@ def cli() -> None:
     """Take a Keras image classifier to the devices it must run on, and prove that it arrives unchanged."""
 
 
-for _module in (run, train, adopt, export, parity, bench, report, compare, bundle, inspect, predict, features, cpu):
+for _module in (
+    run,
+    train,
+    import_model,
+    export,
+    parity,
+    bench,
+    report,
+    compare,
+    bundle,
+    inspect,
+    predict,
+    features,
+    cpu,
+):
     cli.add_command(_module.command)
 
 

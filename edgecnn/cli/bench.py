@@ -81,8 +81,8 @@ def command(run: Path, as_json: bool, **options: Any) -> None:
 
     RUN may be the name of a published run: then drawn images are its input, and nothing is written.
     """
-    from edgecnn.published import published_path
-    from edgecnn.run import Run
+    from edgecnn.pretrained import published_path
+    from edgecnn.run_directory import Run
     from edgecnn.stages.bench import BenchOptions, remarks
     from edgecnn.stages.bench import bench as stage
 

@@ -23,8 +23,8 @@ def command(run: Path, target: str, out: Path | None) -> None:
 
     RUN may be the name of a published run.
     """
-    from edgecnn.published import published_path
-    from edgecnn.run import Run
+    from edgecnn.pretrained import published_path
+    from edgecnn.run_directory import Run
     from edgecnn.stages.bundle import bundle as stage
 
     if known := published_path(run):

@@ -21,8 +21,8 @@ def command(old: str, new: str, across_machines: bool, as_json: bool) -> None:
     Both have been through parity; either may be the name of a published run. Accuracies are compared image by image
     where both saw the same images.
     """
-    from edgecnn.published import find_run
-    from edgecnn.run import Run
+    from edgecnn.pretrained import find_run
+    from edgecnn.run_directory import Run
     from edgecnn.stages.compare import compare, describe, describe_latency
 
     record = compare(Run.at(find_run(old)), Run.at(find_run(new)), across_machines=across_machines)

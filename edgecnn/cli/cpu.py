@@ -16,7 +16,7 @@ def command() -> None:
 @json_option
 def list_command(as_json: bool) -> None:
     """List the CPUs, what each stands for, and whether it is ready here."""
-    from edgecnn.emulation import statuses
+    from edgecnn.execution.emulation import statuses
 
     found = statuses()
     if as_json:
@@ -35,6 +35,6 @@ def install_command(architecture: str) -> None:
     Nothing of the system changes and no root is needed. An interrupted installation leaves nothing behind but
     downloads, which the next one takes up. After an update of numpy or a runtime here, run it again.
     """
-    from edgecnn.arm64 import install
+    from edgecnn.execution.arm64 import install
 
     install()

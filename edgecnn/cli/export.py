@@ -32,7 +32,7 @@ def command(run: Path, formats: Sequence[str], max_drop: float, check: bool, as_
 
     A format that the model cannot be exported to does not stop the others; exit 4 then, with the reason.
     """
-    from edgecnn.run import Run
+    from edgecnn.run_directory import Run
     from edgecnn.stages import export as stage
 
     place = Run.at(run)

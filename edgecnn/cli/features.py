@@ -15,7 +15,7 @@ from edgecnn.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgecnn.predictor import Predictor
+    from edgecnn.inference.predictor import Predictor
 
 
 def _channel(context: click.Context, option: click.Parameter, word: str) -> int | None:
@@ -64,8 +64,8 @@ def command(
 
     `edgecnn features RUN` alone draws one of the run's samples into the run, where the report finds it.
     """
-    from edgecnn.predictor import Predictor
-    from edgecnn.run import Run
+    from edgecnn.inference.predictor import Predictor
+    from edgecnn.run_directory import Run
     from edgecnn.stages import features as stage
 
     if export is not None and compare is not None:
@@ -106,7 +106,7 @@ def command(
 
 def _compared(model: str, name: str) -> Predictor:
     """One of the two to compare: a file of its own, or an export of the run."""
-    from edgecnn.predictor import Predictor
+    from edgecnn.inference.predictor import Predictor
 
     return Predictor(name) if os.path.isfile(name) else Predictor(model, format=name)
 

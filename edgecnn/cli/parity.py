@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from edgecnn.records import Layers, Parity, ParityRow
-    from edgecnn.run import Run
+    from edgecnn.run_directory import Run
 
 TALLY = {"pass": "passed", "fail": "failed", "not proven": "not proven"}
 
@@ -94,9 +94,9 @@ def command(
 
     With --cpu every export is also run under QEMU on a CPU that this machine does not have.
     """
-    from edgecnn.published import published_path
-    from edgecnn.run import Run
-    from edgecnn.stages.layers import layers as layers_stage
+    from edgecnn.pretrained import published_path
+    from edgecnn.run_directory import Run
+    from edgecnn.stages.layerwise_parity import layers as layers_stage
     from edgecnn.stages.parity import ParityOptions
     from edgecnn.stages.parity import parity as stage
 
@@ -134,7 +134,7 @@ def command(
 
 
 def _as_published(run: Run, cpus: Sequence[str], as_json: bool) -> None:
-    from edgecnn.stages.golden import check, describe
+    from edgecnn.stages.golden_check import check, describe
 
     record = check(run, cpus)
     if as_json:
@@ -206,7 +206,7 @@ def _columns(first: int, name: str, *words: str) -> str:
 
 
 def _layer_table(record: Layers) -> Iterator[str]:
-    from edgecnn.stages.layers import describe
+    from edgecnn.stages.layerwise_parity import describe
 
     for file in record.files:
         yield ""

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgecnn.answers import SCORES
 from edgecnn.cli.sources import image_paths, shown, source_of
 from edgecnn.console import late_progress, say
+from edgecnn.data.output_labels import SCORES
 from edgecnn.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from edgecnn.prediction import Prediction
+    from edgecnn.inference.results import Prediction
     from edgecnn.records import Contract
 
 MANY = 500  # images from which on several processes are quicker, counting their start
@@ -64,9 +64,9 @@ def command(
     if as_json and as_csv:
         raise UsageError("Results are printed as --json or as --csv; give one of them.")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a resize needs no more, and numpy loads faster
-    from edgecnn.machine import usable_cores
-    from edgecnn.predictor import Predictor
-    from edgecnn.readers import Readers
+    from edgecnn.environment import usable_cores
+    from edgecnn.inference.predictor import Predictor
+    from edgecnn.preprocessing.reader_pool import Readers
     from edgecnn.runtimes.onnxruntime import CPU
 
     paths = image_paths(images)

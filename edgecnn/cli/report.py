@@ -13,7 +13,7 @@ from edgecnn.cli.options import run_argument
 @run_argument
 def command(run: Path) -> None:
     """Write RUN's report.html, report.md and report.json from what the stages left."""
-    from edgecnn.run import Run
+    from edgecnn.run_directory import Run
     from edgecnn.stages.report import report as stage
 
     place = Run.at(run)

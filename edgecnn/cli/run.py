@@ -11,7 +11,7 @@ from edgecnn.cli.options import DEFAULT, options_of, training_options
 from edgecnn.errors import GateFailed
 
 if TYPE_CHECKING:
-    from edgecnn.stages.start import StartOptions
+    from edgecnn.stages.from_pretrained import StartOptions
     from edgecnn.stages.train import TrainOptions
 
 DEFAULT_RUN = "edgecnn-run"
@@ -32,8 +32,8 @@ def command(context: click.Context, /, run: Path, model: str | None, allow_drawn
     cannot be exported is left out, and the report says why. Exit 1 when parity fails, 0 when it is not proven.
     """
     from edgecnn.pipeline import run_all
-    from edgecnn.run import Run
-    from edgecnn.stages.start import StartOptions
+    from edgecnn.run_directory import Run
+    from edgecnn.stages.from_pretrained import StartOptions
 
     chosen: TrainOptions | StartOptions = options_of(**options)
     if model is not None:

@@ -18,7 +18,7 @@ def command(run: Path, **options: Any) -> None:
 
     The same command resumes after a kill.
     """
-    from edgecnn.run import Run
+    from edgecnn.run_directory import Run
     from edgecnn.stages.train import train as stage
 
     place = Run(run)

@@ -41,7 +41,8 @@ class Export:
 
 @dataclass(frozen=True, kw_only=True)
 class Contract:
-    """Everything an app must know to use the model: pixels in, labels out. See edgecnn.contract for the rules."""
+    """Everything an app must know to use the model: pixels in, labels out. See edgecnn.preprocessing.decode for the
+    rules."""
 
     schema: int
     model: str  # architecture and data, e.g. "cnn-cifar10"

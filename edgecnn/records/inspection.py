@@ -33,7 +33,7 @@ class GraphLayer:
 
 @dataclass(frozen=True, kw_only=True)
 class Int8Kernels:
-    """Whether outputs of an ONNX file with int8 weights depend on the CPU; see edgecnn.int8_overflow."""
+    """Whether outputs of an ONNX file with int8 weights depend on the CPU; see edgecnn.model_files.int8_overflow."""
 
     nodes: int  # that multiply 8-bit activations by int8 weights
     overflowing: tuple[str, ...]  # those whose kernels can overflow on x86 CPUs without VNNI

@@ -13,7 +13,7 @@ class Flip:
 
     image: int  # index in the evaluation split
     label: int | None
-    reference: int  # as edgecnn.answers counts answers
+    reference: int  # as edgecnn.data.output_labels counts answers
     answer: int
     reference_margin: float  # between the best and the second-best output; of scores, of the nearest to 0.5 from it
     answer_margin: float
@@ -70,7 +70,7 @@ class ParityRow:
     cpu: str = ""  # the emulated one; "": the machine's own
     emulator: str = ""  # that emulated it, with its version
     native: NativeDifference | None = None  # of an emulated CPU; None where the file did not run natively
-    macro_accuracy: Accuracy | None = None  # of scores: right decisions of all, see edgecnn.statistics
+    macro_accuracy: Accuracy | None = None  # of scores: right decisions of all, see edgecnn.parity.intervals
 
     @property
     def name(self) -> str:

@@ -6,9 +6,9 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.errors import MachineError
+from edgecnn.export.tflite_converter import COMPUTE_OPERATORS
 from edgecnn.plugins import Runtime
 from edgecnn.records import Placement
-from edgecnn.tflite_files import COMPUTE_OPERATORS
 
 if TYPE_CHECKING:
     from pathlib import Path

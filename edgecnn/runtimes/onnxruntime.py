@@ -6,8 +6,8 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from edgecnn.errors import MachineError, reason_of
-from edgecnn.int8_overflow import EXACT_INT8
-from edgecnn.onnx_wire import with_outputs
+from edgecnn.model_files.int8_overflow import EXACT_INT8
+from edgecnn.model_files.onnx_protobuf import with_outputs
 from edgecnn.plugins import Runtime
 from edgecnn.records import Placement
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from edgecnn.conversion import configure_tensorflow
+from edgecnn.export.saved_model import configure_tensorflow
 from edgecnn.plugins import Runtime
 from edgecnn.records import Placement
 

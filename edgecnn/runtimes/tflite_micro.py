@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.errors import InputError, reason_of
-from edgecnn.micro import LARGEST_ARENA, interpreter
 from edgecnn.plugins import Runtime
 from edgecnn.records import Placement
+from edgecnn.runtimes.tflm_interpreter import LARGEST_ARENA, interpreter
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,7 +57,7 @@ def _ready(model: bytes) -> Any:
 
 def _placement(model: bytes) -> Placement:
     """Its own kernels execute everything."""
-    from edgecnn.tflite_files import COMPUTE_OPERATORS, File
+    from edgecnn.export.tflite_converter import COMPUTE_OPERATORS, File
 
     kinds = File(model).kinds
     compute = sum(kind in COMPUTE_OPERATORS for kind in kinds)
@@ -71,7 +71,7 @@ def load(path: Path, threads: int, provider: str, exposed: tuple[str, ...]) -> S
 
 def why_died(path: Path) -> str:
     """Which operator of which layer ends the interpreter's process."""
-    from edgecnn.micro_faults import fault
+    from edgecnn.runtimes.tflm_faults import fault
 
     return fault(path.read_bytes())
 

@@ -15,24 +15,24 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgecnn import run as files
+from edgecnn import run_directory
+from edgecnn.benchmark.latency_stats import SAME, noise
+from edgecnn.benchmark.session import BenchmarkTarget, Measurement, measure, photo, preparing, row_of
 from edgecnn.console import progress, say
+from edgecnn.data.loading import samples_of
+from edgecnn.environment import runtime_versions, this_machine
 from edgecnn.errors import MachineError, UsageError
-from edgecnn.images import samples_of
-from edgecnn.machine import runtime_versions, this_machine
-from edgecnn.measuring import SAME, noise
-from edgecnn.places import place_of
+from edgecnn.execution.hosts import place_of
+from edgecnn.execution.server import Far
+from edgecnn.execution.targets import with_trained
 from edgecnn.records import SCHEMA, Latency, Machine
-from edgecnn.run import TEMPORARY, Run, save_array
-from edgecnn.session import BenchmarkTarget, Measurement, measure, photo, preparing, row_of
-from edgecnn.targets import with_trained
-from edgecnn.worker import Far
+from edgecnn.run_directory import TEMPORARY, Run, save_array
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from edgecnn.places import Place
-    from edgecnn.targets import Loadable
+    from edgecnn.execution.hosts import Place
+    from edgecnn.execution.targets import Loadable
 
 BASELINE = "onnx_float32"  # where it is among the formats
 ROUNDS = 81  # of blocks, over all starts
@@ -61,7 +61,7 @@ def inputs(run: Run, options: BenchOptions) -> dict[str, str]:
     """What decides the figures: hashes of what is measured, the machine, the options, the runtimes' versions."""
     machine = this_machine()
     return {
-        **{name: run.hash_of(name) for name in (files.MODEL, files.ARTIFACTS, files.SAMPLES)},
+        **{name: run.hash_of(name) for name in (run_directory.MODEL, run_directory.ARTIFACTS, run_directory.SAMPLES)},
         "formats": " ".join(sorted(options.formats)),
         "runtimes": " ".join(sorted(options.runtimes)),
         "providers": " ".join(sorted(options.providers)),
@@ -75,7 +75,7 @@ def inputs(run: Run, options: BenchOptions) -> dict[str, str]:
 
 def is_current(run: Run, options: BenchOptions) -> bool:
     """Whether latency.json was measured on this machine with what the run holds now."""
-    return run.is_current(files.LATENCY, Latency, inputs(run, options))
+    return run.is_current(run_directory.LATENCY, Latency, inputs(run, options))
 
 
 def bench(run: Run, options: BenchOptions | None = None, *, keep: bool = True) -> Latency:
@@ -128,7 +128,7 @@ def bench(run: Run, options: BenchOptions | None = None, *, keep: bool = True) -
         versions=offers["versions"] if place.name else {},
     )
     if keep:
-        run.save(files.LATENCY, record)
+        run.save(run_directory.LATENCY, record)
     return record
 
 

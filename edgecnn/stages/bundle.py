@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgecnn.console import say
+from edgecnn.data.loading import samples_of
 from edgecnn.errors import InputError
-from edgecnn.images import samples_of
 from edgecnn.plugins import Bundle, BundleSource, pick
-from edgecnn.run import BUNDLES, Run, staged
+from edgecnn.run_directory import BUNDLES, Run, staged
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,21 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgecnn import run as files
-from edgecnn import slowdown
+from edgecnn import run_directory
+from edgecnn.benchmark import regression
+from edgecnn.benchmark.latency_stats import SLOWER
 from edgecnn.errors import InputError, UsageError
-from edgecnn.judging import FAIL, PASS
-from edgecnn.measuring import SLOWER
+from edgecnn.execution.targets import KERAS
+from edgecnn.parity.intervals import independent, paired
+from edgecnn.parity.metrics import FAIL, PASS
 from edgecnn.records import SCHEMA, ComparedRow, Comparison, Parity
-from edgecnn.statistics import independent, paired
-from edgecnn.targets import KERAS
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
     from edgecnn.records import ComparedLatency, Difference
-    from edgecnn.run import Run
+    from edgecnn.run_directory import Run
 
     Indices = npt.NDArray[np.int32]
 
@@ -47,7 +47,7 @@ def compare(old: Run, new: Run, *, across_machines: bool = False) -> Comparison:
     classes = [sorted(run.contract().labels) for run in (old, new)]
     if classes[0] != classes[1]:
         raise UsageError(f"{old.root} and {new.root} answer with other classes; they cannot be compared.")
-    records = [run.load(files.PARITY, Parity, "parity") for run in (old, new)]
+    records = [run.load(run_directory.PARITY, Parity, "parity") for run in (old, new)]
     answers = [_answers(run, record) for run, record in zip((old, new), records, strict=True)]
     labelled = len(answers[0].labels) > 0
     same = labelled and answers[0].images == answers[1].images
@@ -60,7 +60,7 @@ def compare(old: Run, new: Run, *, across_machines: bool = False) -> Comparison:
     cpus = {"", *records[1].origin.inputs.get("cpus", "").split()}
     expected = {row.name for row in records[0].rows if row.verdict == PASS and row.cpu in cpus}
     sizes = [{a.format: a.size_bytes for a in run.artifacts().artifacts} for run in (old, new)]
-    latencies, machines = slowdown.latencies(old, new, across_machines=across_machines)
+    latencies, machines = regression.latencies(old, new, across_machines=across_machines)
     rows = []
     for name in (name for name in accuracies[0] if name in accuracies[1]):
         before, now = accuracies[0][name], accuracies[1][name]
@@ -107,8 +107,8 @@ def compare(old: Run, new: Run, *, across_machines: bool = False) -> Comparison:
 def _answers(run: Run, record: Parity) -> _Answers:
     import numpy as np
 
-    path = run.path(files.ANSWERS)
-    if path.is_file() and run.hash_of(files.ANSWERS) != record.origin.outputs.get(files.ANSWERS):
+    path = run.path(run_directory.ANSWERS)
+    if path.is_file() and run.hash_of(run_directory.ANSWERS) != record.origin.outputs.get(run_directory.ANSWERS):
         raise InputError(f"{path} is not what belongs to parity.json; `edgecnn parity {run.root}` writes both again.")
     try:
         with np.load(path, allow_pickle=False) as archive:

@@ -6,16 +6,16 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgecnn import run as files
-from edgecnn.charts import draw_precision
+from edgecnn import run_directory
 from edgecnn.console import say
-from edgecnn.conversion_worker import Converter
+from edgecnn.environment import installed_versions
 from edgecnn.errors import GateFailed, InputError, NewerSchema
-from edgecnn.exporter import CONVERTERS, path_of
-from edgecnn.machine import installed_versions
+from edgecnn.export.conversion_worker import Converter
+from edgecnn.export.exporter import CONVERTERS, path_of
 from edgecnn.plugins import Format, discover, pick
 from edgecnn.records import SCHEMA, Artifact, Artifacts, ExportFailure
-from edgecnn.run import TEMPORARY, Run, delete, staged
+from edgecnn.run_directory import TEMPORARY, Run, delete, staged
+from edgecnn.visualization.plots import draw_precision
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,7 @@ def inputs(run: Run, formats: Sequence[str], max_drop: float) -> dict[str, str]:
     """What decides the exports: file hashes, formats, the budget, and the converters' versions."""
     versions = installed_versions()
     return {
-        **{name: run.hash_of(name) for name in (files.MODEL, files.CONTRACT, files.SAMPLES)},
+        **{name: run.hash_of(name) for name in (run_directory.MODEL, run_directory.CONTRACT, run_directory.SAMPLES)},
         "formats": " ".join(chosen(formats)),
         "max_drop": str(max_drop),
         **{name: versions.get(name, "missing") for name in CONVERTERS},
@@ -43,7 +43,7 @@ def chosen(formats: Sequence[str]) -> list[str]:
 
 def is_current(run: Run, formats: Sequence[str] = (), max_drop: float = DEFAULT_MAX_DROP) -> bool:
     """Whether the run already holds these exports."""
-    return run.is_current(files.ARTIFACTS, Artifacts, inputs(run, formats, max_drop))
+    return run.is_current(run_directory.ARTIFACTS, Artifacts, inputs(run, formats, max_drop))
 
 
 def export(run: Run, formats: Sequence[str] = (), max_drop: float = DEFAULT_MAX_DROP) -> Artifacts:
@@ -73,7 +73,7 @@ def export(run: Run, formats: Sequence[str] = (), max_drop: float = DEFAULT_MAX_
         artifacts=artifacts,
         failures=tuple(outcome for outcome in outcomes if isinstance(outcome, ExportFailure)),
     )
-    run.save(files.ARTIFACTS, record)
+    run.save(run_directory.ARTIFACTS, record)
     return record
 
 
@@ -107,7 +107,9 @@ def require(record: Artifacts, formats: Sequence[str] = ()) -> None:
     failed = [failure.format for failure in record.failures if failure.format in wanted]
     if failed:
         of = f"{len(failed)} of {len(wanted)} format{'s' * (len(wanted) > 1)}"
-        raise InputError(f"{of} could not be exported: {', '.join(failed)}; why stands above and in {files.ARTIFACTS}.")
+        raise InputError(
+            f"{of} could not be exported: {', '.join(failed)}; why stands above and in {run_directory.ARTIFACTS}."
+        )
 
 
 def check(run: Run, formats: Sequence[str] = ()) -> list[str]:
@@ -153,7 +155,7 @@ def _content(outcome: Outcome) -> str:
 def _others(run: Run, wanted: Sequence[str], max_drop: float) -> tuple[list[Outcome], list[str]]:
     """Of the formats not asked for now: those that still are what this model gives, or else the formats to renew."""
     try:
-        old = run.load(files.ARTIFACTS, Artifacts, "export")
+        old = run.load(run_directory.ARTIFACTS, Artifacts, "export")
     except NewerSchema:
         raise
     except InputError:  # missing or unreadable

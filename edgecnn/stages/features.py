@@ -6,17 +6,17 @@ import re
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from edgecnn import run as files
+from edgecnn import run_directory
 from edgecnn.console import say
-from edgecnn.contract import prepare
+from edgecnn.data.loading import drawn, samples_of
+from edgecnn.environment import installed_versions
 from edgecnn.errors import InputError, UsageError
-from edgecnn.images import drawn, samples_of
-from edgecnn.machine import installed_versions
-from edgecnn.maps import draw_comparison, draw_input, draw_layer
-from edgecnn.onnx_model import PREFIX
-from edgecnn.predictor import DEFAULT_LAYERS, Predictor
+from edgecnn.inference.ort_model import PREFIX
+from edgecnn.inference.predictor import DEFAULT_LAYERS, Predictor
+from edgecnn.preprocessing.decode import prepare
 from edgecnn.records import SCHEMA, Features
-from edgecnn.run import staged
+from edgecnn.run_directory import staged
+from edgecnn.visualization.feature_maps import draw_comparison, draw_input, draw_layer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import PIL.Image
 
-    from edgecnn.contract import Source
-    from edgecnn.run import Run
+    from edgecnn.preprocessing.decode import Source
+    from edgecnn.run_directory import Run
 
     Floats = npt.NDArray[np.float32]
     Maps = Mapping[str, Floats]  # layer -> float32 [H, W, C], [T, C] or [N]
@@ -166,13 +166,15 @@ def _free(name: str, taken: Mapping[str, object]) -> str:
 
 def inputs(run: Run) -> dict[str, str]:
     """What decides the pictures of a run: its ONNX file and its samples."""
-    hashes = {name: run.hash_of(name) for name in (files.CONTRACT, files.ARTIFACTS, files.SAMPLES)}
+    hashes = {
+        name: run.hash_of(name) for name in (run_directory.CONTRACT, run_directory.ARTIFACTS, run_directory.SAMPLES)
+    }
     return {**hashes, "edgecnn": installed_versions().get("edgecnn", "missing")}
 
 
 def is_current(run: Run) -> bool:
     """Whether the run already holds these pictures."""
-    return run.is_current(files.FEATURES, Features, inputs(run))
+    return run.is_current(run_directory.FEATURES, Features, inputs(run))
 
 
 def drawn_from(run: Run) -> str | None:
@@ -202,5 +204,5 @@ def draw_run(run: Run) -> Features:
         input=picture_of_input,
         pictures=shown,
     )
-    run.save(files.FEATURES, record)
+    run.save(run_directory.FEATURES, record)
     return record

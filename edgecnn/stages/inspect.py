@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from edgecnn.errors import InputError, MachineError, NewerSchema
 from edgecnn.records import Contract, GraphLayer, Inspection, decode
-from edgecnn.run import ARTIFACTS, CONTRACT, EXPORTS, MODEL, TRAINING, sha256_of, size_of
+from edgecnn.run_directory import ARTIFACTS, CONTRACT, EXPORTS, MODEL, TRAINING, sha256_of, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -36,7 +36,7 @@ HDF5 = b"\x89HDF\r\n\x1a\n"
 
 def inspect(path: Path) -> Inspection:
     """What the file or SavedModel folder is; raises InputError where it is neither, or damaged."""
-    reader = importlib.import_module(f"edgecnn.graphs.{_kind(path)}")
+    reader = importlib.import_module(f"edgecnn.model_files.inspectors.{_kind(path)}")
     found: Inspection
     found, content = reader.read(path)
     contract, missing = _contract(path, found, content)

@@ -7,26 +7,26 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgecnn import run as files
-from edgecnn.answers import SCORES, THRESHOLD, answers_of
-from edgecnn.charts import FLIPS, draw_flips
+from edgecnn import run_directory
 from edgecnn.console import say
-from edgecnn.embedded import differences
-from edgecnn.emulation import CPUS, emulator
+from edgecnn.data.loading import evaluation_of
+from edgecnn.data.output_labels import SCORES, THRESHOLD, answers_of
+from edgecnn.environment import runtime_versions
 from edgecnn.errors import EdgecnnError, InputError, MachineError, UsageError
-from edgecnn.evidence import against_native, evidence
-from edgecnn.grid import Asked, ask_all, bit_equal, matrix
-from edgecnn.images import evaluation_of
-from edgecnn.judging import FAIL, NOT_PROVEN, PASS, rule, says_nothing, verdict
-from edgecnn.machine import runtime_versions
-from edgecnn.pathways import pathways
-from edgecnn.places import emulated, place_of
+from edgecnn.execution.emulation import CPUS, emulator
+from edgecnn.execution.hosts import emulated, place_of
+from edgecnn.execution.server import Far
+from edgecnn.execution.targets import KERAS, on_cpus, pairs
+from edgecnn.model_files.embedded_contract import differences
+from edgecnn.parity.evaluation import Asked, ask_all, bit_equal, matrix
+from edgecnn.parity.evidence import against_native, evidence
+from edgecnn.parity.intervals import accuracy, macro_accuracy
+from edgecnn.parity.metrics import FAIL, NOT_PROVEN, PASS, rule, says_nothing, verdict
+from edgecnn.parity.preprocessing_check import pathways
 from edgecnn.plugins import Format, pick
 from edgecnn.records import SCHEMA, Parity, ParityRow
-from edgecnn.run import TEMPORARY, Run, sha256_of, staged
-from edgecnn.statistics import accuracy, macro_accuracy
-from edgecnn.targets import KERAS, on_cpus, pairs
-from edgecnn.worker import Far
+from edgecnn.run_directory import TEMPORARY, Run, sha256_of, staged
+from edgecnn.visualization.plots import FLIPS, draw_flips
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from edgecnn.images import Evaluation
-    from edgecnn.places import Place
+    from edgecnn.data.loading import Evaluation
+    from edgecnn.execution.hosts import Place
+    from edgecnn.execution.targets import Pair
     from edgecnn.plugins import Gate
     from edgecnn.records import Accuracy, Contract, Pathway
-    from edgecnn.targets import Pair
 
     Logits = npt.NDArray[np.float32]
     Indices = npt.NDArray[np.int64]
@@ -70,7 +70,10 @@ class ParityOptions:
 def inputs(run: Run, evaluation: Evaluation, options: ParityOptions) -> dict[str, str]:
     """What decides the answers: the files' hashes, the images, the options, and the runtimes' versions."""
     return {
-        **{name: run.hash_of(name) for name in (files.MODEL, files.CONTRACT, files.ARTIFACTS, files.EXPORTS)},
+        **{
+            name: run.hash_of(name)
+            for name in (run_directory.MODEL, run_directory.CONTRACT, run_directory.ARTIFACTS, run_directory.EXPORTS)
+        },
         "data": options.data or "",
         "images": evaluation.source,
         "formats": " ".join(sorted(options.formats)),
@@ -86,10 +89,10 @@ def inputs(run: Run, evaluation: Evaluation, options: ParityOptions) -> dict[str
 
 def is_current(run: Run, options: ParityOptions) -> bool:
     """Whether parity.json is the verdict on what the run holds now."""
-    if not run.path(files.PARITY).is_file():
+    if not run.path(run_directory.PARITY).is_file():
         return False
     evaluation = evaluation_of(run.contract(), run.training().data, options.data)
-    return run.is_current(files.PARITY, Parity, inputs(run, evaluation, options))
+    return run.is_current(run_directory.PARITY, Parity, inputs(run, evaluation, options))
 
 
 def parity(run: Run, options: ParityOptions) -> Parity:
@@ -139,7 +142,7 @@ def parity(run: Run, options: ParityOptions) -> Parity:
     formats = [pair.format.name for pair in found] if options.providers else _formats(run, options)
     state, reasons = _whole(rows, formats, found, refused, ways)
     _save_answers(run, reference, evaluation, asked, meaning)
-    outputs = [files.ANSWERS]
+    outputs = [run_directory.ANSWERS]
     if draw_flips(run, rows, evaluation, contract.labels):
         outputs.append(FLIPS)
     record = Parity(
@@ -159,7 +162,7 @@ def parity(run: Run, options: ParityOptions) -> Parity:
         reasons=reasons,
         device=options.device,
     )
-    run.save(files.PARITY, record)
+    run.save(run_directory.PARITY, record)
     return record
 
 
@@ -287,7 +290,7 @@ def _save_answers(run: Run, reference: Logits, evaluation: Evaluation, asked: Se
     for row, one in zip(answers, asked, strict=True):
         row[one.indices] = answers_of(one.logits, meaning)
     labels = evaluation.labels
-    with staged(run.path(files.ANSWERS)) as draft:
+    with staged(run.path(run_directory.ANSWERS)) as draft:
         np.savez_compressed(
             draft,
             names=np.array([one.pair.name for one in asked], dtype=np.str_),

@@ -14,17 +14,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import edgecnn
-from edgecnn import charts, choices
-from edgecnn import run as files
-from edgecnn.conclusion import changed, commands, losses, scores_note, verdict
+from edgecnn import run_directory
 from edgecnn.console import say
 from edgecnn.errors import InputError
-from edgecnn.onnx_model import PREFIX
+from edgecnn.execution.targets import KERAS
+from edgecnn.inference.ort_model import PREFIX
 from edgecnn.records import SCHEMA, Features, Latency, Layers, Parity, Report
-from edgecnn.rendering import render
-from edgecnn.run import Run, staged
-from edgecnn.targets import KERAS
-from edgecnn.weighing import weigh
+from edgecnn.report import recommendations
+from edgecnn.report.quantization_benefit import weigh
+from edgecnn.report.render import render
+from edgecnn.report.summary import changed, commands, losses, scores_note, verdict
+from edgecnn.run_directory import Run, staged
+from edgecnn.visualization import plots
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,15 +34,20 @@ if TYPE_CHECKING:
 
 PAGE, MARKDOWN = "report.html", "report.md"
 SOURCES = {
-    files.CONTRACT: "model, input, output, labels",
-    files.TRAINING: "data, recipe, epochs, test accuracy, classes, confusion",
-    files.ARTIFACTS: "formats, sizes, calibration",
-    files.PARITY: "accuracy of the exports, agreement, flips, gates, placement",
-    files.LAYERS: "what arrives of each layer",
-    files.LATENCY: "latencies, placement",
-    files.FEATURES: "feature maps",
+    run_directory.CONTRACT: "model, input, output, labels",
+    run_directory.TRAINING: "data, recipe, epochs, test accuracy, classes, confusion",
+    run_directory.ARTIFACTS: "formats, sizes, calibration",
+    run_directory.PARITY: "accuracy of the exports, agreement, flips, gates, placement",
+    run_directory.LAYERS: "what arrives of each layer",
+    run_directory.LATENCY: "latencies, placement",
+    run_directory.FEATURES: "feature maps",
 }
-MADE_BY = {files.PARITY: "parity", files.LAYERS: "parity --layers", files.LATENCY: "bench", files.FEATURES: "features"}
+MADE_BY = {
+    run_directory.PARITY: "parity",
+    run_directory.LAYERS: "parity --layers",
+    run_directory.LATENCY: "bench",
+    run_directory.FEATURES: "features",
+}
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MOST_TICKS = 7  # of a scale labelled at 1, 2 and 5; a wider one is labelled at powers of ten
 
@@ -118,7 +124,7 @@ def inputs(run: Run) -> dict[str, str]:
 
 def is_current(run: Run) -> bool:
     """Whether the report was made from what the run holds now."""
-    return run.is_current(files.REPORT, Report, inputs(run))
+    return run.is_current(run_directory.REPORT, Report, inputs(run))
 
 
 def report(run: Run) -> Path:
@@ -134,18 +140,18 @@ def report(run: Run) -> Path:
         contract=contract,
         training=run.training(),
         artifacts=run.artifacts(),
-        parity=_optional(run, files.PARITY, Parity),
-        layers=_optional(run, files.LAYERS, Layers),
-        latency=_optional(run, files.LATENCY, Latency),
-        features=_optional(run, files.FEATURES, Features),
+        parity=_optional(run, run_directory.PARITY, Parity),
+        layers=_optional(run, run_directory.LAYERS, Layers),
+        latency=_optional(run, run_directory.LATENCY, Latency),
+        features=_optional(run, run_directory.FEATURES, Features),
     )
-    choices.draw(run, record)
+    recommendations.draw(run, record)
     view = _view(run, record)
     for name in (PAGE, MARKDOWN):
         with staged(run.path(name)) as draft:
             draft.write_text(render(name, view, html=name == PAGE), encoding="utf-8")
     outputs = {name: run.hash_of(name) for name in (PAGE, MARKDOWN)}
-    run.save(files.REPORT, replace(record, origin=replace(record.origin, outputs=outputs)))
+    run.save(run_directory.REPORT, replace(record, origin=replace(record.origin, outputs=outputs)))
     say(view["verdict"][1])
     return run.path(PAGE)
 
@@ -157,14 +163,14 @@ def _optional(run: Run, name: str, kind: type[R]) -> R | None:
 def _view(run: Run, record: Report) -> dict[str, Any]:
     """Everything the templates name."""
     parts = {
-        files.PARITY: record.parity,
-        files.LAYERS: record.layers,
-        files.LATENCY: record.latency,
-        files.FEATURES: record.features,
+        run_directory.PARITY: record.parity,
+        run_directory.LAYERS: record.layers,
+        run_directory.LATENCY: record.latency,
+        run_directory.FEATURES: record.features,
     }
     stale = [name for name, part in parts.items() if part and _is_stale(run, part.origin)]
-    drawn = None if files.FEATURES in stale else record.features
-    rows = lines(record, choices.shown(run, record))
+    drawn = None if run_directory.FEATURES in stale else record.features
+    rows = lines(record, recommendations.shown(run, record))
     timed = [(line, row) for line in rows for row in line.latencies]
     sources = (record.contract, record.training, record.artifacts, *parts.values())
     return {
@@ -179,16 +185,16 @@ def _view(run: Run, record: Report) -> dict[str, Any]:
             key=lambda pair: pair[1].p50_ms,
             default=timed[0] if timed else None,
         ),
-        "goals": choices.goals([row for _, row in timed]),
-        "sweep_chart": _picture(run, choices.SWEEP),
-        "choice_chart": _picture(run, choices.CHOICE),
+        "goals": recommendations.goals([row for _, row in timed]),
+        "sweep_chart": _picture(run, recommendations.SWEEP),
+        "choice_chart": _picture(run, recommendations.CHOICE),
         "smallest": min(record.artifacts.artifacts, key=lambda artifact: artifact.size_bytes, default=None),
         "largest_bytes": max((line.artifact.size_bytes for line in rows), default=0) or 1,
         "several_devices": len({row.placement.device for _, row in timed}) > 1,
         "classes": list(zip(record.training.data.labels, record.training.class_accuracy, strict=True)),
         "mistake": _commonest_mistake(record),
-        "charts": {name: _picture(run, name) for name in charts.pictures_of(record.training)},
-        "chart_names": (charts.CURVES, charts.CLASS_ACCURACY, charts.CONFUSION),
+        "charts": {name: _picture(run, name) for name in plots.pictures_of(record.training)},
+        "chart_names": (plots.CURVES, plots.CLASS_ACCURACY, plots.CONFUSION),
         "drawn": drawn,
         "drawable": any(artifact.format.startswith(PREFIX) for artifact in record.artifacts.artifacts),
         "input_picture": _picture(run, drawn.input) if drawn else None,
@@ -197,14 +203,14 @@ def _view(run: Run, record: Report) -> dict[str, Any]:
         "commands": commands(record),
         "weighings": weigh(record),
         "changed": changed(record.parity),
-        "flip_sheet": _picture(run, charts.FLIPS),
-        "layer_chart": None if files.LAYERS in stale else _picture(run, charts.LAYERS),
+        "flip_sheet": _picture(run, plots.FLIPS),
+        "layer_chart": None if run_directory.LAYERS in stale else _picture(run, plots.LAYERS),
         "made_again": {name: f"edgecnn {words} RUN" for name, words in MADE_BY.items()},
         "searches": {
             artifact.format: (
                 artifact.precision,
                 losses(artifact.precision),
-                _picture(run, charts.precision_picture(artifact.format)),
+                _picture(run, plots.precision_picture(artifact.format)),
             )
             for artifact in record.artifacts.artifacts
             if artifact.precision and artifact.precision.sensitivity
@@ -217,7 +223,7 @@ def _view(run: Run, record: Report) -> dict[str, Any]:
         "sources": {
             name: (figures, run.hash_of(name)) for name, figures in SOURCES.items() if run.path(name).is_file()
         },
-        "files": files,
+        "files": run_directory,
         "version": edgecnn.__version__,
     }
 

@@ -12,29 +12,29 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from edgecnn import run as files
-from edgecnn.beginning import SPLIT, Beginning, begin
-from edgecnn.checkpoint import STATE, model_name, resumable, save_checkpoint
+from edgecnn import run_directory
 from edgecnn.console import progress, say
+from edgecnn.data.fitting import fit
+from edgecnn.data.holdout import HELD_OUT, held_out, notice_before
+from edgecnn.data.loading import AUTO, load_data
+from edgecnn.environment import installed_versions
 from edgecnn.errors import InputError, NewerSchema, UsageError
-from edgecnn.feed import Feed
-from edgecnn.fitting import fit
-from edgecnn.holding_out import HELD_OUT, held_out, notice_before
-from edgecnn.images import AUTO, load_data
-from edgecnn.learning import compile_model, deterministic_keras, device, load_model, load_teacher, teacher_run
-from edgecnn.logbook import LOG, show_epoch, write_log
-from edgecnn.machine import installed_versions
 from edgecnn.plugins import Architecture, pick
-from edgecnn.recipes import TUTORIAL, described, pick_recipe
 from edgecnn.records import SCHEMA, Epoch, Progress, Training
+from edgecnn.training.checkpoint import STATE, model_name, resumable, save_checkpoint
+from edgecnn.training.epoch_log import LOG, show_epoch, write_log
+from edgecnn.training.input_pipeline import Feed
+from edgecnn.training.optimizer import compile_model, deterministic_keras, device, load_model, load_teacher, teacher_run
+from edgecnn.training.recipes import TUTORIAL, described, pick_recipe
+from edgecnn.training.run_files import SPLIT, Beginning, begin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edgecnn.plugins import LabelledImages
-    from edgecnn.recipes import Recipe
     from edgecnn.records import DataSource
-    from edgecnn.run import Run
+    from edgecnn.run_directory import Run
+    from edgecnn.training.recipes import Recipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +78,7 @@ def plan(run: Run, options: TrainOptions) -> tuple[LabelledImages, dict[str, str
         inputs["hold_out"] = str(options.hold_out)
         data = held_out(data, options.hold_out)
     if options.teacher is not None:
-        inputs["teacher"] = teacher_run(options.teacher, architecture, data.source.labels).hash_of(files.MODEL)
+        inputs["teacher"] = teacher_run(options.teacher, architecture, data.source.labels).hash_of(run_directory.MODEL)
     return data, inputs
 
 
@@ -107,12 +107,12 @@ def epochs_of(options: TrainOptions) -> int:
 
 def is_current(run: Run, options: TrainOptions) -> bool:
     """Whether the run already holds what this training would give, or a model trained elsewhere."""
-    if not run.path(files.TRAINING).is_file():
+    if not run.path(run_directory.TRAINING).is_file():
         return False
     if run.is_imported():
         return True
     _, inputs = plan(run, options)
-    return run.is_current(files.TRAINING, Training, {**inputs, "epochs": str(epochs_of(options))})
+    return run.is_current(run_directory.TRAINING, Training, {**inputs, "epochs": str(epochs_of(options))})
 
 
 def train(run: Run, options: TrainOptions, show: Callable[[str], None] = say) -> Training:

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from edgecnn import run as files
+from edgecnn import run_directory
 from edgecnn.bundles.tflite_micro import _method as method_of
 from edgecnn.cli import _run as command
-from edgecnn.images import samples_of
-from edgecnn.rendering import string_of_c
+from edgecnn.data.loading import samples_of
+from edgecnn.export.tflite_converter import File
+from edgecnn.report.render import string_of_c
 from edgecnn.stages.bundle import bundle
-from edgecnn.tflite_files import File
 
 if TYPE_CHECKING:
-    from edgecnn.run import Run
+    from edgecnn.run_directory import Run
 
 tflite_micro = pytest.importorskip("tflite_micro", reason="pip install 'edgecnn[micro]'")
 needs_gcc = pytest.mark.skipif(not (shutil.which("gcc") and shutil.which("g++")), reason="needs gcc and g++")
@@ -37,7 +37,7 @@ NAMES = {
 
 @pytest.fixture(scope="module")
 def made(golden_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from edgecnn.run import Run
+    from edgecnn.run_directory import Run
 
     return bundle(Run(golden_run), "tflite-micro", tmp_path_factory.mktemp("bundle") / "made")
 
@@ -212,7 +212,7 @@ def test_large_images_do_not_fill_the_flash(run: Run, tmp_path: Path, monkeypatc
 
 
 def test_a_run_without_images_is_checked_with_drawn_ones(run: Run) -> None:
-    run.path(files.SAMPLES).unlink()
+    run.path(run_directory.SAMPLES).unlink()
     folder = bundle(run, "tflite-micro")
     assert folder == run.path("bundles/tflite-micro")
     assert "8 drawn images" in (folder / "golden.h").read_text()
@@ -231,9 +231,9 @@ def test_refusals(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert "not the file that was exported" in capsys.readouterr().err
     artifacts = run.artifacts()
     others = tuple(artifact for artifact in artifacts.artifacts if artifact.format != "tflite_int8_micro")
-    run.save(files.ARTIFACTS, replace(artifacts, artifacts=others))
+    run.save(run_directory.ARTIFACTS, replace(artifacts, artifacts=others))
     assert command(["bundle", str(run.root), "--target", "tflite-micro"]) == 4
     assert f"run `edgecnn export {run.root} --format tflite_int8_micro`" in capsys.readouterr().err
-    run.path(files.ARTIFACTS).unlink()
+    run.path(run_directory.ARTIFACTS).unlink()
     assert command(["bundle", str(run.root), "--target", "tflite-micro"]) == 4
-    assert not run.path(files.BUNDLES).exists() or not list(run.path(files.BUNDLES).iterdir())
+    assert not run.path(run_directory.BUNDLES).exists() or not list(run.path(run_directory.BUNDLES).iterdir())

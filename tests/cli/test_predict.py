@@ -19,7 +19,7 @@ from edgecnn.cli import sources
 from edgecnn.cli.predict import MANY
 from edgecnn.cli.sources import image_paths, shown
 from edgecnn.errors import InputError
-from edgecnn.predictor import Predictor
+from edgecnn.inference.predictor import Predictor
 
 RANDOM = np.random.default_rng(8)
 
@@ -96,12 +96,14 @@ def test_several_processes_print_the_same(tiny_onnx: Path, folder: Path, capsys:
 def test_many_images_are_read_by_several_processes_unasked(
     tiny_onnx: Path, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import edgecnn.readers
+    import edgecnn.preprocessing.reader_pool
 
     asked = []
-    real = edgecnn.readers.Readers
-    monkeypatch.setattr(edgecnn.readers, "Readers", lambda processes: asked.append(processes) or real(processes))
-    monkeypatch.setattr("edgecnn.machine.usable_cores", lambda: 2)
+    real = edgecnn.preprocessing.reader_pool.Readers
+    monkeypatch.setattr(
+        edgecnn.preprocessing.reader_pool, "Readers", lambda processes: asked.append(processes) or real(processes)
+    )
+    monkeypatch.setattr("edgecnn.environment.usable_cores", lambda: 2)
     path = str(folder / "b.png")
     for count in (MANY - 1, MANY):
         assert command(["predict", str(tiny_onnx), *[path] * count]) == 0

@@ -10,26 +10,26 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from edgecnn import run as files
+from edgecnn import run_directory
+from edgecnn.benchmark.latency_stats import SLOWER, ratio
+from edgecnn.benchmark.session import BenchmarkTarget, Measurement, blocks_of, measure, row_of
 from edgecnn.cli import _run as command
-from edgecnn.machine import usable_cores
-from edgecnn.measuring import SLOWER, ratio
-from edgecnn.places import Here
+from edgecnn.environment import usable_cores
+from edgecnn.execution.hosts import Here
+from edgecnn.execution.targets import pairs
 from edgecnn.records import Latency
-from edgecnn.session import BenchmarkTarget, Measurement, blocks_of, measure, row_of
 from edgecnn.stages.bench import ROUNDS, BenchOptions, is_current
-from edgecnn.targets import pairs
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edgecnn.run import Run
+    from edgecnn.run_directory import Run
 
 
 def test_every_export_on_one_thread_and_all_cores(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert command(["bench", str(run.root), "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
-    record = run.load(files.LATENCY, Latency, "bench")
+    record = run.load(run_directory.LATENCY, Latency, "bench")
     assert [row["p50_ms"] for row in printed["rows"]] == [row.p50_ms for row in record.rows]
     found = [pair for pair in pairs(run, ())[0] if pair.runtime.most_images is None]
     names = [("keras", "keras"), *((pair.format.name, pair.runtime.name) for pair in found)]
@@ -56,14 +56,14 @@ def test_every_export_on_one_thread_and_all_cores(run: Run, capsys: pytest.Captu
 @pytest.mark.parametrize("words", [["--runtime", "keras"], ["--format", "keras"]])
 def test_the_trained_model_is_measured_in_batches_too(run: Run, words: list[str]) -> None:
     assert command(["bench", str(run.root), *words, "--threads", "1", "--batch", "1,8", "--starts", "1"]) == 0
-    record = run.load(files.LATENCY, Latency, "bench")
+    record = run.load(run_directory.LATENCY, Latency, "bench")
     assert [(row.format, row.runtime, row.batch) for row in record.rows] == [("keras", "keras", n) for n in (1, 8)]
     assert {row.artifact_sha256 for row in record.rows} == {run.contract().model_sha256}
     assert record.rows[0].placement.compute_nodes["TensorFlow"] > 0
 
 
 def test_a_model_that_was_changed_is_not_measured(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    run.path(files.MODEL).write_bytes(b"another")
+    run.path(run_directory.MODEL).write_bytes(b"another")
     assert command(["bench", str(run.root), "--runtime", "keras"]) == 4
     assert "is not the model of contract.json" in capsys.readouterr().err
 
@@ -71,7 +71,7 @@ def test_a_model_that_was_changed_is_not_measured(run: Run, capsys: pytest.Captu
 def test_batches_threads_and_a_baseline_are_chosen(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--format", "onnx_float32", "--format", "tflite_int8", "--threads", "1", "--batch", "8,1", "--starts", "1"]
     assert command(["bench", str(run.root), *words, "--baseline", "tflite_int8"]) == 0
-    record = run.load(files.LATENCY, Latency, "bench")
+    record = run.load(run_directory.LATENCY, Latency, "bench")
     assert {(row.format, row.batch) for row in record.rows} == {
         ("onnx_float32", 1), ("onnx_float32", 8), ("tflite_int8", 1)
     }  # fmt: skip
@@ -111,7 +111,7 @@ def test_cores_are_those_asked_for(run: Run) -> None:
     core = min(os.sched_getaffinity(0))
     words = ["--format", "onnx_int8", "--cores", str(core), "--starts", "1", "--io-binding"]
     assert command(["bench", str(run.root), *words]) == 0
-    record = run.load(files.LATENCY, Latency, "bench")
+    record = run.load(run_directory.LATENCY, Latency, "bench")
     assert (record.rows[0].threads, record.rows[0].cores) == (1, (core,))
     assert "stay on the device" in record.rows[0].timed
     assert command(["bench", str(run.root), "--format", "onnx_int8", "--cores", "4000"]) == 3
@@ -128,7 +128,7 @@ def test_what_this_machine_cannot_do_is_an_error(
     assert command(["bench", str(run.root), "--format", "onnx_int8", *words]) == 3
     told = capsys.readouterr().err.strip().splitlines()[-1]
     assert told.startswith("Error: ") and told.endswith(".")
-    assert not run.path(files.LATENCY).exists()
+    assert not run.path(run_directory.LATENCY).exists()
 
 
 @pytest.mark.parametrize("provider", ["openvino", "webgpu"])
@@ -140,7 +140,7 @@ def test_another_python_with_another_provider(run: Run, provider: str, capsys: p
     words = ["--format", "onnx_float32", "--ep", provider, "--python", python, "--threads", "1", "--starts", "1"]
     code = command(["bench", str(run.root), *words])
     if code == 0:
-        (row,) = run.load(files.LATENCY, Latency, "bench").rows
+        (row,) = run.load(run_directory.LATENCY, Latency, "bench").rows
         assert [name.lower() for name in row.placement.compute_nodes] == [f"{provider}executionprovider"]
     else:
         assert (provider, code) == ("webgpu", 3)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from edgecnn import run as files
+from edgecnn import run_directory
 from edgecnn.cli import _run as command
 from edgecnn.records import Parity
-from edgecnn.run import Run
+from edgecnn.run_directory import Run
 from edgecnn.stages.compare import compare
 from edgecnn.stages.parity import ParityOptions, parity
 from tests import faults
@@ -60,12 +60,12 @@ def test_a_worse_run_is_named_and_the_command_exits_1(old: Run, new: Run, capsys
 
 
 def test_other_images_are_compared_as_independent_samples(old: Run, new: Run) -> None:
-    with np.load(new.path(files.ANSWERS)) as archive:
+    with np.load(new.path(run_directory.ANSWERS)) as archive:
         changed = {**archive, "images": np.array("other images")}
-    np.savez(new.path(files.ANSWERS), **changed)
-    parity_record = new.load(files.PARITY, Parity, "parity")
-    outputs = {**parity_record.origin.outputs, files.ANSWERS: new.hash_of(files.ANSWERS)}
-    new.save(files.PARITY, replace(parity_record, origin=replace(parity_record.origin, outputs=outputs)))
+    np.savez(new.path(run_directory.ANSWERS), **changed)
+    parity_record = new.load(run_directory.PARITY, Parity, "parity")
+    outputs = {**parity_record.origin.outputs, run_directory.ANSWERS: new.hash_of(run_directory.ANSWERS)}
+    new.save(run_directory.PARITY, replace(parity_record, origin=replace(parity_record.origin, outputs=outputs)))
     record = compare(old, new)
     assert not record.same_images
     change = record.rows[0].change
@@ -74,18 +74,18 @@ def test_other_images_are_compared_as_independent_samples(old: Run, new: Run) ->
 
 
 def test_what_only_one_of_them_has_is_said(old: Run, new: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    record = new.load(files.PARITY, Parity, "parity")
-    new.save(files.PARITY, replace(record, rows=record.rows[:1]))
+    record = new.load(run_directory.PARITY, Parity, "parity")
+    new.save(run_directory.PARITY, replace(record, rows=record.rows[:1]))
     assert command(["compare", str(old.root), str(new.root)]) == 1, "what passed before has to be there"
     assert f"Only in {old.root}: tflite_int8 on litert (xnnpack)" in capsys.readouterr().out
 
 
 def test_a_run_without_parity_is_refused(old: Run, new: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    new.path(files.ANSWERS).write_bytes(b"no archive")
+    new.path(run_directory.ANSWERS).write_bytes(b"no archive")
     assert command(["compare", str(old.root), str(new.root)]) == 4
     assert "is not what belongs to parity.json" in capsys.readouterr().err
-    new.path(files.ANSWERS).unlink()
+    new.path(run_directory.ANSWERS).unlink()
     assert command(["compare", str(old.root), str(new.root)]) == 4
-    new.path(files.PARITY).unlink()
+    new.path(run_directory.PARITY).unlink()
     assert command(["compare", str(old.root), str(new.root)]) == 4
     assert command(["compare", str(old.root), "nowhere"]) == 4

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from edgecnn import run as files
+from edgecnn import run_directory
 from edgecnn.cli import _run as command
-from edgecnn.conclusion import losses
+from edgecnn.data.loading import digests, samples_of
 from edgecnn.errors import InputError
-from edgecnn.images import digests, samples_of
 from edgecnn.plugins import Format, discover
 from edgecnn.records import Artifacts
-from edgecnn.run import Run
+from edgecnn.report.summary import losses
+from edgecnn.run_directory import Run
 from edgecnn.stages.export import export, is_current
 from edgecnn.stages.parity import ParityOptions, parity
 
@@ -53,24 +53,24 @@ def test_an_unknown_format_exits_2_with_the_nearest(run: Run, capsys: pytest.Cap
 
 @pytest.mark.parametrize("size", [0, 1000, 100_000])
 def test_a_truncated_model_is_refused(run: Run, size: int, capsys: pytest.CaptureFixture[str]) -> None:
-    path = run.path(files.MODEL)
+    path = run.path(run_directory.MODEL)
     path.write_bytes(path.read_bytes()[:size])
     assert command(["export", str(run.root)]) == 4
     assert "damaged" in capsys.readouterr().err
 
 
 def test_a_model_keras_refuses_is_one_sentence(run: Run) -> None:
-    with zipfile.ZipFile(run.path(files.MODEL), "w") as archive:
+    with zipfile.ZipFile(run.path(run_directory.MODEL), "w") as archive:
         archive.writestr("config.json", '{"module": "builtins", "class_name": "eval", "config": {}}')
         archive.writestr("metadata.json", "{}")
-    run.save(files.CONTRACT, replace(run.contract(), model_sha256=run.hash_of(files.MODEL)))
+    run.save(run_directory.CONTRACT, replace(run.contract(), model_sha256=run.hash_of(run_directory.MODEL)))
     with pytest.raises(InputError, match="cannot be loaded by Keras") as caught:
         export(run)
     assert "\n" not in str(caught.value)
 
 
 def test_without_samples_drawn_images_calibrate_and_the_record_says_so(run: Run) -> None:
-    run.path(files.SAMPLES).unlink()
+    run.path(run_directory.SAMPLES).unlink()
     artifact = next(a for a in export(run, ["tflite_int8"]).artifacts if a.format == "tflite_int8")
     assert artifact.calibration is not None
     assert artifact.calibration.source == "drawn images"
@@ -99,23 +99,23 @@ def test_check_compares_and_finds_another_model(run: Run, capsys: pytest.Capture
     assert command(["export", str(run.root), "--check", *formats]) == 0
     assert "saved_model, tflite_float32" in capsys.readouterr().out
     _scale_channels(run, "conv2d", "conv2d_1", factor=1.5)
-    record = run.load(files.ARTIFACTS, Artifacts, "export")
-    run.save(files.ARTIFACTS, replace(record, origin=replace(record.origin, inputs=_inputs_now(run, record))))
+    record = run.load(run_directory.ARTIFACTS, Artifacts, "export")
+    run.save(run_directory.ARTIFACTS, replace(record, origin=replace(record.origin, inputs=_inputs_now(run, record))))
     assert command(["export", str(run.root), "--check", *formats]) == 1
     assert "saved_model, tflite_float32" in capsys.readouterr().err
 
 
 def test_calibration_on_test_images_is_refused(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    with np.load(run.path(files.SAMPLES)) as archive:
+    with np.load(run.path(run_directory.SAMPLES)) as archive:
         samples = dict(archive)
     samples["calibration"][3] = samples["images"][5]
-    np.savez_compressed(run.path(files.SAMPLES), **samples)
+    np.savez_compressed(run.path(run_directory.SAMPLES), **samples)
     for name in ("tflite_int8", "tflite_int8_micro", "onnx_int8"):
-        shutil.rmtree(run.path(files.EXPORTS))
-        run.path(files.ARTIFACTS).unlink(missing_ok=True)
+        shutil.rmtree(run.path(run_directory.EXPORTS))
+        run.path(run_directory.ARTIFACTS).unlink(missing_ok=True)
         assert command(["export", str(run.root), "--format", name]) == 4
         assert "1 of the 150 calibration images are test images" in capsys.readouterr().err
-        assert not run.path(f"{files.EXPORTS}/{name}").exists()
+        assert not run.path(f"{run_directory.EXPORTS}/{name}").exists()
         assert command(["export", str(run.root), "--format", "tflite_dynamic"]) == 0
         capsys.readouterr()
 
@@ -133,7 +133,7 @@ def _scale_channels(run: Run, layer: str, after: str, factor: float) -> None:
     """Scale every second channel of a convolution and take it back in the next: the same answers in float."""
     import keras
 
-    model = keras.saving.load_model(run.path(files.MODEL))
+    model = keras.saving.load_model(run.path(run_directory.MODEL))
     kernel, bias = model.get_layer(layer).get_weights()
     kernel[..., ::2] *= factor
     bias[::2] *= factor
@@ -141,12 +141,12 @@ def _scale_channels(run: Run, layer: str, after: str, factor: float) -> None:
     kernel, bias = model.get_layer(after).get_weights()
     kernel[:, :, ::2] /= factor
     model.get_layer(after).set_weights([kernel, bias])
-    model.save(run.path(files.MODEL))
-    run.save(files.CONTRACT, replace(run.contract(), model_sha256=run.hash_of(files.MODEL)))
+    model.save(run.path(run_directory.MODEL))
+    run.save(run_directory.CONTRACT, replace(run.contract(), model_sha256=run.hash_of(run_directory.MODEL)))
 
 
 def _inputs_now(run: Run, record: Artifacts) -> dict[str, str]:
-    now = {name: run.hash_of(name) for name in (files.MODEL, files.CONTRACT, files.SAMPLES)}
+    now = {name: run.hash_of(name) for name in (run_directory.MODEL, run_directory.CONTRACT, run_directory.SAMPLES)}
     return {**record.origin.inputs, **now}
 
 

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from edgecnn import run as files
+from edgecnn import run_directory
 from edgecnn.cli import _run as command
-from edgecnn.conversion_worker import Converter
 from edgecnn.errors import InputError
+from edgecnn.execution.targets import pairs
+from edgecnn.export.conversion_worker import Converter
 from edgecnn.plugins import Format, discover, pick
 from edgecnn.records import Artifacts, ExportFailure, Parity
-from edgecnn.run import Run
+from edgecnn.run_directory import Run
 from edgecnn.stages.export import is_current
-from edgecnn.targets import pairs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +38,7 @@ def rows_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The run of a foreign model that reads an image row by row with an LSTM, exported as far as it can be."""
     import keras
 
-    from edgecnn.datasets.synthetic import LABELS, draw
+    from edgecnn.data.datasets.synthetic import LABELS, draw
 
     folder = tmp_path_factory.mktemp("rows")
     arrays: dict[str, np.ndarray] = {"labels": np.array(LABELS[:3])}
@@ -57,8 +57,8 @@ def rows_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     words = ["import", str(folder / "model.keras"), "--labels", str(folder / "labels.txt")]
     words += ["--data", str(folder / "data.npz"), "--input-range", "0..1", "--out", str(run.root)]
     assert command(words) == 0
-    run.path(files.EXPORTS).mkdir()
-    run.path(f"{files.EXPORTS}/{REFUSED}.tflite").write_bytes(b"of an earlier model")
+    run.path(run_directory.EXPORTS).mkdir()
+    run.path(f"{run_directory.EXPORTS}/{REFUSED}.tflite").write_bytes(b"of an earlier model")
     done = subprocess.run(
         [sys.executable, "-m", "edgecnn", "export", str(run.root), "--json"], capture_output=True, text=True
     )
@@ -87,12 +87,12 @@ def test_the_other_formats_are_exported_and_the_reason_is_told_and_recorded(rows
         assert f"{format} cannot be exported: {reason}\n" in told
     count = f"{len(failures)} of {len(discover(Format))} formats"
     assert told.endswith(f"Error: {count} could not be exported: {', '.join(failures)}; why stands above and in "
-                         f"{files.ARTIFACTS}.\n")  # fmt: skip
+                         f"{run_directory.ARTIFACTS}.\n")  # fmt: skip
     printed = json.loads((rows_run.root.parent / "record").read_text())
     assert {failure["format"] for failure in printed["failures"]} == failures.keys()
     for artifact in record.artifacts:
         rows_run.artifact_path(artifact)
-    assert {path.name for path in rows_run.path(files.EXPORTS).iterdir()} == {
+    assert {path.name for path in rows_run.path(run_directory.EXPORTS).iterdir()} == {
         artifact.path.rpartition("/")[2] for artifact in record.artifacts
     }, "of a format that fails no earlier export is left, nor half of a new one"
 
@@ -106,7 +106,7 @@ def test_what_failed_is_up_to_date_until_the_model_changes(rows: Run) -> None:
 
 
 def test_a_format_alone_that_fails_exits_4(rows: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    rows.path(files.ARTIFACTS).unlink()
+    rows.path(run_directory.ARTIFACTS).unlink()
     assert command(["export", str(rows.root), "--format", REFUSED]) == 4
     assert f"1 of 1 format could not be exported: {REFUSED}" in capsys.readouterr().err
     record = rows.artifacts()
@@ -121,7 +121,7 @@ def test_a_failure_is_compared_as_exports_are(rows: Run, capsys: pytest.CaptureF
     record = rows.artifacts()
     failed = ExportFailure(format=FINE, reason="it was so")
     record = replace(record, artifacts=(), failures=(failed, *record.failures))
-    rows.save(files.ARTIFACTS, record)
+    rows.save(run_directory.ARTIFACTS, record)
     assert command(words) == 1
     assert f"Exporting again gave other files for {FINE}" in capsys.readouterr().err
 
@@ -156,16 +156,16 @@ def test_run_goes_on_with_what_there_is_and_says_it_again(rows: Run) -> None:
             assert f"{format} cannot be exported: {reason}\n" in done.stderr
         assert f"{format} could not be exported: " in rows.path("report.md").read_text()
         assert f'<p class="note">{format} could not be exported: ' in rows.path("report.html").read_text()
-    record = rows.load(files.PARITY, Parity, "parity")
+    record = rows.load(run_directory.PARITY, Parity, "parity")
     assert {row.format for row in record.rows} == {artifact.format for artifact in rows.artifacts().artifacts}
     assert not [reason for reason in record.reasons if "on no runtime" in reason]
 
 
 def test_a_run_without_any_export_exits_4(run: Run, small_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    record = run.load(files.ARTIFACTS, Artifacts, "export")
+    record = run.load(run_directory.ARTIFACTS, Artifacts, "export")
     failures = tuple(ExportFailure(format=artifact.format, reason="it is odd") for artifact in record.artifacts)
     origin = replace(record.origin, outputs={})
-    run.save(files.ARTIFACTS, replace(record, origin=origin, artifacts=(), failures=failures))
+    run.save(run_directory.ARTIFACTS, replace(record, origin=origin, artifacts=(), failures=failures))
     assert command(["run", str(run.root), "--data", str(small_data), "--epochs", "8"]) == 4
     told = capsys.readouterr().err
     assert "[export] up to date\nonnx_float32 cannot be exported: it is odd\n" in told

@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from edgecnn.cli import _run as command
-from edgecnn.datasets import folder
+from edgecnn.data.datasets import folder
 from edgecnn.records import Layers, Parity
-from edgecnn.run import LAYERS, Run
-from edgecnn.stages.layers import layers
+from edgecnn.run_directory import LAYERS, Run
+from edgecnn.stages.layerwise_parity import layers
 from edgecnn.stages.parity import ParityOptions, parity
 from tests import faults
 

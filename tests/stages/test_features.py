@@ -12,13 +12,13 @@ import pytest
 from PIL import Image
 
 from edgecnn.cli import _run as command
-from edgecnn.contract import CONTRACT_KEY
 from edgecnn.errors import UsageError
-from edgecnn.maps import draw_comparison, draw_layer
-from edgecnn.predictor import Predictor
+from edgecnn.inference.predictor import Predictor
+from edgecnn.preprocessing.decode import CONTRACT_KEY
 from edgecnn.records import Export
-from edgecnn.run import Run
+from edgecnn.run_directory import Run
 from edgecnn.stages.features import compare, features, save
+from edgecnn.visualization.feature_maps import draw_comparison, draw_layer
 
 RANDOM = np.random.default_rng(2)
 PIXELS = RANDOM.integers(0, 256, (10, 12, 3), dtype=np.uint8)
@@ -38,7 +38,7 @@ def test_features_writes_a_picture_a_layer(tiny_onnx: Path, tmp_path: Path) -> N
 
 
 def test_the_input_is_shown_as_the_model_sees_it(tiny_onnx: Path, tmp_path: Path) -> None:
-    from edgecnn.resizing import resize
+    from edgecnn.preprocessing.resize import resize
 
     features(Predictor(tiny_onnx), PIXELS, tmp_path / "out", layers=["dense"], channel=None)
     shown = np.asarray(Image.open(tmp_path / "out" / "input.png"))
@@ -82,8 +82,8 @@ def test_nothing_is_written_when_something_is_wrong(
 @pytest.mark.parametrize("suffix", ["", "foreign"])
 def test_sequences_and_attention_are_drawn(tmp_path: Path, run: Run, suffix: str) -> None:
     """Layers [T, C] of an export, and of the same file without its contract."""
-    from edgecnn.conversion import configure_tensorflow
-    from edgecnn.formats.onnx_float32 import PLUGIN
+    from edgecnn.export.formats.onnx_float32 import PLUGIN
+    from edgecnn.export.saved_model import configure_tensorflow
     from edgecnn.plugins import ExportSource
 
     configure_tensorflow()

@@ -21,7 +21,7 @@ from edgecnn.stages import inspect as stage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edgecnn.run import Run
+    from edgecnn.run_directory import Run
 
 PUBLISHED = Path(__file__).parent.parent.parent / "artifacts" / "cifar10-cnn" / "exports"
 CONVOLUTIONS = [30 * 30 * 3 * 3 * 3 * 32, 13 * 13 * 9 * 32 * 64, 4 * 4 * 9 * 64 * 64]

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from edgecnn import run as files
+from edgecnn import run_directory
 from edgecnn.cli import _run as command
 from edgecnn.errors import InputError, MachineError, UsageError
+from edgecnn.execution.targets import pairs
 from edgecnn.plugins import Format, pick
-from edgecnn.published import find_run
+from edgecnn.pretrained import find_run
 from edgecnn.records import Parity
-from edgecnn.run import Run
+from edgecnn.run_directory import Run
 from edgecnn.stages.parity import ParityOptions, is_current, parity
-from edgecnn.targets import pairs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,7 +83,7 @@ def test_pixels_are_the_same_on_every_way(judged: tuple[Run, Parity]) -> None:
 
 def test_answers_are_kept(judged: tuple[Run, Parity]) -> None:
     run, record = judged
-    with np.load(run.path(files.ANSWERS)) as archive:
+    with np.load(run.path(run_directory.ANSWERS)) as archive:
         assert archive["names"].tolist() == [row.name for row in record.rows]
         right = (archive["answers"] == archive["labels"]).sum(axis=1)
         assert right.tolist() == [row.accuracy.correct for row in record.rows if row.accuracy]
@@ -134,32 +134,32 @@ def test_tflite_micro_answers_a_part_and_is_judged_through_the_whole(run: Run) -
     assert part.accuracy is not None and part.accuracy.total == 40
     assert part.paired is not None and part.judged is not None and whole.judged is not None
     assert part.judged.low_points < whole.judged.low_points
-    with np.load(run.path(files.ANSWERS)) as archive:
+    with np.load(run.path(run_directory.ANSWERS)) as archive:
         assert (archive["answers"] >= 0).sum(axis=1).tolist() == [whole.images, 40]
 
 
 def test_a_verdict_on_drawn_images_is_stale_once_the_data_is_back(run: Run) -> None:
     training = run.training()
-    run.save(files.TRAINING, replace(training, data=replace(training.data, spec="/nowhere/data.npz")))
+    run.save(run_directory.TRAINING, replace(training, data=replace(training.data, spec="/nowhere/data.npz")))
     options = ParityOptions(formats=("onnx_float32",))
     record = parity(run, options)
     assert "drawn images" in record.evaluated_on
     assert record.reference_accuracy is record.rows[0].accuracy is record.rows[0].paired is None
     assert record.verdict == "pass", "agreement is judged on drawn images"
     assert is_current(run, options)
-    run.save(files.TRAINING, training)
+    run.save(run_directory.TRAINING, training)
     assert not is_current(run, options)
 
 
 def test_a_model_that_is_not_the_contracts_is_no_reference(run: Run) -> None:
-    with run.path(files.MODEL).open("ab") as stream:
+    with run.path(run_directory.MODEL).open("ab") as stream:
         stream.write(b"\0")
     with pytest.raises(InputError, match=r"is not the model of contract\.json"):
         parity(run, LOOSE)
 
 
 def test_exports_of_another_model_are_refused(run: Run) -> None:
-    run.save(files.CONTRACT, replace(run.contract(), model="another"))
+    run.save(run_directory.CONTRACT, replace(run.contract(), model="another"))
     with pytest.raises(InputError, match="another model"):
         parity(run, LOOSE)
 
@@ -171,7 +171,7 @@ def test_formats_unknown_missing_and_not_exported(run: Run) -> None:
     with pytest.raises(InputError, match="is missing"):
         pairs(run, ["tflite_int8"])
     record = run.artifacts()
-    run.save(files.ARTIFACTS, replace(record, artifacts=record.artifacts[:1]))
+    run.save(run_directory.ARTIFACTS, replace(record, artifacts=record.artifacts[:1]))
     with pytest.raises(InputError, match="not exported yet"):
         pairs(run, ["tflite_int8"])
 

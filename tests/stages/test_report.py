@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
-from edgecnn import charts, records
-from edgecnn import run as files
-from edgecnn.conclusion import commands
+from edgecnn import records, run_directory
 from edgecnn.errors import InputError
+from edgecnn.parity.intervals import paired
 from edgecnn.records import Accuracy, DataSource, LatencyRow, ParityRow, Placement, Report, TensorSpec
-from edgecnn.rendering import aligned, duration, escape_markdown
-from edgecnn.run import Run
+from edgecnn.report.render import aligned, duration, escape_markdown
+from edgecnn.report.summary import commands
+from edgecnn.run_directory import Run
 from edgecnn.stages.report import MARKDOWN, PAGE, inputs, is_current, report, scale
-from edgecnn.statistics import paired
+from edgecnn.visualization import plots
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,21 +104,32 @@ def latency_of(run: Run, data: DataSource) -> records.Latency:
         latency_row("tflite_int8", 1, 0.0188),
     )  # fmt: skip
     return records.Latency(
-        schema=records.SCHEMA, origin=origin_of(run, "bench", files.ARTIFACTS), data=data, measured_on="test images",
-        rows=rows, skipped={},
-    )  # fmt: skip
+        schema=records.SCHEMA,
+        origin=origin_of(run, "bench", run_directory.ARTIFACTS),
+        data=data,
+        measured_on="test images",
+        rows=rows,
+        skipped={},
+    )
 
 
 def parity_of(run: Run, data: DataSource, failing: str = "") -> records.Parity:
     rows = tuple(parity_row(format, passed=format != failing) for format in FORMATS)
     return records.Parity(
-        schema=records.SCHEMA, origin=origin_of(run, "parity", files.CONTRACT, files.ARTIFACTS), data=data,
-        evaluated_on="all test images of small", images=700, reference="keras", reference_accuracy=share(595),
-        rows=rows, agreement=((1.0, 0.9829, 0.9829), (0.9829, 1.0, 1.0), (0.9829, 1.0, 1.0)),
+        schema=records.SCHEMA,
+        origin=origin_of(run, "parity", run_directory.CONTRACT, run_directory.ARTIFACTS),
+        data=data,
+        evaluated_on="all test images of small",
+        images=700,
+        reference="keras",
+        reference_accuracy=share(595),
+        rows=rows,
+        agreement=((1.0, 0.9829, 0.9829), (0.9829, 1.0, 1.0), (0.9829, 1.0, 1.0)),
         pathways=(records.Pathway(name="a file to the predictor", files=20, different=()),),
         skipped={"quantum": "qubits is not installed: pip install qubits"},
-        verdict="fail" if failing else "pass", reasons=(),
-    )  # fmt: skip
+        verdict="fail" if failing else "pass",
+        reasons=(),
+    )
 
 
 def layers_of(run: Run, data: DataSource, culprit: str = "") -> records.Layers:
@@ -131,7 +142,7 @@ def layers_of(run: Run, data: DataSource, culprit: str = "") -> records.Layers:
         answer_difference=0.0, fused=(), layers=(row,), culprit=culprit, advice="Export it again." if culprit else "",
     )  # fmt: skip
     return records.Layers(
-        schema=records.SCHEMA, origin=origin_of(run, "parity --layers", files.CONTRACT), data=data, images=128,
+        schema=records.SCHEMA, origin=origin_of(run, "parity --layers", run_directory.CONTRACT), data=data, images=128,
         files=(file,), skipped={},
     )  # fmt: skip
 
@@ -144,14 +155,14 @@ def build(root: Path, data: DataSource = DATA) -> Run:
     """A run of records alone: trained, exported twice, judged, measured, with feature maps."""
     root.mkdir()
     run, schema = Run(root), records.SCHEMA
-    run.path(files.MODEL).write_bytes(bytes(2048))
-    run.save(files.CONTRACT, records.Contract(
-        schema=schema, model="cnn-small", model_sha256=run.hash_of(files.MODEL), image=IMAGE, layout="NHWC",
+    run.path(run_directory.MODEL).write_bytes(bytes(2048))
+    run.save(run_directory.CONTRACT, records.Contract(
+        schema=schema, model="cnn-small", model_sha256=run.hash_of(run_directory.MODEL), image=IMAGE, layout="NHWC",
         colour="RGB", value_range=(0, 255), resize="rule", output=LOGITS, output_meaning="logits", labels=LABELS,
         data=data,
     ))  # fmt: skip
     epoch = records.Epoch(loss=1.0, accuracy=0.5, val_loss=0.9, val_accuracy=0.6125, seconds=62.0)
-    run.save(files.TRAINING, records.Training(
+    run.save(run_directory.TRAINING, records.Training(
         schema=schema, origin=origin_of(run, "train"), data=data, architecture="cnn", recipe="tutorial", seed=7,
         batch_size=32, parameters=122_570, history=(epoch, epoch), accuracy=share(595),
         class_accuracy=(share(200, 300), None, share(211, 400)), confusion=((200, 60, 40), (0, 0, 0), (89, 100, 211)),
@@ -159,8 +170,8 @@ def build(root: Path, data: DataSource = DATA) -> Run:
     calibration = records.Calibration(
         images=500, sha256="c" * 64, source="training images", method="min-max", tool="tool 1"
     )
-    run.save(files.ARTIFACTS, records.Artifacts(
-        schema=schema, origin=origin_of(run, "export", files.CONTRACT), data=data, artifacts=tuple(
+    run.save(run_directory.ARTIFACTS, records.Artifacts(
+        schema=schema, origin=origin_of(run, "export", run_directory.CONTRACT), data=data, artifacts=tuple(
             records.Artifact(format=format, path=f"exports/{format}", size_bytes=size, sha256=sha_of(format),
                              content_sha256=sha_of(format), image=IMAGE, output=LOGITS,
                              calibration=calibration if "int8" in format else None,
@@ -168,13 +179,13 @@ def build(root: Path, data: DataSource = DATA) -> Run:
             for format, (_, size) in FORMATS.items()
         ),
     ))  # fmt: skip
-    run.save(files.PARITY, parity_of(run, data))
-    run.save(files.LAYERS, layers_of(run, data))
-    run.save(files.LATENCY, latency_of(run, data))
-    for name in (charts.CURVES, charts.CLASS_ACCURACY, charts.CONFUSION, "features/input.png", "features/conv2d.png"):
+    run.save(run_directory.PARITY, parity_of(run, data))
+    run.save(run_directory.LAYERS, layers_of(run, data))
+    run.save(run_directory.LATENCY, latency_of(run, data))
+    for name in (plots.CURVES, plots.CLASS_ACCURACY, plots.CONFUSION, "features/input.png", "features/conv2d.png"):
         draw(run, name)
-    run.save(files.FEATURES, records.Features(
-        schema=schema, origin=origin_of(run, "features", files.ARTIFACTS), data=data, image="a drawn frog",
+    run.save(run_directory.FEATURES, records.Features(
+        schema=schema, origin=origin_of(run, "features", run_directory.ARTIFACTS), data=data, image="a drawn frog",
         input="features/input.png", pictures={"conv2d": "features/conv2d.png"},
     ))  # fmt: skip
     return run
@@ -237,7 +248,7 @@ def test_the_markdown_holds_the_same_tables(small: Run) -> None:
     assert ["tflite_int8", "litert (cpu)", *judged] in rows
     assert ["conv2d_1", "24.8", "1.0500", "activation", ""] in rows
     assert ["onnx_float32", "onnxruntime (cpu)", "cpu", "XNNPACK 7", "LiteRT kernels 2"] in rows
-    assert f"[{charts.CURVES}]({charts.CURVES})" in text
+    assert f"[{plots.CURVES}]({plots.CURVES})" in text
     blocks = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
     assert len(blocks) == 12
     for block in blocks:
@@ -278,16 +289,16 @@ def test_strings_from_data_stay_text(small: Run) -> None:
 
 
 def test_the_trained_model_stands_first_where_it_was_measured(small: Run) -> None:
-    latency = small.load(files.LATENCY, records.Latency, "bench")
+    latency = small.load(run_directory.LATENCY, records.Latency, "bench")
     model = replace(
         latency.rows[1], format="keras", runtime="keras", artifact_sha256=small.contract().model_sha256, p50_ms=0.75
     )
-    small.save(files.LATENCY, replace(latency, rows=(*latency.rows, model)))
+    small.save(run_directory.LATENCY, replace(latency, rows=(*latency.rows, model)))
     page_of(small)
     tables = [line for line in small.path(MARKDOWN).read_text().splitlines() if line.startswith("| keras ")]
     assert [cell.strip() for cell in tables[0].split("|")[3:5]] == ["2.0", "85.00%"]
     assert tables[0].rstrip("| ").endswith("reference") and "0.750" in tables[1]
-    small.path(files.MODEL).unlink()
+    small.path(run_directory.MODEL).unlink()
     page_of(small)
     assert "| keras " not in small.path(MARKDOWN).read_text()
 
@@ -303,9 +314,9 @@ def test_escaped_markdown_stays_on_its_line_and_in_its_cell() -> None:
 @pytest.mark.parametrize(
     ("missing", "hint"),
     [
-        (files.PARITY, "edgecnn parity RUN"),
-        (files.LATENCY, "edgecnn bench RUN"),
-        (files.FEATURES, "edgecnn run RUN --data PATH/small.npz --architecture cnn"),
+        (run_directory.PARITY, "edgecnn parity RUN"),
+        (run_directory.LATENCY, "edgecnn bench RUN"),
+        (run_directory.FEATURES, "edgecnn run RUN --data PATH/small.npz --architecture cnn"),
     ],
 )
 def test_what_is_missing_is_said_with_its_command(small: Run, missing: str, hint: str) -> None:
@@ -313,20 +324,20 @@ def test_what_is_missing_is_said_with_its_command(small: Run, missing: str, hint
     page = page_of(small)
     for text in (page.text.split("Reproduce")[0], small.path(MARKDOWN).read_text().split("## Reproduce")[0]):
         assert hint in text and all(format in text for format in FORMATS)
-        assert ("All 2 exports answer as trained" in text) == (missing != files.PARITY)
-    assert getattr(small.load(files.REPORT, Report, "report"), missing.removesuffix(".json")) is None
+        assert ("All 2 exports answer as trained" in text) == (missing != run_directory.PARITY)
+    assert getattr(small.load(run_directory.REPORT, Report, "report"), missing.removesuffix(".json")) is None
 
 
-@pytest.mark.parametrize("required", [files.CONTRACT, files.TRAINING, files.ARTIFACTS])
+@pytest.mark.parametrize("required", [run_directory.CONTRACT, run_directory.TRAINING, run_directory.ARTIFACTS])
 def test_what_is_required_is_asked_for_and_nothing_written(small: Run, required: str) -> None:
     small.path(required).unlink()
     with pytest.raises(InputError, match=f"{required} is missing"):
         report(small)
-    assert not small.path(PAGE).exists() and not small.path(files.REPORT).exists()
+    assert not small.path(PAGE).exists() and not small.path(run_directory.REPORT).exists()
 
 
 def test_a_failed_gate_is_the_verdict(small: Run) -> None:
-    small.save(files.PARITY, parity_of(small, DATA, failing="tflite_int8"))
+    small.save(run_directory.PARITY, parity_of(small, DATA, failing="tflite_int8"))
     text = page_of(small).text
     assert "1 of 2 exports does not answer as trained: tflite_int8 (1 pass, 0 not proven)" in text
     assert "tflite_int8 on litert (cpu): accuracy fell by 9.00 points, 1.0 are allowed." in text
@@ -335,7 +346,7 @@ def test_a_failed_gate_is_the_verdict(small: Run) -> None:
 
 
 def test_a_layer_that_falls_out_is_the_verdict(small: Run) -> None:
-    small.save(files.LAYERS, layers_of(small, DATA, culprit="conv2d_1"))
+    small.save(run_directory.LAYERS, layers_of(small, DATA, culprit="conv2d_1"))
     text = page_of(small).text
     assert "1 of 2 exports does not answer as trained: tflite_int8 (1 pass, 0 not proven)" in text
     assert "tflite_int8 on litert (cpu): layer conv2d_1 falls out. Export it again." in text
@@ -346,7 +357,7 @@ def test_what_is_not_proven_is_not_called_passed(small: Run) -> None:
     parity = parity_of(small, DATA)
     first, second = parity.rows
     rows = (first, replace(second, verdict="not proven", reason="700 images cannot exclude it"))
-    small.save(files.PARITY, replace(parity, rows=rows, verdict="not proven"))
+    small.save(run_directory.PARITY, replace(parity, rows=rows, verdict="not proven"))
     text = page_of(small).text
     assert f"None of 2 exports fails, 1 pass, 1 not proven yet: {second.format}" in text
     assert f"{second.name}: 700 images cannot exclude it." in text
@@ -354,7 +365,7 @@ def test_what_is_not_proven_is_not_called_passed(small: Run) -> None:
 
 def test_an_export_nobody_asked_is_not_called_proven(small: Run) -> None:
     parity = parity_of(small, DATA)
-    small.save(files.PARITY, replace(parity, rows=parity.rows[:1], agreement=((1.0, 0.98), (0.98, 1.0))))
+    small.save(run_directory.PARITY, replace(parity, rows=parity.rows[:1], agreement=((1.0, 0.98), (0.98, 1.0))))
     text = page_of(small).text
     assert "None of 2 exports fails, 1 pass, 1 not proven yet: tflite_int8" in text
     assert "not checked" in text and "All 2" not in text
@@ -363,24 +374,28 @@ def test_an_export_nobody_asked_is_not_called_proven(small: Run) -> None:
 def test_figures_of_replaced_exports_are_left_out(small: Run) -> None:
     artifacts = small.artifacts()
     first, second = artifacts.artifacts
-    small.save(files.ARTIFACTS, replace(artifacts, artifacts=(replace(first, sha256="e" * 64), second)))
+    small.save(run_directory.ARTIFACTS, replace(artifacts, artifacts=(replace(first, sha256="e" * 64), second)))
     text = page_of(small).text
     assert "None of 2 exports fails, 1 pass, 1 not proven yet: onnx_float32" in text
     assert "×26.6" not in text and "×1.0" in text
-    for name in (files.PARITY, files.LATENCY):
+    for name in (run_directory.PARITY, run_directory.LATENCY):
         assert f"{name} was made before the last export" in text
     assert "drawn from earlier exports" in text and "Layer conv2d" not in text
-    assert small.load(files.REPORT, Report, "report").features is not None
+    assert small.load(run_directory.REPORT, Report, "report").features is not None
 
 
 def test_the_record_holds_everything_and_names_what_was_written(small: Run) -> None:
     report(small)
-    record = small.load(files.REPORT, Report, "report")
+    record = small.load(run_directory.REPORT, Report, "report")
     kept = {
-        files.CONTRACT: record.contract, files.TRAINING: record.training, files.ARTIFACTS: record.artifacts,
-        files.PARITY: record.parity, files.LAYERS: record.layers,
-        files.LATENCY: record.latency, files.FEATURES: record.features,
-    }  # fmt: skip
+        run_directory.CONTRACT: record.contract,
+        run_directory.TRAINING: record.training,
+        run_directory.ARTIFACTS: record.artifacts,
+        run_directory.PARITY: record.parity,
+        run_directory.LAYERS: record.layers,
+        run_directory.LATENCY: record.latency,
+        run_directory.FEATURES: record.features,
+    }
     for name, part in kept.items():
         assert records.encode(part) == small.path(name).read_bytes()
     assert record.origin.inputs == inputs(small)
@@ -391,12 +406,22 @@ def test_sources_are_named_with_their_hashes(small: Run) -> None:
     page = page_of(small)
     titles = {attributes.get("title") for _, attributes in page.tags}
     markdown = small.path(MARKDOWN).read_text()
-    for name in (files.CONTRACT, files.TRAINING, files.ARTIFACTS, files.PARITY, files.LATENCY, files.FEATURES):
+    for name in (
+        run_directory.CONTRACT,
+        run_directory.TRAINING,
+        run_directory.ARTIFACTS,
+        run_directory.PARITY,
+        run_directory.LATENCY,
+        run_directory.FEATURES,
+    ):
         assert small.hash_of(name) in titles and small.hash_of(name) in markdown
         assert f"{small.hash_of(name)[:12]}" in page.text
 
 
-@pytest.mark.parametrize("changed", [files.TRAINING, files.PARITY, files.LATENCY, files.FEATURES, PAGE, MARKDOWN])
+@pytest.mark.parametrize(
+    "changed",
+    [run_directory.TRAINING, run_directory.PARITY, run_directory.LATENCY, run_directory.FEATURES, PAGE, MARKDOWN],
+)
 def test_a_change_makes_the_report_out_of_date(small: Run, changed: str) -> None:
     assert not is_current(small)
     report(small)
@@ -409,32 +434,35 @@ def test_a_change_makes_the_report_out_of_date(small: Run, changed: str) -> None
 def test_only_pictures_of_the_run_are_shown(small: Run, path: str) -> None:
     draw(small, "../secret.png")
     small.path("features/notes.png").write_text("private notes, and no picture")
-    features = small.load(files.FEATURES, records.Features, "features")
-    small.save(files.FEATURES, replace(features, pictures={"conv2d": path}))
+    features = small.load(run_directory.FEATURES, records.Features, "features")
+    small.save(run_directory.FEATURES, replace(features, pictures={"conv2d": path}))
     with pytest.raises(InputError, match=re.escape(path)):
         report(small)
     assert not small.path(PAGE).exists()
 
 
 def test_a_missing_picture_is_said(small: Run) -> None:
-    small.path(charts.CONFUSION).unlink()
+    small.path(plots.CONFUSION).unlink()
     page = page_of(small)
-    assert f"{charts.CONFUSION} is missing" in page.text
+    assert f"{plots.CONFUSION} is missing" in page.text
     assert len([tag for tag, _ in page.tags if tag == "img"]) == 6
 
 
 def test_commands_reproduce_the_run_without_naming_places_of_this_machine(small: Run) -> None:
     parity = parity_of(small, DATA)
     chosen = {"data": "/data/other set.npz", "formats": "onnx_float32 tflite_int8"}
-    small.save(files.PARITY, replace(parity, origin=replace(parity.origin, inputs={**parity.origin.inputs, **chosen})))
-    latency = small.load(files.LATENCY, records.Latency, "bench")
+    small.save(
+        run_directory.PARITY, replace(parity, origin=replace(parity.origin, inputs={**parity.origin.inputs, **chosen}))
+    )
+    latency = small.load(run_directory.LATENCY, records.Latency, "bench")
     swept = {"runtimes": "keras onnxruntime", "threads": "1 2", "batches": "1 8", "starts": "3", "io_binding": "False",
              "python": "/home/me/gpu/python", "allow_partial": "True"}  # fmt: skip
     small.save(
-        files.LATENCY, replace(latency, origin=replace(latency.origin, inputs={**latency.origin.inputs, **swept}))
+        run_directory.LATENCY,
+        replace(latency, origin=replace(latency.origin, inputs={**latency.origin.inputs, **swept})),
     )
     report(small)
-    whole, stages = commands(small.load(files.REPORT, Report, "report"))
+    whole, stages = commands(small.load(run_directory.REPORT, Report, "report"))
     options = "RUN --data PATH/small.npz --architecture cnn --recipe tutorial --epochs 2 --seed 7"
     assert whole == f"edgecnn run {options}"
     assert stages == [
@@ -451,9 +479,9 @@ def test_a_training_without_validation_has_no_columns_for_it(small: Run) -> None
     blind = tuple(replace(epoch, val_loss=None, val_accuracy=None) for epoch in training.history)
     held_out = replace(training.accuracy, split="held-out")
     told = replace(training, history=blind, accuracy=held_out, choices="flip, shift 2", teacher="/a/run", hold_out=90)
-    small.save(files.TRAINING, told)
+    small.save(run_directory.TRAINING, told)
     report(small)
-    whole, _ = commands(small.load(files.REPORT, Report, "report"))
+    whole, _ = commands(small.load(run_directory.REPORT, Report, "report"))
     assert whole.endswith("--teacher PATH/run --hold-out 90")
     for page in ("report.html", "report.md"):
         text = small.path(page).read_text()
@@ -495,7 +523,7 @@ def test_durations_in_words() -> None:
 
 def test_the_search_for_precision_is_shown(tmp_path: Path) -> None:
     run = build(tmp_path / "run")
-    draw(run, charts.precision_picture("tflite_int8"))
+    draw(run, plots.precision_picture("tflite_int8"))
     report(run)
     for page in (PAGE, MARKDOWN):
         text = run.path(page).read_text()

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from edgecnn import run as files
-from edgecnn.checkpoint import STATE
+from edgecnn import run_directory
 from edgecnn.errors import UsageError
-from edgecnn.logbook import LOG
 from edgecnn.records import Training
-from edgecnn.run import Run
+from edgecnn.run_directory import Run
 from edgecnn.stages.train import TrainOptions, is_current, plan, train
+from edgecnn.training.checkpoint import STATE
+from edgecnn.training.epoch_log import LOG
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +32,7 @@ EPOCHS = 8
 def _weights(run: Run) -> list[np.ndarray]:
     import keras
 
-    return keras.saving.load_model(run.path(files.MODEL)).get_weights()
+    return keras.saving.load_model(run.path(run_directory.MODEL)).get_weights()
 
 
 def test_what_a_training_leaves(run: Run) -> None:
@@ -45,8 +45,8 @@ def test_what_a_training_leaves(run: Run) -> None:
     assert training.history[-1].val_accuracy == pytest.approx(training.accuracy.share, abs=1e-6)
     assert training.accuracy.share > 0.5, "the golden run must have learnt something, or parity proves nothing"
     assert contract.labels == ("balloon", "boat", "butterfly")
-    assert contract.model_sha256 == run.hash_of(files.MODEL)
-    assert run.path(files.MODEL).stat().st_size < 1.2 * 4 * training.parameters, "weights, and no optimizer"
+    assert contract.model_sha256 == run.hash_of(run_directory.MODEL)
+    assert run.path(run_directory.MODEL).stat().st_size < 1.2 * 4 * training.parameters, "weights, and no optimizer"
     assert training.data.spec.endswith("small.npz")
     assert contract.data.spec == "npz", "the contract travels, and names no path of this machine"
     for picture in ("curves.png", "class_accuracy.png", "confusion.png"):
@@ -57,7 +57,7 @@ def test_what_a_training_leaves(run: Run) -> None:
 
 
 def test_samples_are_training_images_for_calibration_and_test_images_for_timing(run: Run, small_data: Path) -> None:
-    with np.load(run.path(files.SAMPLES)) as samples, np.load(small_data) as data:
+    with np.load(run.path(run_directory.SAMPLES)) as samples, np.load(small_data) as data:
         training = {image.tobytes(): int(label) for image, label in zip(data["x_train"], data["y_train"], strict=True)}
         labels = [training[image.tobytes()] for image in samples["calibration"]]
         assert np.bincount(labels).tolist() == [50, 50, 50]
@@ -100,7 +100,7 @@ def test_killed_and_resumed_gives_the_same_weights_to_the_bit(
         time.sleep(0.005)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    assert not run.path(files.TRAINING).is_file(), "the kill came too late to test anything"
+    assert not run.path(run_directory.TRAINING).is_file(), "the kill came too late to test anything"
     resumed = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "Resuming after epoch" in resumed.stderr
     assert "122," not in resumed.stderr
@@ -176,7 +176,7 @@ def test_held_out_images_stand_in_for_the_test_images(small_data: Path, tmp_path
         run = Run(tmp_path / name)
         with run.lock():
             found.append(train(run, TrainOptions(data=str(spec), recipe="best", epochs=2, hold_out=90)))
-        assert decode(run.path(files.TRAINING).read_bytes(), Training, "") == found[-1]
+        assert decode(run.path(run_directory.TRAINING).read_bytes(), Training, "") == found[-1]
     one, two = found
     assert one.accuracy.split == "held-out"
     assert one.accuracy.total == one.hold_out == 90
@@ -193,7 +193,7 @@ def test_held_out_images_stand_in_for_the_test_images(small_data: Path, tmp_path
 def test_a_damaged_checkpoint_is_not_resumed_from(
     what: str, run: Run, small_data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = run.path(STATE) if what == "state" else next(run.path(files.CHECKPOINT).glob("*.keras"))
+    path = run.path(STATE) if what == "state" else next(run.path(run_directory.CHECKPOINT).glob("*.keras"))
     path.write_bytes(path.read_bytes()[:-10])
     with run.lock():
         train(run, TrainOptions(data=str(small_data), epochs=EPOCHS))
@@ -201,11 +201,11 @@ def test_a_damaged_checkpoint_is_not_resumed_from(
 
 
 def test_training_again_gives_the_same_file(run: Run, small_data: Path) -> None:
-    before = run.hash_of(files.MODEL)
+    before = run.hash_of(run_directory.MODEL)
     run.path("curves.png").unlink()
     with run.lock():
         train(run, TrainOptions(data=str(small_data), epochs=EPOCHS))
-    assert run.hash_of(files.MODEL) == before
+    assert run.hash_of(run_directory.MODEL) == before
 
 
 def test_another_seed_starts_anew_and_more_epochs_go_on(

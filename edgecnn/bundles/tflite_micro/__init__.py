@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgecnn import micro
 from edgecnn.console import say
-from edgecnn.contract import image_shape
 from edgecnn.errors import InputError, MachineError
-from edgecnn.micro_faults import fault
+from edgecnn.export.tflite_converter import File
 from edgecnn.plugins import Bundle
-from edgecnn.rendering import render_source
-from edgecnn.tflite_files import File
+from edgecnn.preprocessing.decode import image_shape
+from edgecnn.report.render import render_source
+from edgecnn.runtimes import tflm_interpreter
+from edgecnn.runtimes.tflm_faults import fault
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +35,7 @@ def make(source: BundleSource, folder: Path) -> None:
     image, output = _quantization(file, file.graph.inputs, "UINT8"), _quantization(file, file.graph.outputs, "INT8")
     images = source.images[: max(1, min(GOLDEN_IMAGES, GOLDEN_BYTES // source.images[0].nbytes))]
     try:
-        measured = micro.measure(source.model, images)
+        measured = tflm_interpreter.measure(source.model, images)
     except MachineError as error:
         cause = fault(source.model)
         raise InputError(f"{cause}, so a microcontroller's would too.") if cause else error from None

@@ -1,0 +1,211 @@
+"""Targets measured against each other: warmed up, timed in interleaved blocks, and made into rows."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from edgecnn.benchmark.latency_stats import Block, calls_for, order, quantiles_ms, ratio, throughput
+from edgecnn.errors import MachineError
+from edgecnn.execution.server import Worker
+from edgecnn.preprocessing.decode import image_shape
+from edgecnn.records import LatencyRow, Placement, Preparing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from edgecnn.execution.hosts import Place
+    from edgecnn.execution.server import Far
+    from edgecnn.execution.targets import Loadable
+    from edgecnn.records import Contract
+
+BLOCK_SECONDS = 0.004
+LEAST_CALLS, MOST_CALLS = 10, 40  # of a block
+SKIPPED_CALLS = 5  # at the start of a block, while the caches fill again
+STEPS_OF_CLOCK = 100  # a sample is so many steps of the clock long, or the mean of several calls
+WARMUP_CALLS = 10
+WARMUP_SECONDS = 2.0
+WARM = 0.02  # warm-up has ended when two blocks in succession are no more than this share below the best before
+MORE_CORES = 0.5  # beyond the threads asked for, that a worker may use while it is timed
+BOUND = "invoke; input and output stay on the device"
+PHOTO = (480, 640)  # height, width of the file whose decoding is timed
+PREPARED = 20
+
+
+@dataclass(frozen=True)
+class BenchmarkTarget:
+    """What is timed: a file on a runtime and provider, with so many threads and images a call."""
+
+    pair: Loadable
+    threads: int
+    batch: int = 1
+    extras: tuple[str, ...] = ()  # of the runtime's
+    cores: str = ""  # that its worker may use, as in "0,1" ("": all)
+    slowdown: float = 0.0  # a share of each call's time that is added to it
+
+    @property
+    def name(self) -> str:
+        """The target in words."""
+        words = f"{self.pair.name}, {self.threads} thread{'s' if self.threads > 1 else ''}"
+        return words if self.batch == 1 else f"{words}, batch {self.batch}"
+
+
+@dataclass
+class Measurement:
+    """What was measured of a target. Its worker is started several times: where memory comes to lie differs each time.
+
+    `worker` and `images`, the path of the input as the worker sees it, are of the latest start.
+    """
+
+    target: BenchmarkTarget
+    blocks: list[Block] = field(default_factory=list)
+    busy: list[float] = field(default_factory=list)  # CPU time of the worker as a share of each block's time
+    load_ms: list[float] = field(default_factory=list)  # one entry per start, as below
+    first_ms: list[float] = field(default_factory=list)
+    peak_bytes: int = 0
+    warmup_calls: int = 0
+    is_warm: bool = True  # whether each warm-up was seen to end
+    block_calls: int = 0
+    repeat: int = 1  # calls per sample
+    cores: tuple[int, ...] = ()  # on which the worker may run
+    placement: Placement | None = None
+
+    def start(self, place: Place, images: Path) -> Worker:
+        """A new worker, warm."""
+        target = self.target
+        worker = Worker(
+            target.pair.runtime.name, target.pair.path, threads=target.threads, provider=target.pair.provider,
+            extras=target.extras, place=place, cores=target.cores,
+        )  # fmt: skip
+        try:
+            self.worker, self.images = worker, worker.put(images)
+            self.load_ms.append(worker.loaded["load_ms"])
+            self.placement = Placement(**worker.loaded["placement"])
+            self._warm_up()
+            self.cores = tuple(worker.ask("facts")["cores"])
+            if target.cores and target.cores != ",".join(map(str, self.cores)):
+                raise MachineError(f"The worker runs on cores {self.cores} and not on {target.cores}, as asked for.")
+        except BaseException:
+            worker.close()
+            raise
+        return worker
+
+    def time(self, skip: int, calls: int) -> dict[str, Any]:
+        """One block."""
+        return self.worker.ask(
+            "time", images=self.images, batch=self.target.batch, skip=skip, calls=calls, repeat=self.repeat,
+            slowdown=self.target.slowdown,
+        )  # fmt: skip
+
+    def _warm_up(self) -> None:
+        """Run blocks until two in succession are no faster than the best before; then settle how long a block is."""
+        from statistics import median
+
+        self.repeat = 1
+        self.first_ms.append(self.worker.ask("first", images=self.images, batch=self.target.batch)["first_ms"])
+        best, without_gain, spent = median(self.time(0, WARMUP_CALLS)["samples_ns"]), 0, 0.0
+        self.warmup_calls += 1 + WARMUP_CALLS
+        while without_gain < 2 and spent < WARMUP_SECONDS * 1e9:
+            samples = self.time(0, WARMUP_CALLS)["samples_ns"]
+            self.warmup_calls += WARMUP_CALLS
+            spent += sum(samples)
+            now = median(samples)
+            without_gain = 0 if now < best * (1 - WARM) else without_gain + 1
+            best = min(best, now)
+        self.is_warm = self.is_warm and without_gain >= 2
+        step = self.worker.ask("facts")["timer_ns"]
+        self.repeat = max(1, -(-STEPS_OF_CLOCK * step // int(best)))
+        self.block_calls = self.block_calls or calls_for(best * self.repeat, BLOCK_SECONDS, LEAST_CALLS, MOST_CALLS)
+
+
+def measure(
+    started: Sequence[Measurement], baseline: int, rounds: int, seed: int, advance: Callable[[], None] = lambda: None
+) -> list[int]:
+    """Let everything that was started fill its blocks; the times of a fixed loop before each round, in ns."""
+    generator = random.Random(seed)
+    spins = []
+    at = 1 + max((one.blocks[-1].at for one in started if one.blocks), default=-1)
+    for _ in range(rounds):
+        spins.append(started[baseline].worker.ask("spin")["spin_ns"])
+        for chosen in order(len(started), baseline, generator):
+            one = started[chosen]
+            answer = one.time(SKIPPED_CALLS, one.block_calls)
+            one.blocks.append(Block(at, tuple(answer["samples_ns"])))
+            one.busy.append(answer["busy_cores"])
+            at += 1
+        advance()
+    for one in started:
+        one.peak_bytes = max(one.peak_bytes, one.worker.ask("memory")["peak_bytes"])
+    return spins
+
+
+def row_of(measured: Measurement, baseline: Measurement, starts: int) -> LatencyRow:
+    """What was measured of a target, and how it compares with the baseline."""
+    from statistics import median
+
+    target = measured.target
+    (p50, p50_interval), (p90, p90_interval), (p99, p99_interval) = quantiles_ms(measured.blocks)
+    assert measured.placement is not None
+    busy = median(measured.busy)
+    if busy > target.threads + MORE_CORES:
+        raise MachineError(f"{target.name} computed on {busy:.1f} cores, more than the threads that were asked for.")
+    compared = None
+    if measured is not baseline:
+        compared = ratio(measured.blocks, target.batch, baseline.blocks, baseline.target.batch, starts)
+    return LatencyRow(
+        format=target.pair.artifact.format,
+        runtime=target.pair.runtime.name,
+        provider=target.pair.provider,
+        artifact_sha256=target.pair.artifact.sha256,
+        threads=target.threads,
+        batch=target.batch,
+        p50_ms=p50,
+        p90_ms=p90,
+        p99_ms=p99,
+        iterations=sum(len(block.samples_ns) for block in measured.blocks),
+        warmup_iterations=measured.warmup_calls,
+        load_ms=median(measured.load_ms),
+        peak_memory_bytes=measured.peak_bytes,
+        placement=measured.placement,
+        samples_ns=tuple(sample for block in measured.blocks for sample in block.samples_ns),
+        block_calls=measured.block_calls,
+        blocks_at=tuple(block.at for block in measured.blocks),
+        starts=starts,
+        p50_interval_ms=p50_interval,
+        p90_interval_ms=p90_interval,
+        p99_interval_ms=p99_interval,
+        images_per_s=throughput(measured.blocks, target.batch),
+        ratio=compared,
+        first_call_ms=median(measured.first_ms),
+        warm=measured.is_warm,
+        busy_cores=busy,
+        cores=measured.cores,
+        timed=BOUND if "io_binding" in target.extras else "",
+    )
+
+
+def blocks_of(row: LatencyRow) -> list[Block]:
+    """The blocks of a row; none of one that an earlier edgecnn measured."""
+    calls = row.block_calls
+    return [Block(at, row.samples_ns[i * calls : (i + 1) * calls]) for i, at in enumerate(row.blocks_at)]
+
+
+def photo(path: Path) -> None:
+    """Write a JPEG of a camera's kind, the same each time."""
+    import numpy as np
+    from PIL import Image
+
+    height, width = PHOTO
+    y, x = np.mgrid[:height, :width]
+    waves = [np.sin(x / (17 + 9 * i)) * np.cos(y / (23 - 5 * i)) for i in range(3)]
+    pixels = (np.stack(waves, axis=-1) * 110 + 128).astype(np.uint8)
+    Image.fromarray(pixels).save(path, quality=90)
+
+
+def preparing(far: Far, picture: str, contract: Contract) -> Preparing:
+    """What decoding and resizing take in a process like a worker's; they are no part of a latency."""
+    height, width, _ = image_shape(contract)
+    taken = far.ask("prepare", image=picture, height=height, width=width, calls=PREPARED)
+    return Preparing(image=f"a JPEG of {PHOTO[1]} x {PHOTO[0]} pixels", **taken)

@@ -1,0 +1,48 @@
+"""`edgecnn import`."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgecnn.cli.options import print_accuracy
+
+
+def _numbers(context: click.Context, option: click.Parameter, text: str | None) -> tuple[float, ...]:
+    """Numbers with commas between, none for an option not given."""
+    try:
+        numbers = tuple(float(number) for number in (text or "").split(",") if text)
+    except ValueError:
+        raise click.BadParameter(f"{text} is no number and no list of numbers with commas between.") from None
+    if not all(math.isfinite(number) for number in numbers):
+        raise click.BadParameter(f"{text} is not finite.")
+    return numbers
+
+
+@click.command("import")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--labels", required=True, type=click.Path(path_type=Path), help="UTF-8 text, one class name a line.")
+@click.option("--data", required=True, metavar="auto|cifar10|synthetic|PATH", help="What the model answers about.")
+@click.option(
+    "--input-range",
+    type=click.Choice(["0..255", "0..1", "-1..1"]),
+    help="What MODEL takes pixels as. Default: whichever clearly answers more training images rightly.",
+)
+@click.option("--mean", callback=_numbers, metavar="R,G,B", help="Taken off next, in units of the input range.")
+@click.option("--std", callback=_numbers, metavar="R,G,B", help="Divided by last, in units of the input range.")
+@click.option("--out", "run", required=True, type=click.Path(path_type=Path), help="The run to begin.")
+def command(run: Path, **options: Any) -> None:
+    """Begin a run from MODEL, a .keras or .h5 classifier that was trained elsewhere.
+
+    Nothing in MODEL is executed: Lambda layers and classes that are not Keras' own are refused.
+    """
+    from edgecnn.run_directory import Run
+    from edgecnn.stages.import_model import ImportOptions, adopt
+
+    place = Run(run)
+    with place.lock():
+        record = adopt(place, ImportOptions(**options))
+    print_accuracy(record)

@@ -1,0 +1,83 @@
+"""Images in the shape that a model takes: all at once, or each as it is taken, so that they are never held at once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from edgecnn.errors import InputError
+from edgecnn.preprocessing.decode import luma
+from edgecnn.preprocessing.resize import resize
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from edgecnn.plugins import LabelledImages, Pixels
+
+WRITTEN_BYTES = 48 << 20  # of pixels at a time
+
+
+def fit(images: Pixels, shape: tuple[int, ...]) -> Pixels:
+    """uint8 [N, H, W, C] images in the `shape` (height, width, channels), by the contract's resize and luma."""
+    import numpy as np
+
+    if images.shape[1:] == shape:
+        return images
+    height, width, channels = shape
+    if (images.shape[-1], channels) not in ((1, 1), (3, 1), (3, 3)):
+        raise InputError(f"The images have {images.shape[-1]} channels where the model takes {channels}.")
+    fitted = np.empty((len(images), *shape), np.uint8)
+    for i, image in enumerate(images):
+        resized = resize(image, height, width)
+        fitted[i] = luma(resized) if resized.shape[-1] > channels else resized
+    return fitted
+
+
+class Fitted:
+    """uint8 images [N, H, W, C] in another shape: each is fitted when it is taken, so that they are never held at once.
+
+    It is indexed as an array is, by a number, a slice, or an array of numbers.
+    """
+
+    def __init__(self, images: Pixels, shape: tuple[int, int, int]) -> None:
+        fit(images[:1], shape)  # raises InputError where channels do not fit
+        self._images, self._shape = images, shape
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """[N, H, W, C] as fitted."""
+        return (len(self._images), *self._shape)
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, chosen: Any) -> Pixels:
+        if isinstance(chosen, slice) or (hasattr(chosen, "shape") and chosen.shape):
+            return fit(self._images[chosen], self._shape)
+        found: Pixels = fit(self._images[chosen][None], self._shape)[0]
+        return found
+
+    def __iter__(self) -> Iterator[Pixels]:
+        return (self[i] for i in range(len(self)))
+
+
+def fitted_data(data: LabelledImages, shape: tuple[int, int, int]) -> LabelledImages:
+    """The data with its images in the model's shape, fitted as they are taken."""
+    views: list[Any] = [
+        images if images.shape[1:] == shape else Fitted(images, shape)
+        for images in (data.train_images, data.test_images)
+    ]
+    return replace(data, train_images=views[0], test_images=views[1])
+
+
+def save_images(path: Path, images: Pixels) -> None:
+    """Write a .npy file of uint8 images [N, H, W, C], a part at a time."""
+    import numpy as np
+
+    step = max(1, WRITTEN_BYTES // max(1, images[0].nbytes))
+    with path.open("wb") as stream:
+        header = {"descr": "|u1", "fortran_order": False, "shape": tuple(images.shape)}
+        np.lib.format.write_array_header_1_0(stream, header)
+        for start in range(0, len(images), step):
+            stream.write(np.ascontiguousarray(images[start : start + step]).data)

@@ -1,0 +1,72 @@
+"""A Python process that is talked to by lines: how workers are started, here and on a device.
+
+Standard library only: it is copied to devices.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+STDERR_LINES = 5
+STOP_SECONDS = 5.0
+
+
+class Process:
+    """A worker as a child process: one line in, one line out."""
+
+    def __init__(self, python: Sequence[str], search_path: str, cores: str = "", without: Collection[str] = ()) -> None:
+        """`python` is the command that starts the interpreter, `search_path` its PYTHONPATH, `cores` those it may
+        use, as in "0,1" ("": all), `without` the environment variables it does not inherit."""
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
+        self.process = subprocess.Popen(
+            [
+                *python,
+                "-P",
+                "-m",
+                "edgecnn.execution.server",
+                *([cores] if cores else []),
+            ],  # -P: nothing of the current directory
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+            env={**{k: v for k, v in os.environ.items() if k not in without}, "PYTHONPATH": search_path},
+            text=True,
+        )
+
+    def exchange(self, line: str) -> str:
+        """Send a line and wait for the answer; "" when the process has died."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        try:
+            self.process.stdin.write(line + "\n")
+            self.process.stdin.flush()
+            return self.process.stdout.readline()
+        except (BrokenPipeError, ValueError):  # ValueError: closed meanwhile, from another thread
+            return ""
+
+    def last_words(self) -> str:
+        """How a process that died ended, and the last it said."""
+        self.process.wait()
+        self._stderr.seek(0)
+        lines = self._stderr.read().decode(errors="replace").strip().splitlines()[-STDERR_LINES:]
+        return f" (exit code {self.process.returncode}): " + (" | ".join(lines) or "it said nothing.")
+
+    def close(self) -> None:
+        """End the process."""
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                try:
+                    pipe.close()
+                except BrokenPipeError:
+                    continue
+        try:
+            self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self._stderr.close()

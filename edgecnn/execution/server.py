@@ -1,0 +1,309 @@
+"""A session in a process of its own, told what to do by JSON lines over a pipe.
+
+One worker holds one session, so a runtime cannot disturb its neighbour, its memory is its own, and what it
+prints cannot be mistaken for an answer: the pipe is taken off stdout before any runtime is loaded.
+
+    -> {"command": "load", "runtime": "litert", "path": "model.tflite", "threads": 1, "provider": "xnnpack",
+        "exposed": [], "extras": []}
+    <- {"load_ms": 1.2, "placement": {...}}
+    -> {"command": "run", "images": "images.npy", "answers": "answers.npy", "batch": 64}     what the model answers
+    <- {"seconds": 0.9}
+    -> {"command": "observe", "images": "images.npy", "answers": "answers.npz"}     the exposed tensors too
+    <- {}
+    -> {"command": "time", "images": "images.npy", "batch": 1, "skip": 5, "calls": 50, "repeat": 1,
+        "slowdown": 0}
+    <- {"samples_ns": [41200, ...], "busy_cores": 0.99}
+    -> {"command": "first", "images": "images.npy", "batch": 1}     the first call after loading
+    <- {"first_ms": 0.8}
+    -> {"command": "prepare", "image": "photo.jpg", "height": 32, "width": 32, "calls": 20}
+    <- {"decode_ms": 3.1, "resize_ms": 0.9}
+    -> {"command": "spin"}                                          a fixed loop, to see how quiet the machine is
+    <- {"spin_ns": 400000}
+    -> {"command": "offers"}      what could be loaded here
+    <- {"runtimes": {"litert": {"missing": "", "providers": ["xnnpack"]}, ...}, "machine": {...}, "versions": {...}}
+    -> {"command": "facts"}
+    <- {"cores": [0, 1], "timer_ns": 40, "load": 0.2}
+    -> {"command": "memory"}
+    <- {"peak_bytes": 123456}
+
+A failure answers {"error": sentence, "exit_code": code}. The process ends when its stdin does. It imports the
+standard library, numpy, and the one runtime.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from edgecnn.errors import EdgecnnError, InputError, MachineError, from_os_error, not_installed, reason_of
+from edgecnn.execution import timing
+from edgecnn.execution.hosts import Here
+from edgecnn.run_directory import save_array
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from types import TracebackType
+    from typing import Self
+
+    from edgecnn.execution.hosts import Place
+    from edgecnn.plugins import Runtime, Session
+
+RUN_BATCH = 64  # images a call at most when a whole data set is run
+
+
+class Far:
+    """The near end of a process that answers requests; use as a context manager.
+
+    Every request raises what the far end reports, InputError or MachineError, and MachineError when the process dies.
+    """
+
+    def __init__(self, what: str, place: Place | None = None, cores: str = "") -> None:
+        self._what, self._place = what, place or Here()
+        self._channel = self._place.start(cores)
+
+    def ask(self, command: str, **arguments: object) -> dict[str, Any]:
+        """Send one command and wait for its answer."""
+        line = self._channel.exchange(json.dumps({"command": command, **arguments}))
+        if not line:
+            end, cause = self._channel.last_words(), self._cause()
+            end = f"{end.rstrip('.')}; {cause}." if cause else end
+            raise MachineError(f"The worker for {self._what} died{end}")
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            kind = InputError if answer["exit_code"] == InputError.exit_code else MachineError
+            raise kind(answer["error"])
+        return answer
+
+    def _cause(self) -> str:
+        """Why the process died, in words; "" where that cannot be found out."""
+        return ""
+
+    def close(self) -> None:
+        """End the process."""
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+
+class Worker(Far):
+    """The near end of a session: the artifact is loaded when it starts. Paths are of this machine, wherever it runs.
+
+    `extras` are names of `Runtime.extras` that are wanted; `cores` are those it may use, as in "0,1" ("": all).
+    """
+
+    def __init__(
+        self,
+        runtime: str,
+        path: Path,
+        *,
+        threads: int,
+        provider: str = "cpu",
+        exposed: Iterable[str] = (),
+        extras: Iterable[str] = (),
+        place: Place | None = None,
+        cores: str = "",
+    ) -> None:
+        super().__init__(f"{runtime} with {path.name}", place, cores)
+        self._runtime, self._path = runtime, path
+        try:
+            self._settings: dict[str, Any] = {
+                "runtime": runtime, "path": self._place.put(path), "threads": threads, "provider": provider,
+                "extras": list(extras),
+            }  # fmt: skip
+            self.load(exposed)
+        except BaseException:
+            self.close()
+            raise
+
+    def load(self, exposed: Iterable[str], extras: Iterable[str] = ()) -> None:
+        """Load the artifact, in the place of what was loaded, with these tensors as further outputs.
+
+        `extras` are wanted beside those named at the start.
+        """
+        wanted = [*self._settings["extras"], *extras]
+        self.loaded = self.ask("load", **{**self._settings, "extras": wanted}, exposed=list(exposed))
+
+    def replace(self, path: Path) -> None:
+        """Load another artifact in the place of what was loaded, as that was."""
+        self._settings["path"] = self._place.put(path)
+        self.load(())
+
+    def run(self, images: Path, answers: Path, batch: int = RUN_BATCH) -> float:
+        """Run a file of images, `batch` a call, and write what the model answers; the seconds it took."""
+        places = {"images": self._place.put(images), "answers": self._place.result(answers)}
+        seconds: float = self.ask("run", **places, batch=batch)["seconds"]
+        self._place.fetch(answers)
+        return seconds
+
+    def _cause(self) -> str:
+        from edgecnn.plugins import Runtime, pick
+
+        return pick(Runtime, self._runtime).why_died(self._path)
+
+    def put(self, path: Path) -> str:
+        """Where the worker finds a file of ours."""
+        return self._place.put(path)
+
+
+class _Server:
+    """The far end."""
+
+    def __init__(self) -> None:
+        self._session: Session | None = None
+        self._inputs: tuple[tuple[str, int], list[Any]] = (("", 0), [])
+
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        commands: dict[str, Callable[..., dict[str, Any]]] = {
+            "load": self.load,
+            "run": self.run,
+            "observe": self.observe,
+            "first": self.first,
+            "time": self.time,
+            "prepare": timing.prepare,
+            "spin": timing.spin,
+            "facts": timing.facts,
+            "memory": self.memory,
+            "offers": self.offers,
+        }
+        command = request.pop("command")
+        try:
+            return commands[command](**request)
+        except EdgecnnError as error:
+            return {"error": str(error), "exit_code": error.exit_code}
+        except ModuleNotFoundError as error:
+            return {"error": f"{not_installed(error.name or '')}.", "exit_code": MachineError.exit_code}
+        except MemoryError:
+            return {"error": "This machine's memory is too small for it.", "exit_code": MachineError.exit_code}
+        except OSError as error:
+            refused = from_os_error(error) or MachineError(f"{command} failed: {error}")
+            return {"error": str(refused), "exit_code": refused.exit_code}
+        except Exception as error:  # a runtime's own errors are of no common kind
+            return {"error": f"{command} failed: {reason_of(error)}", "exit_code": InputError.exit_code}
+
+    def load(
+        self,
+        runtime: str,
+        path: str,
+        threads: int,
+        provider: str = "cpu",
+        exposed: Sequence[str] = (),
+        extras: Sequence[str] = (),
+    ) -> dict[str, Any]:
+        from dataclasses import asdict
+
+        from edgecnn.plugins import Runtime, pick
+
+        plugin = pick(Runtime, runtime)
+        start = time.perf_counter()
+        try:
+            self._session = plugin.load(Path(path), threads, provider, tuple(exposed), **dict.fromkeys(extras, True))
+        except (ModuleNotFoundError, MachineError):
+            raise
+        except Exception as error:  # a runtime's own errors are of no common kind
+            raise InputError(f"{runtime} cannot load {path}: {reason_of(error)}") from None
+        seconds = time.perf_counter() - start
+        return {"load_ms": seconds * 1e3, "placement": asdict(self._session.placement)}
+
+    def run(self, images: str, answers: str, batch: int = RUN_BATCH) -> dict[str, Any]:
+        """Run a whole file of images and write what the model answers, float32 [N, classes]."""
+        import numpy as np
+
+        pixels = np.load(images, mmap_mode="r")
+        session = self._loaded()
+        start = time.perf_counter()
+        rows = [
+            next(iter(session.run(np.ascontiguousarray(pixels[i : i + batch])).values()))
+            for i in range(0, len(pixels), batch)
+        ]
+        seconds = time.perf_counter() - start
+        save_array(Path(answers), np.concatenate(rows))
+        return {"seconds": seconds}
+
+    def observe(self, images: str, answers: str) -> dict[str, Any]:
+        """Run a file of images as one batch and write every output under its number: the answers, the exposed."""
+        import numpy as np
+
+        outputs = self._loaded().run(np.load(images))
+        np.savez(answers, *outputs.values())
+        return {}
+
+    def first(self, images: str, batch: int) -> dict[str, Any]:
+        """Time the first call."""
+        return timing.first(self._loaded().run, self._batches(images, batch))
+
+    def time(self, images: str, batch: int, **block: Any) -> dict[str, Any]:
+        """Time a block of calls of `batch` images each."""
+        return timing.block(self._loaded().run, self._batches(images, batch), **block)
+
+    def _batches(self, images: str, batch: int) -> list[Any]:
+        if self._inputs[0] != (images, batch):
+            self._inputs = (images, batch), timing.batches(images, batch)
+        return self._inputs[1]
+
+    def offers(self) -> dict[str, Any]:
+        """Of every runtime: the package it lacks here ("" for none), and the providers it offers; and what is here."""
+        from dataclasses import asdict
+
+        from edgecnn.environment import installed_versions, this_machine
+        from edgecnn.plugins import Runtime, discover
+
+        found = {name: _offered(runtime) for name, runtime in discover(Runtime).items()}
+        return {"runtimes": found, "machine": asdict(this_machine()), "versions": installed_versions()}
+
+    def memory(self) -> dict[str, Any]:
+        """Peak resident memory of this process, in bytes.
+
+        Linux hands ru_maxrss down from the parent across fork and exec, so there the kernel's own VmHWM is read.
+        """
+        status = Path("/proc/self/status")
+        if status.is_file():
+            fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
+            return {"peak_bytes": int(fields["VmHWM"].split()[0]) * 1024}
+        import resource
+
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return {"peak_bytes": peak if sys.platform == "darwin" else peak * 1024}
+
+    def _loaded(self) -> Session:
+        if self._session is None:
+            raise InputError("The worker was asked to run before it was asked to load.")
+        return self._session
+
+
+def _offered(runtime: Runtime) -> dict[str, Any]:
+    missing = runtime.missing()
+    return {"missing": missing, "providers": [] if missing else list(runtime.offered())}
+
+
+def serve(requests: IO[str], answers: IO[str]) -> None:
+    """Answer requests until there are no more."""
+    server = _Server()
+    for line in requests:
+        answers.write(json.dumps(server.answer(json.loads(line))) + "\n")
+        answers.flush()
+
+
+def main() -> None:
+    """Take the pipe off stdout, so that nothing a runtime prints can get into it, and serve."""
+    if len(sys.argv) > 1:
+        try:
+            os.sched_setaffinity(0, {int(core) for core in sys.argv[1].split(",")})
+        except (AttributeError, OSError):
+            sys.exit(f"this system does not let it run on the cores {sys.argv[1]}")
+    pipe = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    serve(sys.stdin, pipe)
+    pipe.flush()
+    os._exit(0)  # the runtimes' own ends take up to half a second, and nothing is left to be saved
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+"""What a run is exported from, and one export: converted, written and described."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from edgecnn.console import say
+from edgecnn.data.loading import digests, samples_of
+from edgecnn.environment import installed_versions
+from edgecnn.errors import InputError, reason_of
+from edgecnn.export.layer_map import absorbed
+from edgecnn.plugins import ExportSource
+from edgecnn.records import Artifact, Calibration, Export, TensorSpec
+from edgecnn.run_directory import EXPORTS, sha256_of, size_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edgecnn.data.loading import Samples
+    from edgecnn.plugins import Exported, Format
+    from edgecnn.records import Contract
+    from edgecnn.run_directory import Run
+
+CONVERTERS = (
+    "tensorflow", "keras", "tf2onnx", "onnx", "onnxslim", "onnxruntime", "ai-edge-litert", "numpy", "edgecnn",
+)  # fmt: skip
+
+
+def source_of(run: Run, max_drop: float) -> tuple[ExportSource, Calibration]:
+    """What a run is exported from, and what a quantized format records of its calibration but the tool."""
+    contract = run.contract()
+    samples = samples_of(run, contract)
+    if samples.drawn:
+        say("The run carries no images: drawn ones are used for calibration")
+    source = ExportSource(
+        model=load_model(run, contract),
+        contract=contract,
+        calibration_images=samples.calibration,
+        selection_images=samples.selection,
+        selection_labels=samples.selection_labels,
+        max_drop_points=max_drop,
+    )
+    return source, _calibration(samples)
+
+
+def load_model(run: Run, contract: Contract) -> Any:
+    """The Keras model, in safe mode; raises InputError when it is not the contract's or cannot be read."""
+    from edgecnn.export.saved_model import configure_tensorflow
+
+    configure_tensorflow()
+    import keras
+
+    path = run.model_path(contract)
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises whatever its parts raise
+        raise InputError(f"{path} cannot be loaded by Keras: {reason_of(error)}") from None
+
+
+def _calibration(samples: Samples) -> Calibration:
+    evaluated = set(samples.test_digests.tolist())
+    mixed = sum(digest in evaluated for digest in digests(samples.calibration).tolist())
+    return Calibration(
+        images=len(samples.calibration),
+        sha256=hashlib.sha256(samples.calibration.tobytes()).hexdigest(),
+        evaluation_images=mixed,
+        source="drawn images" if samples.drawn else "training images",
+        method="minimum and maximum over these images and a black and a white one",
+        tool="",
+    )
+
+
+def path_of(format: Format) -> str:
+    """Where a run holds a format's export."""
+    return f"{EXPORTS}/{format.name}{format.suffix}"
+
+
+def artifact_of(format: Format, draft: Path, source: ExportSource, calibration: Calibration) -> Artifact:
+    """Convert, write the file or folder at `draft`, and describe it as it will be in its place."""
+    start = time.perf_counter()
+    if format.calibrated and calibration.evaluation_images:
+        raise InputError(
+            f"{calibration.evaluation_images} of the {calibration.images} calibration images are test images, on which "
+            f"{format.name} is to be judged; calibrate on training images that are not in the test split"
+        )
+    used = replace(calibration, tool=_tool(format)) if format.calibrated else None
+    exported = format.export(source)
+    inside = _travelling(source, format, exported, used)
+    exported.write(inside, draft)
+    facts = inside.export
+    assert facts is not None
+    sha256 = sha256_of(draft)
+    return Artifact(
+        format=format.name,
+        path=path_of(format),
+        size_bytes=size_of(draft),
+        sha256=sha256,
+        content_sha256=exported.content_sha256 or sha256,
+        image=inside.image,
+        output=inside.output,
+        layers=facts.layers,
+        absorbed=facts.absorbed,
+        calibration=used,
+        precision=exported.precision,
+        int8_safety=exported.int8_safety,
+        seconds=round(time.perf_counter() - start, 3),
+    )
+
+
+def _tool(format: Format) -> str:
+    """Which package measured the ranges."""
+    package = "onnxruntime" if format.file_kind == "onnx" else "tensorflow"
+    return f"{package} {installed_versions()[package]}"
+
+
+def _travelling(source: ExportSource, format: Format, exported: Exported, used: Calibration | None) -> Contract:
+    """The contract as it travels inside the file: with what it says of itself."""
+    layers = dict(exported.layers)
+    versions = installed_versions()
+    facts = Export(
+        format=format.name,
+        versions={name: versions[name] for name in CONVERTERS if name in versions},
+        layers=layers,
+        absorbed=absorbed(source, layers) if layers else {},
+        calibration=used,
+        kept_float=exported.precision.kept_float if exported.precision else (),
+    )
+    contract = source.contract
+    image, output = contract.image, replace(contract.output, dtype=format.output_dtype)
+    return replace(
+        contract,
+        image=image if format.batched else _one(image),
+        output=output if format.batched else _one(output),
+        export=facts,
+    )
+
+
+def _one(spec: TensorSpec) -> TensorSpec:
+    return TensorSpec(name=spec.name, dtype=spec.dtype, shape=(1, *spec.shape[1:]))

@@ -1,0 +1,1 @@
+"""Rewrites of a model that change no answer and make it faster."""

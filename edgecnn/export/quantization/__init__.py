@@ -1,0 +1,1 @@
+"""Calibration, int8, and mixed precision."""

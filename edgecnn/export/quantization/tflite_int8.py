@@ -1,0 +1,42 @@
+"""What the full-integer TFLite formats share: quantization with the layers that int8 would break kept in float32."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgecnn.export.optimizations.global_pool_to_mean import with_means
+from edgecnn.export.optimizations.tflite_pack_pixel_pairs import pair_pixels
+from edgecnn.export.quantization import mixed_precision
+from edgecnn.export.tflite_converter import (
+    answers,
+    finished,
+    float_answers,
+    float_tensors,
+    named,
+    quantized,
+    weighted_layers,
+)
+from edgecnn.plugins import Exported
+
+if TYPE_CHECKING:
+    from edgecnn.plugins import ExportSource, Format
+
+
+def export_integer(source: ExportSource, format: Format, *, for_xnnpack: bool) -> Exported:
+    """The full-integer file of a format, whose output has the format's dtype; see
+    :mod:`edgecnn.export.optimizations.tflite_pack_pixel_pairs`."""
+    source = with_means(source)
+    flatbuffer, found = mixed_precision.find(
+        source,
+        what=format.name,
+        layers=list(weighted_layers(source)),
+        quantize=lambda kept: quantized(source, format.output_dtype, float_tensors(source, kept)),
+        answers=answers,
+        reference=lambda images: float_answers(source)[: len(images)],
+    )
+    file, layers = named(source, flatbuffer, raw_pixels=False)
+    if for_xnnpack:
+        pair_pixels(file)
+    return Exported(
+        layers=layers, precision=found, write=lambda contract, path: path.write_bytes(finished(file, contract))
+    )

@@ -1,0 +1,1 @@
+"""The predictor: labels and feature maps with ONNX Runtime alone."""

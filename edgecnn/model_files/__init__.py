@@ -1,0 +1,1 @@
+"""Model files of any origin, read without their frameworks."""

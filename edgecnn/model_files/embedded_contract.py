@@ -1,0 +1,47 @@
+"""The contract inside an exported file, held against the run's: an app that goes by it must not be misled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgecnn.errors import InputError
+from edgecnn.model_files.inspectors import onnx, tflite
+from edgecnn.records import Contract, decode
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+READERS = {".onnx": onnx.read, ".tflite": tflite.read}
+SAME = {
+    "labels": "its labels are others, or in another order",
+    "colour": "it wants another colour order",
+    "layout": "it wants another layout",
+    "value_range": "it wants pixels of another range",
+    "resize": "it wants images resized by another rule",
+    "output_meaning": "it gives its output another meaning",
+}
+
+
+def differences(path: Path, contract: Contract) -> tuple[str, ...]:
+    """In what the contract inside a file differs from the run's, in words; nothing for a folder, which carries none."""
+    if path.is_dir():
+        return ()
+    if path.suffix not in READERS:
+        return (f"no reader here knows whether a {path.suffix or 'nameless'} file carries the contract",)
+    try:
+        _, content = READERS[path.suffix](path)
+        if content is None:
+            return ("it carries no contract",)
+        inside = decode(content, Contract, f"The contract inside {path}")
+    except InputError as error:
+        return (str(error).rstrip("."),)
+    found = [words for name, words in SAME.items() if getattr(inside, name) != getattr(contract, name)]
+    if inside.model_sha256 != contract.model_sha256:
+        found.insert(0, "it was made from another model")
+    if (inside.image.name, inside.image.dtype, inside.image.shape[1:]) != (
+        contract.image.name,
+        contract.image.dtype,
+        contract.image.shape[1:],
+    ):
+        found.append("it describes another input")
+    return tuple(found)

@@ -1,0 +1,1 @@
+"""Whether an export still answers as the trained model does."""

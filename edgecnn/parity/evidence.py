@@ -1,0 +1,124 @@
+"""What the answers of one pair prove, beside those of the others: about other images, and about other CPUs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from edgecnn.data.output_labels import SCORES, THRESHOLD, answers_of
+from edgecnn.parity.evaluation import common
+from edgecnn.parity.intervals import combined, mid_p_limits
+from edgecnn.parity.metrics import Agreement, agreement
+from edgecnn.records import NativeDifference
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from edgecnn.parity.evaluation import Asked
+    from edgecnn.records import Difference, Paired
+
+    Logits = npt.NDArray[np.float32]
+    Indices = npt.NDArray[np.int64]
+
+SAFETY = 10.0  # changes of outputs assumed for all images, to those seen on a part
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a verdict looks at; see :func:`edgecnn.parity.metrics.verdict`.
+
+    `through` is the row by which it is judged where it answered a part of the images only, else "".
+    """
+
+    agreement: Agreement
+    images: int
+    steps: tuple[Paired, ...]
+    open_share: float = 0.0
+    through: str = ""
+
+    @property
+    def change(self) -> Difference | None:
+        """The change of accuracy over all steps; None where no label is known."""
+        return combined(self.steps, self.open_share)
+
+
+def evidence(one: Asked, asked: Sequence[Asked], labels: Indices | None) -> Evidence:
+    """What is known of a pair's answers; `labels` are those of the images it answered.
+
+    Where a slow runtime or an emulated CPU answered a part of the images, the same file was asked about all of them
+    elsewhere: what the file changes is known from there, and what the runtime or CPU changes of that from the part.
+    """
+    bound = _bound(one, asked)
+    if bound:
+        return bound
+    found, direct = one.agreement, one.agreement.paired
+    if direct is None:
+        return Evidence(found, len(one.indices), ())
+    native = [o for o in asked if o.pair.path == one.pair.path and not o.pair.cpu]
+    whole = sorted(
+        (o for o in native if len(o.indices) > len(one.indices)), key=lambda o: o.pair.runtime != one.pair.runtime
+    )
+    if not whole or whole[0].agreement.paired is None:
+        return Evidence(found, len(one.indices), (direct,))
+    step = agreement(whole[0].logits[one.indices], one.logits, labels, one.meaning).paired
+    assert step is not None
+    return Evidence(found, len(one.indices), (whole[0].agreement.paired, step), through=whole[0].pair.name)
+
+
+def _bound(one: Asked, asked: Sequence[Asked]) -> Evidence | None:
+    """What is known of an emulated CPU that changes outputs by so little that hardly an answer can change.
+
+    A best class changes only where its margin is at most twice the change of an output, a decision on a score only
+    where the score is as near to the threshold as that change. So the changes seen on the part, SAFETY times as large,
+    and the margins of all native outputs tell what share of the images that can be: none, where outputs are equal to
+    the bit. This takes margins and changes to be independent, hence the factor. None where some answers did change, or
+    where counting them says more.
+    """
+    import numpy as np
+
+    native, seen = _native_of(one, asked), against_native(one, asked)
+    if native is None or seen is None or seen.different_answers or seen.max_difference < 0:
+        return None
+    mine, theirs = common(one, native)
+    changes = np.abs(mine - theirs).max(axis=1)
+    margins = np.sort(_margins(native.logits, one.meaning))
+    open_share = float(np.searchsorted(margins, 2 * SAFETY * changes).mean()) / len(margins)
+    if open_share >= mid_p_limits(0, seen.images)[1]:
+        return None
+    direct = native.agreement.paired
+    return Evidence(native.agreement, len(native.indices), (direct,) if direct else (), open_share, native.pair.name)
+
+
+def _margins(outputs: Logits, meaning: str) -> npt.NDArray[np.float32]:
+    """Twice the change of an output [N, classes] that can change an image's answer, float32 [N]."""
+    import numpy as np
+
+    if meaning == SCORES:
+        nearest: npt.NDArray[np.float32] = 2 * np.abs(outputs - THRESHOLD).min(axis=1)
+        return nearest
+    ranked = np.sort(outputs, axis=1)
+    return np.asarray(ranked[:, -1] - ranked[:, -2], np.float32)
+
+
+def _native_of(one: Asked, asked: Sequence[Asked]) -> Asked | None:
+    """The same pair on this machine's own CPU, of one on an emulated CPU."""
+    return next((o for o in asked if one.pair.cpu and replace(one.pair, cpu="") == o.pair), None)
+
+
+def against_native(one: Asked, asked: Sequence[Asked]) -> NativeDifference | None:
+    """How an emulated CPU's outputs differ from the native ones; None without them, and for a native pair."""
+    import numpy as np
+
+    native = _native_of(one, asked)
+    if native is None:
+        return None
+    mine, theirs = common(one, native)
+    finite = bool(np.isfinite(mine).all() and np.isfinite(theirs).all())
+    return NativeDifference(
+        images=len(mine),
+        different_answers=int((answers_of(mine, one.meaning) != answers_of(theirs, one.meaning)).sum()),
+        max_difference=float(np.abs(mine - theirs).max()) if finite else -1.0,
+    )

@@ -1,0 +1,275 @@
+"""A run directory: its file names, atomic writes, hashes, and the lock.
+
+Nothing is ever written in place: a file or folder is made beside its place under a `.tmp-` name, flushed to
+the disk, and renamed. So a process killed at any moment leaves old or new files, never half of one; what it
+left under `.tmp-` names is removed by the next holder of the lock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from edgecnn.environment import installed_versions, this_machine
+from edgecnn.errors import InputError, MachineError, NewerSchema
+from edgecnn.preprocessing.decode import image_shape
+from edgecnn.records import Artifact, Artifacts, Contract, Origin, Training, decode, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import numpy.typing as npt
+
+MODEL = "model.keras"
+CONTRACT = "contract.json"
+TRAINING = "training.json"
+SAMPLES = "samples.npz"
+ARTIFACTS = "artifacts.json"
+PARITY = "parity.json"
+ANSWERS = "answers.npz"
+LAYERS = "layers.json"
+GOLDEN = "golden.json"
+LATENCY = "latency.json"
+FEATURES = "features.json"
+REPORT = "report.json"
+EXPORTS = "exports"
+CHECKPOINT = "checkpoint"
+BUNDLES = "bundles"
+
+LOCK = ".lock"
+TEMPORARY = ".tmp-"
+IMPORT = "import"  # the command a run begins with whose model was trained elsewhere
+
+R = TypeVar("R")
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, or of a folder over the relative names and contents of its files in order."""
+    digest = hashlib.sha256()
+    if path.is_dir():
+        for file in sorted(p for p in path.rglob("*") if p.is_file()):
+            digest.update(f"{file.relative_to(path).as_posix()}\0{sha256_of(file)}\n".encode())
+    else:
+        with path.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder."""
+    if path.is_dir():
+        return sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
+    return path.stat().st_size
+
+
+def _sync(path: Path, *, deep: bool = True) -> None:
+    """Flush a file, or a folder's entries and all that is in it, to the disk."""
+    for place in [*path.rglob("*"), path] if deep and path.is_dir() else [path]:
+        handle = os.open(place, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def delete(path: Path) -> None:
+    """Remove a file or a folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def staged(target: Path) -> Iterator[Path]:
+    """Yield a path beside `target` to write a file or a folder at; on success it takes the target's place.
+
+    The yielded name ends as the target's does, since Keras and others look at the suffix.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_name(f"{TEMPORARY}{os.getpid()}-{target.name}")
+    delete(draft)
+    try:
+        yield draft
+        _sync(draft)
+        if target.is_dir() and draft.is_file():
+            raise MachineError(f"{target} cannot be written: a folder stands in its place; move it away.")
+        if target.is_dir():  # a folder cannot be renamed over another: move the old one out of the way first
+            old = target.with_name(f"{TEMPORARY}{os.getpid()}-old-{target.name}")
+            target.rename(old)
+            try:
+                draft.rename(target)
+            except OSError:
+                old.rename(target)
+                raise
+            delete(old)
+        else:
+            draft.replace(target)
+        _sync(target.parent, deep=False)
+    finally:
+        delete(draft)
+
+
+def import_path() -> str:
+    """PYTHONPATH for a Python process of ours: it finds this very package, installed or not."""
+    here = str(Path(__file__).resolve().parent.parent)
+    return os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
+def save_array(path: Path, array: npt.NDArray[Any]) -> None:
+    """Write a .npy file; numpy itself, where the disk is full, raises an error that does not say so."""
+    import numpy as np
+
+    content = BytesIO()
+    np.save(content, array)
+    path.write_bytes(content.getbuffer())
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run directory. Paths given to its methods are relative to it."""
+
+    root: Path
+
+    @classmethod
+    def at(cls, root: Path) -> Run:
+        """An existing run; raises InputError when there is none."""
+        if not root.is_dir():
+            raise InputError(f"There is no run at {root}; `edgecnn run {root}` makes one.")
+        return cls(root)
+
+    def path(self, name: str) -> Path:
+        """Where a file of the run lies."""
+        return self.root / name
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the directory, making it if needed; raises MachineError when another process holds it."""
+        import filelock
+
+        if self.root.is_dir():
+            files = {p.name for p in self.root.iterdir()}
+            if files and not files & {LOCK, CONTRACT, MODEL, ARTIFACTS}:
+                raise InputError(f"{self.root} holds other files and is no run; choose a new or an empty directory.")
+        new = not self.root.is_dir()
+        self.root.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(self.path(LOCK))
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            raise MachineError(f"Another edgecnn is working in {self.root}; wait for it or stop it.") from None
+        try:
+            for leftover in self.root.rglob(f"{TEMPORARY}*"):
+                delete(leftover)
+            yield
+        finally:
+            if new and os.listdir(self.root) == [LOCK]:  # nothing came of it
+                delete(self.root)
+            lock.release()
+
+    def save(self, name: str, record: object) -> None:
+        """Write a record as JSON."""
+        with staged(self.path(name)) as draft:
+            draft.write_bytes(encode(record))
+
+    def load(self, name: str, kind: type[R], maker: str) -> R:
+        """Read a record; raises InputError naming the command `maker` that writes it when it is missing."""
+        path = self.path(name)
+        if not path.is_file():
+            raise InputError(f"{path} is missing; `edgecnn {maker} {self.root}` writes it.")
+        return decode(path.read_bytes(), kind, str(path))
+
+    def contract(self) -> Contract:
+        """The run's contract."""
+        contract = self.load(CONTRACT, Contract, "train")
+        image_shape(contract)
+        return contract
+
+    def model_path(self, contract: Contract) -> Path:
+        """Where the Keras model lies; raises InputError unless it is the very file the contract was made for."""
+        path = self.path(MODEL)
+        if not path.is_file():
+            raise InputError(f"{path} is missing; {self.maker()} writes it.")
+        if sha256_of(path) != contract.model_sha256:
+            raise InputError(f"{path} is not the model of {CONTRACT}, or is damaged; run {self.maker()}.")
+        return path
+
+    def maker(self) -> str:
+        """The command that writes the run's first files, for a sentence."""
+        return f"`edgecnn import MODEL --out {self.root}`" if self.is_imported() else f"`edgecnn train {self.root}`"
+
+    def is_imported(self) -> bool:
+        """Whether the run's model was trained elsewhere."""
+        try:
+            return self.training().origin.command == IMPORT
+        except NewerSchema:
+            raise
+        except InputError:  # missing or unreadable
+            return False
+
+    def training(self) -> Training:
+        """The run's training record."""
+        return self.load(TRAINING, Training, "train")
+
+    def artifacts(self) -> Artifacts:
+        """The run's exports; raises InputError when they are of another model than the run holds now."""
+        record = self.load(ARTIFACTS, Artifacts, "export")
+        if record.origin.inputs.get(CONTRACT) != self.hash_of(CONTRACT):
+            raise InputError(f"The exports in {self.root} are of another model; run `edgecnn export {self.root}`.")
+        return record
+
+    def artifact_path(self, artifact: Artifact) -> Path:
+        """Where an artifact lies; raises InputError unless it is the very file that was exported."""
+        path = self.path(artifact.path)
+        if not path.exists():
+            raise InputError(f"{path} is missing; run `edgecnn export {self.root}`.")
+        if sha256_of(path) != artifact.sha256:
+            raise InputError(
+                f"{path} is not the file that was exported (its SHA-256 differs); run `edgecnn export {self.root}`."
+            )
+        return path
+
+    def without_export(self, record: Artifacts, format: str) -> InputError:
+        """The sentence for a format without an export: why there is none, or how to make it."""
+        reason = next((failure.reason for failure in record.failures if failure.format == format), "")
+        if reason:
+            return InputError(f"{format} could not be exported: {reason}.")
+        return InputError(f"{format} is not exported yet; run `edgecnn export {self.root} --format {format}`.")
+
+    def hash_of(self, name: str) -> str:
+        """SHA-256 of a file or folder of the run, "" where there is none."""
+        path = self.path(name)
+        return sha256_of(path) if path.exists() else ""
+
+    def origin(self, command: str, inputs: dict[str, str], outputs: Iterable[str]) -> Origin:
+        """The origin of a record about to be saved, with the hashes of the outputs already written."""
+        return Origin(
+            command=command,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            machine=this_machine(),
+            versions=installed_versions(),
+            inputs=inputs,
+            outputs={name: self.hash_of(name) for name in outputs},
+        )
+
+    def is_current(self, name: str, kind: type[R], inputs: dict[str, str]) -> bool:
+        """Whether the record was made from these very inputs and its outputs still are as written."""
+        try:
+            origin = getattr(self.load(name, kind, ""), "origin", None)
+        except NewerSchema:
+            raise
+        except InputError:  # missing or unreadable: to be made anew
+            return False
+        return (
+            isinstance(origin, Origin)
+            and origin.inputs == inputs
+            and all(self.hash_of(file) == sha256 for file, sha256 in origin.outputs.items())
+        )

@@ -1,0 +1,91 @@
+"""Begin a run from a published one: its model and records, and training images to calibrate with where they are had."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from edgecnn import run_directory
+from edgecnn.console import say
+from edgecnn.data.fitting import fitted_data
+from edgecnn.data.loading import AUTO, align, load_data, save_samples
+from edgecnn.errors import DataUnavailable, InputError, MachineError, NoSuchData
+from edgecnn.preprocessing.decode import image_shape
+from edgecnn.pretrained import find_run
+from edgecnn.run_directory import Run, staged
+
+if TYPE_CHECKING:
+    from edgecnn.plugins import LabelledImages
+    from edgecnn.records import Contract, Training
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartOptions:
+    """Which model, a run's path or a published run's name; where its data is, and what may stand in for it."""
+
+    model: str
+    data: str = AUTO
+    allow_drawn: bool = False
+
+
+def is_current(run: Run, options: StartOptions) -> bool:
+    """Whether the run already is one of that model. Raises InputError when it is one of another."""
+    if not run.path(run_directory.TRAINING).is_file():
+        return False
+    other = Run.at(find_run(options.model)).contract()
+    if run.contract().model_sha256 != other.model_sha256:
+        raise InputError(f"{run.root} is a run of another model than {options.model}; choose a new directory.")
+    return True
+
+
+def start(run: Run, options: StartOptions) -> Training:
+    """Copy what the published run begins with, and draw the samples from its data set.
+
+    Raises MachineError where that cannot be had and drawn images are not allowed, InputError for a damaged run.
+    """
+    published = Run.at(find_run(options.model))
+    contract, training = published.contract(), published.training()
+    model = published.model_path(contract)
+    data = _data(contract, training, options)
+    notice = ""
+    if data is None:
+        notice = f"Drawn images stand in for {training.data.name}: quantized exports are calibrated on them."
+        say(notice)
+    source = replace(training.data, notice=notice)
+    copied = [
+        name
+        for name in training.origin.outputs
+        if name not in (run_directory.SAMPLES, run_directory.CONTRACT, run_directory.MODEL)
+    ]
+    for name, path in ((run_directory.MODEL, model), *((name, published.path(name)) for name in copied)):
+        with staged(run.path(name)) as draft:
+            shutil.copyfile(path, draft)
+    own = replace(contract, data=replace(contract.data, notice=notice))
+    if data is not None:
+        own = replace(own, calibration_sha256=save_samples(run, data, training.seed))
+    run.save(run_directory.CONTRACT, own)
+    outputs = {
+        name: run.hash_of(name)
+        for name in (run_directory.MODEL, run_directory.CONTRACT, run_directory.SAMPLES, *copied)
+    }
+    kept = {name: sha256 for name, sha256 in outputs.items() if sha256}
+    record = replace(training, data=source, origin=replace(training.origin, outputs=kept))
+    run.save(run_directory.TRAINING, record)
+    return record
+
+
+def _data(contract: Contract, training: Training, options: StartOptions) -> LabelledImages | None:
+    """The data set, its images at the model's size; None where drawn images stand in."""
+    shape = image_shape(contract)
+    try:
+        data = load_data(training.data.spec if options.data == AUTO else options.data, shape[:2])
+    except (DataUnavailable, NoSuchData) as error:
+        if options.data != AUTO or not options.allow_drawn:
+            raise MachineError(
+                f"{training.data.name} is not at hand, with whose training images exports are calibrated: give --data, "
+                "or --allow-drawn to calibrate with drawn images instead."
+            ) from error
+        return None
+    data = align(data, contract.labels)
+    return fitted_data(data, shape)

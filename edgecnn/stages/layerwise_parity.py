@@ -1,0 +1,209 @@
+"""Hold every layer inside every export against Keras' own, and write layers.json and its picture."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgecnn import run_directory
+from edgecnn.console import progress, say
+from edgecnn.data.loading import evaluation_of
+from edgecnn.environment import runtime_versions, usable_cores
+from edgecnn.errors import EdgecnnError
+from edgecnn.execution.server import Worker
+from edgecnn.execution.targets import KERAS, pairs
+from edgecnn.model_files.activations import activations_in, images_per_batch
+from edgecnn.model_files.keras_archive import layer_inputs
+from edgecnn.parity.layerwise import EXPECTED, Sums, advice, in_keras_layout, judged
+from edgecnn.records import SCHEMA, LayerParity, Layers
+from edgecnn.run_directory import TEMPORARY, Run, save_array, sha256_of
+from edgecnn.visualization.plots import LAYERS, draw_layers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from edgecnn.execution.targets import Pair
+    from edgecnn.plugins import Pixels
+
+    Outputs = list[npt.NDArray[np.float32]]
+
+IMAGES = 128
+MOST_BYTES = 1 << 30  # of layers' outputs on the disk while exports are compared
+MAX_BATCH = 32  # images of one call: all layers' outputs of a batch are held in memory
+
+
+@dataclass(frozen=True)
+class _Observed:
+    """Of one pair: each layer's sums, and what observing changed and could not show; see LayerParity."""
+
+    sums: dict[str, Sums]
+    answer_difference: float
+    fused: tuple[str, ...]
+
+
+def inputs(run: Run, images: str, formats: Sequence[str], providers: Sequence[str]) -> dict[str, str]:
+    """What decides the figures: the files' hashes, the images, and the runtimes' versions."""
+    return {
+        **{
+            name: run.hash_of(name)
+            for name in (run_directory.MODEL, run_directory.CONTRACT, run_directory.ARTIFACTS, run_directory.EXPORTS)
+        },
+        "images": images,
+        "formats": " ".join(sorted(formats)),
+        "providers": " ".join(sorted(providers)),
+        **runtime_versions(),
+    }
+
+
+def is_current(run: Run) -> bool:
+    """Whether layers.json is about what the run holds now."""
+    if not run.path(run_directory.LAYERS).is_file():
+        return False
+    evaluation = evaluation_of(run.contract(), run.training().data, None)
+    return run.is_current(run_directory.LAYERS, Layers, inputs(run, evaluation.source, (), ()))
+
+
+def layers(run: Run, data: str | None = None, formats: Sequence[str] = (), providers: Sequence[str] = ()) -> Layers:
+    """Observe the first evaluation images in every export that shows its layers.
+
+    Raises InputError for a file that cannot be loaded, MachineError when a worker dies.
+    """
+    contract = run.contract()
+    evaluation = evaluation_of(contract, run.training().data, data)
+    images = evaluation.images[:IMAGES]
+    found, skipped = pairs(run, formats, providers)
+    found = [pair for pair in found if pair.runtime.exposes and pair.artifact.layers]
+    say(f"Layers of {len(found)} exports over {len(images)} images")
+    with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=run.root) as folder:
+        observed, failures, count = _observe(run, found, images, Path(folder))
+    skipped |= failures
+    graph = layer_inputs(run.path(run_directory.MODEL))
+    results = []
+    for pair in found:
+        if pair.name in failures:
+            continue
+        seen = observed[pair.name]
+        sha256 = sha256_of(pair.path)
+        rows = judged(seen.sums, pair.artifact.layers, pair.artifact.absorbed, graph, EXPECTED[pair.format.numbers])
+        culprit = next((row.layer for row in rows if row.falls_out), "")
+        todo = advice(pair.format.name, pair.format.numbers, exported=sha256 == pair.artifact.sha256)
+        results.append(
+            LayerParity(
+                format=pair.format.name,
+                runtime=pair.runtime.name,
+                provider=pair.provider,
+                artifact_sha256=sha256,
+                answer_difference=seen.answer_difference,
+                fused=seen.fused,
+                layers=rows,
+                culprit=culprit,
+                advice=todo if culprit else "",
+            )
+        )
+        say(f"  {describe(results[-1])}")
+    draw_layers(run, results)
+    record = Layers(
+        schema=SCHEMA,
+        origin=run.origin("parity --layers", inputs(run, evaluation.source, formats, providers), [LAYERS]),
+        data=contract.data,
+        images=count,
+        files=tuple(results),
+        skipped=skipped,
+    )
+    run.save(run_directory.LAYERS, record)
+    return record
+
+
+def describe(file: LayerParity) -> str:
+    """What was found in a file, in words."""
+    seen = f"; its runtime fuses {', '.join(file.fused)}" if file.fused else ""
+    if file.answer_difference:
+        seen += f"; while observed its outputs differ by up to {file.answer_difference:.1g} from those otherwise"
+    if not file.culprit:
+        return f"{file.name}: all {len(file.layers)} layers are as their inputs let expect{seen}"
+    row = next(row for row in file.layers if row.layer == file.culprit)
+    parts = f", which holds {', '.join(row.absorbed)} too," if row.absorbed else ""
+    return f"{file.name}: layer {row.layer}{parts} falls out: {row.falls_out}{seen}. {file.advice}"
+
+
+def _observe(
+    run: Run, found: Sequence[Pair], images: Pixels, folder: Path
+) -> tuple[dict[str, _Observed], dict[str, str], int]:
+    """What was seen of each pair, by its name; why a pair could not be run; over how many images."""
+    model = run.model_path(run.contract())
+    batch = images_per_batch(activations_in(model).total_bytes, MAX_BATCH)
+    batches = [images[start : start + batch] for start in range(0, len(images), batch)]
+    wanted = {layer for pair in found for layer in pair.artifact.layers}
+    names = [layer for layer in layer_inputs(model) if layer in wanted]
+    place, answers = folder / "images.npy", folder / "answers.npz"
+    references = [folder / f"reference-{number}.npz" for number in range(len(batches))]
+    with Worker(KERAS, model, threads=usable_cores(), exposed=names) as reference:
+        written = 0
+        for number, (pixels, kept) in enumerate(zip(batches, references, strict=True)):
+            save_array(place, pixels)
+            reference.ask("observe", images=str(place), answers=str(kept))
+            written += kept.stat().st_size
+            if written + kept.stat().st_size > MOST_BYTES:  # of a deep model the first images have to do
+                batches, references = batches[: number + 1], references[: number + 1]
+                break
+    observed: dict[str, _Observed] = {}
+    failures: dict[str, str] = {}
+    with progress("observing layers", len(found)) as advance:
+        for number, pair in enumerate(found):
+            try:
+                observed[pair.name] = _observe_one(pair, names, batches, references, (place, answers))
+            except EdgecnnError as error:
+                failures[pair.name] = str(error).rstrip(".")
+            advance(number + 1)
+    return observed, failures, sum(map(len, batches))
+
+
+def _observe_one(
+    pair: Pair, names: Sequence[str], batches: Sequence[Pixels], references: Sequence[Path], places: tuple[Path, Path]
+) -> _Observed:
+    import numpy as np
+
+    own, answer = pair.artifact.layers, pair.artifact.output.name
+    place, answers = places
+
+    def outputs(worker: Worker) -> Outputs:
+        worker.ask("observe", images=str(place), answers=str(answers))
+        with np.load(answers) as archive:
+            return [archive[f"arr_{i}"] for i in range(len(archive.files))]
+
+    def answers_with(worker: Worker, exposed: Sequence[str]) -> npt.NDArray[np.float32]:
+        worker.load(exposed)
+        return outputs(worker)[0]
+
+    same = partial(np.array_equal, equal_nan=True)
+    settings: dict[str, Any] = {"threads": usable_cores(), "provider": pair.provider}
+    with Worker(pair.runtime.name, pair.path, **settings) as plain:
+        expected = []
+        for pixels in batches:
+            save_array(place, pixels)
+            expected.append(outputs(plain)[0])
+        tensors = list(dict.fromkeys(tensor.tensor for tensor in own.values() if tensor.tensor != answer))
+        save_array(place, batches[0])
+        if pair.runtime.fuses and not same(answers_with(plain, tensors), expected[0]):
+            tensors = [name for name in tensors if same(answers_with(plain, [name]), expected[0])]
+        plain.load(tensors)
+        shown = {answer, *tensors}
+        sums = {layer: Sums() for layer in names if layer in own and own[layer].tensor in shown}
+        answer_of = {name: f"arr_{i + 1}" for i, name in enumerate(names)}
+        difference = 0.0
+        for pixels, reference, unobserved in zip(batches, references, expected, strict=True):
+            save_array(place, pixels)
+            values = outputs(plain)
+            if not same(values[0], unobserved):
+                difference = max(difference, float(np.nanmax(np.abs(values[0] - unobserved))))
+            seen = dict(zip([answer, *tensors], values, strict=True))
+            with np.load(reference) as wanted:
+                for layer, total in sums.items():
+                    total.add(wanted[answer_of[layer]], in_keras_layout(seen[own[layer].tensor], own[layer]))
+    return _Observed(sums, difference, tuple(layer for layer in own if own[layer].tensor not in shown))

@@ -1,0 +1,1 @@
+"""Training a Keras model, and what begins a run."""

@@ -1,0 +1,55 @@
+"""The checkpoint of a training: the model after the last epoch, optimizer included, and how far it got."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from edgecnn import run_directory
+from edgecnn.console import say
+from edgecnn.errors import InputError, NewerSchema
+from edgecnn.records import Progress
+from edgecnn.run_directory import staged
+
+if TYPE_CHECKING:
+    from edgecnn.run_directory import Run
+
+STATE = f"{run_directory.CHECKPOINT}/state.json"
+
+
+def model_name(epochs: int) -> str:
+    """Where the model after so many epochs lies."""
+    return f"{run_directory.CHECKPOINT}/epoch_{epochs:03d}.keras"
+
+
+def resumable(run: Run, inputs: dict[str, str], epochs: int) -> Progress | None:
+    """The state of an earlier training with the same inputs that has not gone past `epochs`."""
+    if not run.path(STATE).is_file():
+        return None
+    try:
+        state = run.load(STATE, Progress, "train")
+    except NewerSchema:
+        raise
+    except InputError:
+        say("The checkpoint is damaged; starting anew")
+        return None
+    if state.inputs != inputs or len(state.history) > epochs:
+        say("The checkpoint is of another training or goes further; starting anew")
+        return None
+    if run.hash_of(model_name(len(state.history))) != state.checkpoint_sha256:
+        say("The checkpoint is damaged or of another training; starting anew")
+        return None
+    return state
+
+
+def save_checkpoint(run: Run, model: Any, state: Progress) -> Progress:
+    """The model first, then the state that names it, then away with the older one."""
+    number = len(state.history)
+    with staged(run.path(model_name(number))) as draft:
+        model.save(draft)
+    state = replace(state, checkpoint_sha256=run.hash_of(model_name(number)))
+    run.save(STATE, state)
+    for old in run.path(run_directory.CHECKPOINT).glob("epoch_*.keras"):
+        if old.name != run.path(model_name(number)).name:
+            old.unlink()
+    return state

@@ -1,0 +1,93 @@
+"""A session in another process."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from edgecnn.errors import InputError, MachineError
+from edgecnn.execution.server import Worker
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    path = tmp_path / "images.npy"
+    np.save(path, np.random.default_rng(1).integers(0, 256, (70, 8, 8, 3), np.uint8))
+    return path
+
+
+def test_it_answers_as_the_runtime_does_in_this_process(tiny_onnx: Path, images: Path, tmp_path: Path) -> None:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(tiny_onnx), providers=["CPUExecutionProvider"])
+    expected = np.concatenate([session.run(None, {"image": part})[0] for part in np.split(np.load(images), [64])])
+    answers = tmp_path / "answers.npy"
+    with Worker("onnxruntime", tiny_onnx, threads=1) as worker:
+        assert worker.loaded["load_ms"] > 0
+        assert worker.loaded["placement"]["compute_nodes"] == {"CPUExecutionProvider": 4}
+        worker.ask("run", images=str(images), answers=str(answers))
+        assert worker.ask("memory")["peak_bytes"] > 10_000_000
+    np.testing.assert_array_equal(np.load(answers), expected)
+
+
+def test_it_shows_what_lies_inside(tiny_onnx: Path, images: Path, tmp_path: Path) -> None:
+    answers = tmp_path / "answers.npz"
+    with Worker("onnxruntime", tiny_onnx, threads=1, exposed=["relu"]) as worker:
+        worker.ask("observe", images=str(images), answers=str(answers))
+        with np.load(answers) as archive:
+            assert [archive[name].shape for name in archive.files] == [(70, 3), (70, 4, 6, 6)]
+        worker.load([])
+        worker.ask("observe", images=str(images), answers=str(answers))
+        with np.load(answers) as archive:
+            assert len(archive.files) == 1
+
+
+def test_a_provider_that_is_not_there_is_this_machines_affair(tiny_onnx: Path) -> None:
+    with pytest.raises(MachineError, match="has no CUDAExecutionProvider"):
+        Worker("onnxruntime", tiny_onnx, threads=1, provider="cuda")
+
+
+def test_it_times_single_calls(tiny_onnx: Path, images: Path) -> None:
+    with Worker("onnxruntime", tiny_onnx, threads=1) as worker:
+        samples = worker.ask("time", images=str(images), batch=1, skip=3, calls=20)["samples_ns"]
+    assert len(samples) == 20
+    assert all(0 < sample < 1e9 for sample in samples)
+
+
+def test_a_damaged_file_is_bad_input(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"\x08\x08garbage")
+    with pytest.raises(InputError, match=r"onnxruntime cannot load .*broken\.onnx"):
+        Worker("onnxruntime", broken, threads=1)
+
+
+def test_a_worker_that_dies_says_so(tiny_onnx: Path) -> None:
+    with Worker("onnxruntime", tiny_onnx, threads=1) as worker:
+        os.kill(worker._channel.process.pid, signal.SIGKILL)
+        with pytest.raises(MachineError, match=r"died \(exit code -9\)"):
+            worker.ask("memory")
+
+
+def test_no_process_is_left_behind(tiny_onnx: Path) -> None:
+    with Worker("onnxruntime", tiny_onnx, threads=1) as worker:
+        process = worker._channel.process
+    assert process.returncode == 0
+
+
+def test_litert_names_what_lies_inside_rightly(golden_run: Path) -> None:
+    from edgecnn.plugins import Runtime, pick
+
+    path = golden_run / "exports" / "tflite_float32.tflite"
+    session = pick(Runtime, "litert").load(path, 1, "xnnpack", ("conv2d_1", "conv2d"))
+    outputs = session.run(np.zeros((1, 32, 32, 3), np.uint8))
+    assert {name: values.shape for name, values in outputs.items()} == {
+        "logits": (1, 3), "conv2d_1": (1, 13, 13, 64), "conv2d": (1, 30, 30, 32),
+    }  # fmt: skip
+    assert next(iter(outputs)) == "logits"
