@@ -60,3 +60,9 @@ def runtime_versions() -> dict[str, str]:
     """Of what executes artifacts, "missing" for what is not installed."""
     versions = installed_versions()
     return {name: versions.get(name, "missing") for name in RUNTIME_PACKAGES}
+
+
+def import_path() -> str:
+    """PYTHONPATH for a Python process of ours: it finds this very package, installed or not."""
+    here = str(Path(__file__).resolve().parent.parent)
+    return os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])])

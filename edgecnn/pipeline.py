@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgecnn import run_directory
 from edgecnn.console import say
-from edgecnn.parity.metrics import FAIL
+from edgecnn.parity.verdict import FAIL
 from edgecnn.records import Layers, Parity
 from edgecnn.stages import bench, export, features, from_pretrained, layerwise_parity, parity, report, train
 from edgecnn.stages.bench import BenchOptions

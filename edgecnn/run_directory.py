@@ -1,31 +1,26 @@
-"""A run directory: its file names, atomic writes, hashes, and the lock.
+"""A run directory: its file names, its records, and the lock.
 
-Nothing is ever written in place: a file or folder is made beside its place under a `.tmp-` name, flushed to
-the disk, and renamed. So a process killed at any moment leaves old or new files, never half of one; what it
-left under `.tmp-` names is removed by the next holder of the lock.
+What a killed process left under `.tmp-` names is removed by the next holder of the lock.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
-import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from edgecnn.environment import installed_versions, this_machine
 from edgecnn.errors import InputError, MachineError, NewerSchema
-from edgecnn.preprocessing.decode import image_shape
+from edgecnn.files import TEMPORARY, delete, sha256_of, staged
 from edgecnn.records import Artifact, Artifacts, Contract, Origin, Training, decode, encode
+from edgecnn.records.contract import image_shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    import numpy.typing as npt
 
 MODEL = "model.keras"
 CONTRACT = "contract.json"
@@ -44,93 +39,9 @@ CHECKPOINT = "checkpoint"
 BUNDLES = "bundles"
 
 LOCK = ".lock"
-TEMPORARY = ".tmp-"
 IMPORT = "import"  # the command a run begins with whose model was trained elsewhere
 
 R = TypeVar("R")
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, or of a folder over the relative names and contents of its files in order."""
-    digest = hashlib.sha256()
-    if path.is_dir():
-        for file in sorted(p for p in path.rglob("*") if p.is_file()):
-            digest.update(f"{file.relative_to(path).as_posix()}\0{sha256_of(file)}\n".encode())
-    else:
-        with path.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()
-
-
-def size_of(path: Path) -> int:
-    """Bytes of a file, or of all files in a folder."""
-    if path.is_dir():
-        return sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
-    return path.stat().st_size
-
-
-def _sync(path: Path, *, deep: bool = True) -> None:
-    """Flush a file, or a folder's entries and all that is in it, to the disk."""
-    for place in [*path.rglob("*"), path] if deep and path.is_dir() else [path]:
-        handle = os.open(place, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
-def delete(path: Path) -> None:
-    """Remove a file or a folder, if it is there."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
-
-
-@contextmanager
-def staged(target: Path) -> Iterator[Path]:
-    """Yield a path beside `target` to write a file or a folder at; on success it takes the target's place.
-
-    The yielded name ends as the target's does, since Keras and others look at the suffix.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f"{TEMPORARY}{os.getpid()}-{target.name}")
-    delete(draft)
-    try:
-        yield draft
-        _sync(draft)
-        if target.is_dir() and draft.is_file():
-            raise MachineError(f"{target} cannot be written: a folder stands in its place; move it away.")
-        if target.is_dir():  # a folder cannot be renamed over another: move the old one out of the way first
-            old = target.with_name(f"{TEMPORARY}{os.getpid()}-old-{target.name}")
-            target.rename(old)
-            try:
-                draft.rename(target)
-            except OSError:
-                old.rename(target)
-                raise
-            delete(old)
-        else:
-            draft.replace(target)
-        _sync(target.parent, deep=False)
-    finally:
-        delete(draft)
-
-
-def import_path() -> str:
-    """PYTHONPATH for a Python process of ours: it finds this very package, installed or not."""
-    here = str(Path(__file__).resolve().parent.parent)
-    return os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])])
-
-
-def save_array(path: Path, array: npt.NDArray[Any]) -> None:
-    """Write a .npy file; numpy itself, where the disk is full, raises an error that does not say so."""
-    import numpy as np
-
-    content = BytesIO()
-    np.save(content, array)
-    path.write_bytes(content.getbuffer())
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgecnn import run_directory
-from edgecnn.data.loading import samples_of
+from edgecnn.data.samples import samples_of
 from edgecnn.export.exporter import load_model
-from edgecnn.plugins import ExportSource, Format, pick
-from edgecnn.run_directory import sha256_of
+from edgecnn.export.format import ExportSource, Format
+from edgecnn.files import sha256_of
+from edgecnn.plugins import pick
 
 if TYPE_CHECKING:
     from collections.abc import Callable

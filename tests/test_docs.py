@@ -7,7 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from edgecnn.plugins import Format, discover
+from edgecnn.export.format import Format
+from edgecnn.plugins import discover
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -36,8 +36,13 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 
 def test_discovery_loads_no_runtime() -> None:
     code = (
-        "from edgecnn import plugins as p\n"
-        "for kind in (p.Format, p.Runtime, p.Dataset, p.Architecture): assert p.discover(kind)"
+        "from edgecnn.plugins import discover\n"
+        "from edgecnn.bundles.bundle import Bundle\n"
+        "from edgecnn.data.dataset import Dataset\n"
+        "from edgecnn.export.format import Format\n"
+        "from edgecnn.runtimes.runtime import Runtime\n"
+        "from edgecnn.training.architecture import Architecture\n"
+        "for kind in (Format, Runtime, Dataset, Architecture, Bundle): assert discover(kind)"
     )
     assert not _loaded_by(code) & set(HEAVY)
 

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edgecnn import run_directory
+from edgecnn.files import TEMPORARY, sha256_of
 from edgecnn.records import Artifacts, Contract, Features, Latency, Layers, Parity, Report, Training
-from edgecnn.run_directory import TEMPORARY, Run, sha256_of
+from edgecnn.run_directory import Run
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edgecnn.errors import InputError, MachineError, NewerSchema
+from edgecnn.files import TEMPORARY, sha256_of, size_of, staged
 from edgecnn.records import SCHEMA, Progress
-from edgecnn.run_directory import LOCK, TEMPORARY, Run, sha256_of, size_of, staged
+from edgecnn.run_directory import LOCK, Run
 
 if TYPE_CHECKING:
     from pathlib import Path

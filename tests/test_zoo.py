@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.plugins import Format, discover
+from edgecnn.export.format import Format
+from edgecnn.plugins import discover
 from tests.zoo import IMPORT, complaint, tried
 from tests.zoo_models import APPLICATIONS, ZOO
 

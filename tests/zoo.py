@@ -75,9 +75,9 @@ def data(path: Path, labels: tuple[str, ...], shape: tuple[int, int, int]) -> st
 
 def brought_in(specimen: Specimen, folder: Path) -> Run:
     """Build, save and import the model: a run. Raises edgecnn's errors where it is refused."""
-    from edgecnn.export.saved_model import configure_tensorflow
     from edgecnn.run_directory import Run
     from edgecnn.stages.import_model import ImportOptions, adopt
+    from edgecnn.tensorflow_setup import configure_tensorflow
 
     configure_tensorflow(threads=1)
     import keras
@@ -120,8 +120,10 @@ def settled(keras: Any, model: Any) -> Any:
 
 def outcomes(run: Run) -> Iterator[Outcome]:
     """Export the run to every format, and compare what each answers with what the trained model does."""
-    from edgecnn.data.loading import samples_of
-    from edgecnn.plugins import Format, Runtime, discover, pick
+    from edgecnn.data.samples import samples_of
+    from edgecnn.export.format import Format
+    from edgecnn.plugins import discover, pick
+    from edgecnn.runtimes.runtime import Runtime
     from edgecnn.stages.export import export
 
     with run.lock():
@@ -137,7 +139,9 @@ def outcomes(run: Run) -> Iterator[Outcome]:
 
 
 def _difference(run: Run, name: str, pixels: Any, wanted: Any) -> float:
-    from edgecnn.plugins import Format, Runtime, pick
+    from edgecnn.export.format import Format
+    from edgecnn.plugins import pick
+    from edgecnn.runtimes.runtime import Runtime
 
     artifact = next(artifact for artifact in run.artifacts().artifacts if artifact.format == name)
     kind = pick(Format, name).file_kind

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgecnn.plugins import Format, discover
+from edgecnn.export.format import Format
+from edgecnn.plugins import discover
 from tests.zoo import CLASSES, IMPORT, SIDE, Specimen
 from tests.zoo_parts import (
     COLOUR,

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from edgecnn.benchmark.latency_stats import Block, calls_for, order, quantiles_ms, ratio, throughput
 from edgecnn.errors import MachineError
-from edgecnn.execution.server import Worker
-from edgecnn.preprocessing.decode import image_shape
+from edgecnn.execution.client import Worker
 from edgecnn.records import LatencyRow, Placement, Preparing
+from edgecnn.records.contract import image_shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from edgecnn.execution.client import Far
     from edgecnn.execution.hosts import Place
-    from edgecnn.execution.server import Far
     from edgecnn.execution.targets import Loadable
     from edgecnn.records import Contract
 

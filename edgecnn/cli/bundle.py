@@ -17,7 +17,7 @@ from edgecnn.cli.options import list_option, run_argument
     type=click.Path(path_type=Path),
     help="Folder to fill. Default: RUN/bundles/NAME, of a published run ./RUN-NAME.",
 )
-@list_option("Bundle", "targets")
+@list_option("edgecnn.bundles.bundle:Bundle", "targets")
 def command(run: Path, target: str, out: Path | None) -> None:
     """Write what a device's developer needs of RUN: the model, its contract, code, and a check.
 

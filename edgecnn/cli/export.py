@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     help="Accuracy that quantization may cost on training images before layers are kept in float32.",
 )
 @click.option("--check", is_flag=True, help="Export again elsewhere and compare; exit 1 when a file differs.")
-@list_option("Format", "formats")
+@list_option("edgecnn.export.format:Format", "formats")
 @json_option
 def command(run: Path, formats: Sequence[str], max_drop: float, check: bool, as_json: bool) -> None:
     """Export RUN's model to the formats devices take.

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from edgecnn.plugins import LabelledImages, Pixels
+    from edgecnn.arrays import Pixels
+    from edgecnn.data.dataset import LabelledImages
+
+MOST_NAMES = 5  # of classes, in a sentence
 
 WRITTEN_BYTES = 48 << 20  # of pixels at a time
 
@@ -81,3 +84,35 @@ def save_images(path: Path, images: Pixels) -> None:
         np.lib.format.write_array_header_1_0(stream, header)
         for start in range(0, len(images), step):
             stream.write(np.ascontiguousarray(images[start : start + step]).data)
+
+
+def align(data: LabelledImages, labels: tuple[str, ...]) -> LabelledImages:
+    """The data with its classes numbered as in `labels`.
+
+    Raises InputError unless it has the very same classes, in whatever order, or as many without names.
+    """
+    import numpy as np
+
+    own = data.source.labels
+    if own == labels:
+        return data
+    source = replace(data.source, labels=labels)
+    if len(own) == len(labels) and set(own) == set(labels):
+        number = np.array([labels.index(name) for name in own], np.int64)
+        return replace(
+            data, source=source, train_labels=number[data.train_labels], test_labels=number[data.test_labels]
+        )
+    if own == tuple(str(number) for number in range(len(labels))):
+        return replace(data, source=source)
+    differences = [
+        f"{what} {', '.join(names[:MOST_NAMES])}{' ...' if len(names) > MOST_NAMES else ''}"
+        for what, names in (
+            ("it lacks", [name for name in labels if name not in own]),
+            ("it has besides", [name for name in own if name not in labels]),
+        )
+        if names
+    ]
+    raise InputError(
+        f"The data set {data.source.spec} has {len(own)} classes where the model answers {len(labels)}: "
+        f"{'; '.join(differences)}."
+    )

@@ -9,7 +9,7 @@ from edgecnn.data.stratified import balanced
 from edgecnn.errors import InputError
 
 if TYPE_CHECKING:
-    from edgecnn.plugins import LabelledImages
+    from edgecnn.data.dataset import LabelledImages
 
 HOLD_OUT_SEED = (20_260_101, 2)
 HELD_OUT = "held-out"  # the split's name

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    Floats = npt.NDArray[np.float32]
+    from edgecnn.arrays import Floats
+
     Answers = npt.NDArray[np.int64]
 
 LOGITS, PROBABILITIES, SCORES = "logits", "probabilities", "scores"  # what an output may mean

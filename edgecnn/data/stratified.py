@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    Indices = npt.NDArray[np.int64]
+    from edgecnn.arrays import Indices
 
 
 def members(labels: Indices, classes: int, passed_over: npt.NDArray[np.bool_]) -> list[Indices]:

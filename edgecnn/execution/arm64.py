@@ -22,7 +22,7 @@ from edgecnn.console import progress, say
 from edgecnn.errors import MachineError
 from edgecnn.execution.emulation import CPUS, VERSIONS, cache_folder, guest_root, guest_versions, qemu, wanted_versions
 from edgecnn.execution.hosts import OLDEST, Emulated
-from edgecnn.run_directory import TEMPORARY, size_of, staged
+from edgecnn.files import TEMPORARY, size_of, staged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -11,11 +11,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from edgecnn.environment import import_path
 from edgecnn.errors import MachineError
 from edgecnn.execution.emulation import guest_root, is_foreign, not_ready, pick_cpu, qemu
 from edgecnn.execution.process import Process
 from edgecnn.execution.ssh import Device
-from edgecnn.run_directory import import_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -41,116 +41,14 @@ from typing import IO, TYPE_CHECKING, Any
 
 from edgecnn.errors import EdgecnnError, InputError, MachineError, from_os_error, not_installed, reason_of
 from edgecnn.execution import timing
-from edgecnn.execution.hosts import Here
-from edgecnn.run_directory import save_array
+from edgecnn.files import save_array
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-    from types import TracebackType
-    from typing import Self
+    from collections.abc import Callable, Sequence
 
-    from edgecnn.execution.hosts import Place
-    from edgecnn.plugins import Runtime, Session
+    from edgecnn.runtimes.runtime import Runtime, Session
 
 RUN_BATCH = 64  # images a call at most when a whole data set is run
-
-
-class Far:
-    """The near end of a process that answers requests; use as a context manager.
-
-    Every request raises what the far end reports, InputError or MachineError, and MachineError when the process dies.
-    """
-
-    def __init__(self, what: str, place: Place | None = None, cores: str = "") -> None:
-        self._what, self._place = what, place or Here()
-        self._channel = self._place.start(cores)
-
-    def ask(self, command: str, **arguments: object) -> dict[str, Any]:
-        """Send one command and wait for its answer."""
-        line = self._channel.exchange(json.dumps({"command": command, **arguments}))
-        if not line:
-            end, cause = self._channel.last_words(), self._cause()
-            end = f"{end.rstrip('.')}; {cause}." if cause else end
-            raise MachineError(f"The worker for {self._what} died{end}")
-        answer: dict[str, Any] = json.loads(line)
-        if "error" in answer:
-            kind = InputError if answer["exit_code"] == InputError.exit_code else MachineError
-            raise kind(answer["error"])
-        return answer
-
-    def _cause(self) -> str:
-        """Why the process died, in words; "" where that cannot be found out."""
-        return ""
-
-    def close(self) -> None:
-        """End the process."""
-        self._channel.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
-
-
-class Worker(Far):
-    """The near end of a session: the artifact is loaded when it starts. Paths are of this machine, wherever it runs.
-
-    `extras` are names of `Runtime.extras` that are wanted; `cores` are those it may use, as in "0,1" ("": all).
-    """
-
-    def __init__(
-        self,
-        runtime: str,
-        path: Path,
-        *,
-        threads: int,
-        provider: str = "cpu",
-        exposed: Iterable[str] = (),
-        extras: Iterable[str] = (),
-        place: Place | None = None,
-        cores: str = "",
-    ) -> None:
-        super().__init__(f"{runtime} with {path.name}", place, cores)
-        self._runtime, self._path = runtime, path
-        try:
-            self._settings: dict[str, Any] = {
-                "runtime": runtime, "path": self._place.put(path), "threads": threads, "provider": provider,
-                "extras": list(extras),
-            }  # fmt: skip
-            self.load(exposed)
-        except BaseException:
-            self.close()
-            raise
-
-    def load(self, exposed: Iterable[str], extras: Iterable[str] = ()) -> None:
-        """Load the artifact, in the place of what was loaded, with these tensors as further outputs.
-
-        `extras` are wanted beside those named at the start.
-        """
-        wanted = [*self._settings["extras"], *extras]
-        self.loaded = self.ask("load", **{**self._settings, "extras": wanted}, exposed=list(exposed))
-
-    def replace(self, path: Path) -> None:
-        """Load another artifact in the place of what was loaded, as that was."""
-        self._settings["path"] = self._place.put(path)
-        self.load(())
-
-    def run(self, images: Path, answers: Path, batch: int = RUN_BATCH) -> float:
-        """Run a file of images, `batch` a call, and write what the model answers; the seconds it took."""
-        places = {"images": self._place.put(images), "answers": self._place.result(answers)}
-        seconds: float = self.ask("run", **places, batch=batch)["seconds"]
-        self._place.fetch(answers)
-        return seconds
-
-    def _cause(self) -> str:
-        from edgecnn.plugins import Runtime, pick
-
-        return pick(Runtime, self._runtime).why_died(self._path)
-
-    def put(self, path: Path) -> str:
-        """Where the worker finds a file of ours."""
-        return self._place.put(path)
 
 
 class _Server:
@@ -199,7 +97,8 @@ class _Server:
     ) -> dict[str, Any]:
         from dataclasses import asdict
 
-        from edgecnn.plugins import Runtime, pick
+        from edgecnn.plugins import pick
+        from edgecnn.runtimes.runtime import Runtime
 
         plugin = pick(Runtime, runtime)
         start = time.perf_counter()
@@ -253,7 +152,8 @@ class _Server:
         from dataclasses import asdict
 
         from edgecnn.environment import installed_versions, this_machine
-        from edgecnn.plugins import Runtime, discover
+        from edgecnn.plugins import discover
+        from edgecnn.runtimes.runtime import Runtime
 
         found = {name: _offered(runtime) for name, runtime in discover(Runtime).items()}
         return {"runtimes": found, "machine": asdict(this_machine()), "versions": installed_versions()}

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from edgecnn.errors import InputError, not_installed, unknown_name
 from edgecnn.execution import emulation
-from edgecnn.plugins import Format, Runtime, discover, pick
+from edgecnn.export.format import Format
+from edgecnn.files import size_of
+from edgecnn.plugins import discover, pick
 from edgecnn.records import Artifact
-from edgecnn.run_directory import ARTIFACTS, MODEL, size_of
+from edgecnn.run_directory import ARTIFACTS, MODEL
+from edgecnn.runtimes.runtime import Runtime
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

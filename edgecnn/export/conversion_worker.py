@@ -23,18 +23,21 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgecnn.environment import import_path
 from edgecnn.errors import EdgecnnError, InputError, MachineError, from_os_error, missing_package, reason_of
 from edgecnn.export.exporter import artifact_of, source_of
+from edgecnn.export.format import Format
+from edgecnn.files import TEMPORARY
 from edgecnn.model_files.keras_archive import recurrent_layers
-from edgecnn.plugins import Format, pick
+from edgecnn.plugins import pick
 from edgecnn.records import Artifact, Calibration, decode, encode
-from edgecnn.run_directory import MODEL, TEMPORARY, Run, import_path
+from edgecnn.run_directory import MODEL, Run
 
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from edgecnn.plugins import ExportSource
+    from edgecnn.export.format import ExportSource
 
 
 class Converter:

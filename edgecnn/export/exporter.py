@@ -8,19 +8,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.console import say
-from edgecnn.data.loading import digests, samples_of
+from edgecnn.data.samples import digests, samples_of
 from edgecnn.environment import installed_versions
 from edgecnn.errors import InputError, reason_of
+from edgecnn.export.format import ExportSource
 from edgecnn.export.layer_map import absorbed
-from edgecnn.plugins import ExportSource
+from edgecnn.files import sha256_of, size_of
 from edgecnn.records import Artifact, Calibration, Export, TensorSpec
-from edgecnn.run_directory import EXPORTS, sha256_of, size_of
+from edgecnn.run_directory import EXPORTS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edgecnn.data.loading import Samples
-    from edgecnn.plugins import Exported, Format
+    from edgecnn.data.samples import Samples
+    from edgecnn.export.format import Exported, Format
     from edgecnn.records import Contract
     from edgecnn.run_directory import Run
 
@@ -48,7 +49,7 @@ def source_of(run: Run, max_drop: float) -> tuple[ExportSource, Calibration]:
 
 def load_model(run: Run, contract: Contract) -> Any:
     """The Keras model, in safe mode; raises InputError when it is not the contract's or cannot be read."""
-    from edgecnn.export.saved_model import configure_tensorflow
+    from edgecnn.tensorflow_setup import configure_tensorflow
 
     configure_tensorflow()
     import keras

@@ -18,12 +18,9 @@ from edgecnn.records import LayerTensor
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping, Sequence
 
-    import numpy as np
-    import numpy.typing as npt
+    from edgecnn.arrays import Floats, Pixels
+    from edgecnn.export.format import ExportSource
 
-    from edgecnn.plugins import ExportSource, Pixels
-
-    Floats = npt.NDArray[np.float32]
 
 PROBE_IMAGES = 3
 TOLERANCE = 1e-3  # of the largest value; float rounding in deep models stays far below, other tensors far above

@@ -7,13 +7,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.export import layer_map
-from edgecnn.export.saved_model import input_signature, quiet, serving_function
+from edgecnn.export.saved_model import input_signature, serving_function
 from edgecnn.model_files.onnx_graph import nodes_of
+from edgecnn.tensorflow_setup import quiet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from edgecnn.plugins import ExportSource
+    from edgecnn.export.format import ExportSource
 
 OPSETS = (17, 18)  # both with IR 8; the runtimes found on devices read 17, 18 brings the bitwise operators
 

@@ -10,17 +10,14 @@ from edgecnn.export import layer_map
 from edgecnn.export.onnx_converter import convert
 from edgecnn.model_files.activations import activations, images_per_batch
 from edgecnn.model_files.int8_overflow import EXACT_INT8
-from edgecnn.preprocessing.decode import CONTRACT_KEY
 from edgecnn.records import LayerTensor, encode
+from edgecnn.records.contract import CONTRACT_KEY
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    from edgecnn.plugins import ExportSource, Pixels
+    from edgecnn.arrays import Floats, Pixels
+    from edgecnn.export.format import ExportSource
     from edgecnn.records import Contract
 
-    Floats = npt.NDArray[np.float32]
 
 MAX_BATCH = 64  # images in one call
 WEIGHTS = {1: "kernel", 2: "bias"}  # the inputs of a convolution or a dense layer

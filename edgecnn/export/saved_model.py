@@ -1,56 +1,16 @@
-"""What several formats share of TensorFlow's converters."""
+"""The function that every export stands for, as a SavedModel; and .keras files."""
 
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 import zipfile
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgecnn.errors import EdgecnnError
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-    from edgecnn.plugins import ExportSource
-
-
-def configure_tensorflow(threads: int | None = None) -> None:
-    """Silence TensorFlow's start-up lines and set its threads (None leaves them); call before its first use."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    with quiet():
-        import tensorflow as tf
-    if threads is not None:
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Hold back what native code prints to stdout and stderr; show it only when the block fails.
-
-    TensorFlow's converters write dozens of lines past Python's own streams.
-    """
-    with tempfile.TemporaryFile() as held:
-        saved = {fd: os.dup(fd) for fd in (1, 2)}
-        try:
-            for fd in saved:
-                os.dup2(held.fileno(), fd)
-            yield
-        except EdgecnnError:
-            raise
-        except Exception as error:
-            held.seek(0)
-            error.add_note(held.read().decode(errors="replace")[-4000:])
-            raise
-        finally:
-            for fd, copy in saved.items():
-                os.dup2(copy, fd)
-                os.close(copy)
+    from edgecnn.export.format import ExportSource
 
 
 def serving_function(source: ExportSource, *, raw_pixels: bool) -> Callable[[Any], dict[str, Any]]:
@@ -91,20 +51,6 @@ def write_saved_model(source: ExportSource, path: Path, *, raw_pixels: bool, bat
         input_signature=input_signature(source, raw_pixels=raw_pixels, batch=batch),
     )
     archive.write_out(str(path), verbose=False)
-
-
-def representatives(source: ExportSource, white: float = 1.0) -> Iterator[dict[str, Any]]:
-    """A black and a white image, so that the input's range is exactly [0, white], then the calibration images.
-
-    Each {input name: float32 [1, H, W, C] in [0, white]}, as quantizers want them.
-    """
-    import numpy as np
-
-    name = source.contract.image.name
-    images = source.calibration_images
-    ends = [np.zeros_like(images[0]), np.full_like(images[0], 255)]
-    for image in [*ends, *images]:
-        yield {name: image[np.newaxis].astype(np.float32) / np.float32(255 / white)}
 
 
 def copy_weights(original: Any, copy: Any) -> None:

@@ -10,26 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 from edgecnn.errors import InputError
 from edgecnn.export import layer_map
-from edgecnn.export.saved_model import quiet, representatives, write_saved_model
-from edgecnn.preprocessing.decode import CONTRACT_KEY
+from edgecnn.export.quantization.calibration import representatives
+from edgecnn.export.saved_model import write_saved_model
+from edgecnn.model_files.tflite_model import File, packed
 from edgecnn.records import LayerTensor, encode
+from edgecnn.records.contract import CONTRACT_KEY
+from edgecnn.tensorflow_setup import quiet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    import numpy as np
-    import numpy.typing as npt
-
-    from edgecnn.plugins import ExportSource, Pixels
+    from edgecnn.arrays import Floats, Pixels
+    from edgecnn.export.format import ExportSource
     from edgecnn.records import Contract
 
-    Floats = npt.NDArray[np.float32]
-
-BUFFER_ALIGNMENT = 16  # `force_align` of Buffer.data in TFLite's schema
-COMPUTE_OPERATORS = frozenset(
-    {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "MAX_POOL_2D", "AVERAGE_POOL_2D", "MEAN", "ADD"}
-)
-BORDER = frozenset({"QUANTIZE", "DEQUANTIZE", "CAST"})  # what quantization adds; it computes nothing
 WEIGHTED = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "BATCH_MATMUL"})
 WEIGHTS = {1: "kernel", 2: "bias"}  # the inputs of these
 LACKING = re.compile(r'fused\["(?P<operator>\w+):", "(?P<scope>[^"@]+)@[^\n]*op is neither a custom op nor a flex op')
@@ -151,39 +145,6 @@ def answers(flatbuffer: bytes, images: Pixels) -> Floats:
 def float_answers(source: ExportSource) -> Floats:
     """What the float file answers for the selection images."""
     return answers(float_file(source), source.selection_images)
-
-
-class File:
-    """A .tflite file taken apart: its operators in order, and the tensors that go in and out of them."""
-
-    def __init__(self, flatbuffer: bytes) -> None:
-        from ai_edge_litert import schema_py_generated as schema
-
-        names = {number: name for name, number in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
-        self.model: Any = schema.ModelT.InitFromPackedBuf(flatbuffer, 0)
-        self.graph: Any = self.model.subgraphs[0]
-        codes = [names[max(code.builtinCode, code.deprecatedBuiltinCode)] for code in self.model.operatorCodes]
-        self.operators: list[Any] = list(self.graph.operators)
-        self.kinds = [codes[operator.opcodeIndex] for operator in self.operators]
-        if "CUSTOM" in self.kinds:
-            raise InputError("The model needs operators that TFLite's runtimes on devices do not have.")
-
-    def steps(self) -> list[int]:
-        """The operators that compute, by number."""
-        return [i for i, kind in enumerate(self.kinds) if kind not in BORDER]
-
-    def is_constant(self, tensor: int) -> bool:
-        """Whether the file holds the tensor's values."""
-        data = self.model.buffers[self.graph.tensors[tensor].buffer].data
-        return data is not None and len(data) > 0
-
-    def outputs_of(self, operator: int) -> list[int]:
-        """Tensors an operator makes."""
-        return [int(t) for t in self.operators[operator].outputs]
-
-    def inputs_of(self, operator: int) -> list[int]:
-        """Tensors an operator reads, missing ones left out."""
-        return [int(t) for t in self.operators[operator].inputs if t >= 0]
 
 
 @lru_cache(maxsize=2)
@@ -313,18 +274,3 @@ def finished(file: File, contract: Contract) -> bytes:
     model.metadata = [*(model.metadata or []), entry]
     model.description = b"edgecnn"
     return packed(model)
-
-
-def packed(model: Any) -> bytes:
-    """A .tflite file's bytes, from its ModelT."""
-    import flatbuffers
-
-    class Builder(flatbuffers.Builder):  # type: ignore[misc]
-        """The generated code writes buffers without the alignment that the schema asks for."""
-
-        def StartVector(self, size: int, count: int, alignment: int) -> Any:  # noqa: N802
-            return super().StartVector(size, count, BUFFER_ALIGNMENT if size == 1 and count > 4 else alignment)
-
-    builder = Builder(1 << 16)
-    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    return bytes(builder.Output())

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from edgecnn.errors import InputError, MachineError, UsageError, reason_of, unknown_name
 from edgecnn.model_files.onnx_protobuf import layouts, nodes, with_outputs
-from edgecnn.preprocessing.decode import CONTRACT_KEY, image_shape
 from edgecnn.pretrained import find_run
 from edgecnn.records import Contract, LayerTensor, Placement, decode
+from edgecnn.records.contract import CONTRACT_KEY, image_shape
 from edgecnn.run_directory import EXPORTS
 from edgecnn.runtimes.onnxruntime import CPU, check_available, check_placement, names_of, open_session, placement_of
 

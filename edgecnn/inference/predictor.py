@@ -18,22 +18,22 @@ from edgecnn.errors import InputError, UsageError, reason_of, unknown_name
 from edgecnn.inference.ort_model import OnnxModel, model_file
 from edgecnn.inference.results import Prediction, Predictions, prediction_of, predictions_of
 from edgecnn.preprocessing.batches import prepared
-from edgecnn.preprocessing.decode import Source, check_rules, fitted, image_shape
+from edgecnn.preprocessing.decode import Source, check_rules, fitted
 from edgecnn.preprocessing.reader_pool import Readers
+from edgecnn.records.contract import image_shape
 from edgecnn.runtimes.onnxruntime import CPU
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
 
-    import numpy as np
     import numpy.typing as npt
 
+    from edgecnn.arrays import Floats
     from edgecnn.errors import EdgecnnError
     from edgecnn.preprocessing.batches import Batch
     from edgecnn.records import Contract, LayerTensor, Placement
     from edgecnn.runtimes.onnxruntime import Provider
 
-    Floats = npt.NDArray[np.float32]
 
 DEFAULT_LAYERS = 6
 MOST_IMAGES, MOST_BYTES = 32, 1 << 17  # of a batch: larger ones leave the caches and are slower

@@ -12,10 +12,7 @@ from edgecnn.errors import EdgecnnError
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    import numpy as np
-    import numpy.typing as npt
-
-    Floats = npt.NDArray[np.float32]
+    from edgecnn.arrays import Floats
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,8 @@ from edgecnn.data.fitting import save_images
 from edgecnn.data.output_labels import LOGITS, equal_share
 from edgecnn.environment import usable_cores
 from edgecnn.errors import EdgecnnError, InputError
-from edgecnn.execution.server import RUN_BATCH, Worker
+from edgecnn.execution.client import Worker
+from edgecnn.execution.server import RUN_BATCH
 from edgecnn.execution.targets import KERAS
 from edgecnn.model_files.activations import activations_in, images_per_batch
 from edgecnn.model_files.int8_overflow import has_exact_kernels
@@ -23,15 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    import numpy as np
-    import numpy.typing as npt
-
-    from edgecnn.data.loading import Evaluation
+    from edgecnn.arrays import Indices, Logits
+    from edgecnn.data.evaluation import Evaluation
     from edgecnn.execution.hosts import Place
     from edgecnn.execution.targets import Pair
 
-    Logits = npt.NDArray[np.float32]
-    Indices = npt.NDArray[np.int64]
     Answered = tuple[Logits, Placement, float, int | None]  # as in Asked
 
 EXACT = "exact_int8"  # the extra of a runtime that has exact int8 kernels beside its fast ones

@@ -17,18 +17,17 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from edgecnn.arrays import Indices, Logits
     from edgecnn.parity.evaluation import Asked
     from edgecnn.records import Difference, Paired
 
-    Logits = npt.NDArray[np.float32]
-    Indices = npt.NDArray[np.int64]
 
 SAFETY = 10.0  # changes of outputs assumed for all images, to those seen on a part
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a verdict looks at; see :func:`edgecnn.parity.metrics.verdict`.
+    """What a verdict looks at; see :func:`edgecnn.parity.verdict.verdict`.
 
     `through` is the row by which it is judged where it answered a part of the images only, else "".
     """

@@ -16,12 +16,9 @@ from edgecnn.records import LayerRow
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import numpy as np
-    import numpy.typing as npt
-
+    from edgecnn.arrays import Floats
     from edgecnn.records import LayerTensor
 
-    Floats = npt.NDArray[np.float32]
 
 NCHW_TO_NHWC = (0, 2, 3, 1)
 

@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING
 from edgecnn.data.fitting import fit
 from edgecnn.data.loading import load_data
 from edgecnn.preprocessing.batches import prepared
-from edgecnn.preprocessing.decode import decode_image, image_shape, prepare
+from edgecnn.preprocessing.decode import decode_image, prepare
 from edgecnn.preprocessing.reader_pool import Readers
 from edgecnn.records import Pathway
+from edgecnn.records.contract import image_shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import PIL.Image
 
-    from edgecnn.plugins import Pixels
+    from edgecnn.arrays import Pixels
     from edgecnn.records import Contract
 
     Way = Callable[[Sequence[Path], Contract], list[Pixels]]

@@ -12,10 +12,8 @@ from edgecnn.preprocessing.decode import Source, fitted
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    import numpy as np
-    import numpy.typing as npt
+    from edgecnn.arrays import Pixels
 
-    Pixels = npt.NDArray[np.uint8]
     Shape = tuple[int, int, int]  # height, width, channels
 
 

@@ -16,17 +16,17 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from edgecnn.arrays import MAX_SIDE
 from edgecnn.errors import InputError
-from edgecnn.preprocessing.resize import MAX_SIDE, resize
+from edgecnn.preprocessing.resize import resize
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     import PIL.Image
 
+    from edgecnn.arrays import Pixels
     from edgecnn.records import Contract
-
-    Pixels = npt.NDArray[np.uint8]
 
 ImageFile: TypeAlias = "str | Path | bytes | PIL.Image.Image"  # bytes are a whole file's
 Source: TypeAlias = "ImageFile | Pixels"
@@ -34,8 +34,6 @@ Source: TypeAlias = "ImageFile | Pixels"
 RESIZE_RULE = "antialiased-bilinear-q15"
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")  # to Pillow, JPEG includes the MPO files of some phones
 MAX_PIXELS = 100_000_000
-
-CONTRACT_KEY = "edgecnn.contract"  # under which a file carries its contract
 
 _ORIENTATION_TAG = 0x0112
 _BAND = 1 << 18  # values worked on at a time, so that memory stays bounded
@@ -193,18 +191,6 @@ def _turned(pixels: Pixels, orientation: int) -> Pixels:
     if orientation in (3, 4, 7, 8):
         pixels = pixels[::-1]
     return pixels
-
-
-def image_shape(contract: Contract) -> tuple[int, int, int]:
-    """Height, width and channels of the input; raises InputError for a contract that no image can meet."""
-    match contract.image.shape:
-        case (_, int(height), int(width), (1 | 3) as channels) if contract.output.shape[1:] == (len(contract.labels),):
-            if 0 < min(height, width) <= max(height, width) <= MAX_SIDE:
-                return height, width, channels
-    raise InputError(
-        f"The contract of {contract.model} asks for images of the shape {list(contract.image.shape)} and "
-        f"{len(contract.labels)} labels for outputs of the shape {list(contract.output.shape)}; it is damaged."
-    )
 
 
 def prepare(source: Source, contract: Contract) -> Pixels:

@@ -199,7 +199,7 @@ def _start(sockets: list[socket]) -> Any:
     """A process that serves these sockets, in a group of its own: Ctrl-C is for its parent to take."""
     import subprocess
 
-    from edgecnn.run_directory import import_path
+    from edgecnn.environment import import_path
 
     numbers = [own.fileno() for own in sockets]
     return subprocess.Popen(

@@ -9,12 +9,11 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    Pixels = npt.NDArray[np.uint8]
+    from edgecnn.arrays import Pixels
+
     Integers = npt.NDArray[np.int64]
     Weights = npt.NDArray[np.float32]
     Block = tuple[slice, slice, Weights]
-
-MAX_SIDE = 65_535  # JPEG's own limit; keeps the sums behind the weights far inside 64 bits
 
 _BAND = 1 << 18  # values worked on at a time: as float32 they fit a core's cache, and memory stays bounded
 _PRODUCT = 1 << 18  # multiplications of one matrix product: OpenBLAS computes as many on the caller's thread alone

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edgecnn.arrays import MAX_SIDE
+from edgecnn.errors import InputError
 from edgecnn.records.common import DataSource, TensorSpec
+
+CONTRACT_KEY = "edgecnn.contract"  # under which a file carries its contract
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,3 +62,15 @@ class Contract:
     data: DataSource
     calibration_sha256: str = ""  # over the pixels kept for calibration, in order
     export: Export | None = None  # in an exported file: how it was made; in contract.json None
+
+
+def image_shape(contract: Contract) -> tuple[int, int, int]:
+    """Height, width and channels of the input; raises InputError for a contract that no image can meet."""
+    match contract.image.shape:
+        case (_, int(height), int(width), (1 | 3) as channels) if contract.output.shape[1:] == (len(contract.labels),):
+            if 0 < min(height, width) <= max(height, width) <= MAX_SIDE:
+                return height, width, channels
+    raise InputError(
+        f"The contract of {contract.model} asks for images of the shape {list(contract.image.shape)} and "
+        f"{len(contract.labels)} labels for outputs of the shape {list(contract.output.shape)}; it is damaged."
+    )

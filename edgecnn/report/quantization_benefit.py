@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgecnn.environment import DOT_PRODUCTS
-from edgecnn.parity.metrics import FAIL
-from edgecnn.plugins import Format, discover
+from edgecnn.export.format import Format
+from edgecnn.parity.verdict import FAIL
+from edgecnn.plugins import discover
 
 if TYPE_CHECKING:
     from edgecnn.records import Accuracy, Artifact, Latency, LatencyRow, ParityRow, Report

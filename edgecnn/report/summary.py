@@ -7,7 +7,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 
 from edgecnn.data.output_labels import SCORES, THRESHOLD
-from edgecnn.parity.metrics import FAIL, NOT_PROVEN, PASS
+from edgecnn.parity.verdict import FAIL, NOT_PROVEN, PASS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

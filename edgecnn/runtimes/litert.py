@@ -6,9 +6,9 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.errors import MachineError
-from edgecnn.export.tflite_converter import COMPUTE_OPERATORS
-from edgecnn.plugins import Runtime
+from edgecnn.model_files.tflite_model import COMPUTE_OPERATORS
 from edgecnn.records import Placement
+from edgecnn.runtimes.runtime import Runtime
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from edgecnn.plugins import Pixels, Session
+    from edgecnn.arrays import Pixels
+    from edgecnn.runtimes.runtime import Session
 
 DELEGATE, KERNELS = "XNNPACK", "LiteRT kernels"
 RESOLVERS = {"xnnpack": "AUTO", "builtin": "BUILTIN_WITHOUT_DEFAULT_DELEGATES", "reference": "BUILTIN_REF"}

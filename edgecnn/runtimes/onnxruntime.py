@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from edgecnn.errors import MachineError, reason_of
 from edgecnn.model_files.int8_overflow import EXACT_INT8
 from edgecnn.model_files.onnx_protobuf import with_outputs
-from edgecnn.plugins import Runtime
 from edgecnn.records import Placement
+from edgecnn.runtimes.runtime import Runtime
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from edgecnn.plugins import Pixels, Session
+    from edgecnn.arrays import Pixels
+    from edgecnn.runtimes.runtime import Session
 
 Provider: TypeAlias = "str | tuple[str, dict[str, Any]]"  # a name, or a name and the provider's own options
 

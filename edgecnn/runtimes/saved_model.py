@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from edgecnn.export.saved_model import configure_tensorflow
-from edgecnn.plugins import Runtime
 from edgecnn.records import Placement
+from edgecnn.runtimes.runtime import Runtime
+from edgecnn.tensorflow_setup import configure_tensorflow
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from edgecnn.plugins import Pixels, Session
+    from edgecnn.arrays import Pixels
+    from edgecnn.runtimes.runtime import Session
 
 COMPUTE_OPERATORS = frozenset({"Conv2D", "DepthwiseConv2dNative", "MatMul", "MaxPool", "AvgPool", "Mean"})
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.errors import InputError, reason_of
-from edgecnn.plugins import Runtime
 from edgecnn.records import Placement
+from edgecnn.runtimes.runtime import Runtime
 from edgecnn.runtimes.tflm_interpreter import LARGEST_ARENA, interpreter
 
 if TYPE_CHECKING:
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from edgecnn.plugins import Pixels, Session
+    from edgecnn.arrays import Pixels
+    from edgecnn.runtimes.runtime import Session
 
 KERNELS = "TFLite Micro kernels"
 OUTPUT = "output"  # TFLite Micro knows outputs by number only, and these files have one
@@ -57,7 +58,7 @@ def _ready(model: bytes) -> Any:
 
 def _placement(model: bytes) -> Placement:
     """Its own kernels execute everything."""
-    from edgecnn.export.tflite_converter import COMPUTE_OPERATORS, File
+    from edgecnn.model_files.tflite_model import COMPUTE_OPERATORS, File
 
     kinds = File(model).kinds
     compute = sum(kind in COMPUTE_OPERATORS for kind in kinds)

@@ -9,9 +9,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgecnn.export.tflite_converter import File, packed
-from edgecnn.preprocessing.decode import CONTRACT_KEY
-from edgecnn.run_directory import import_path
+from edgecnn.environment import import_path
+from edgecnn.model_files.tflite_model import File, packed
+from edgecnn.records.contract import CONTRACT_KEY
 from edgecnn.runtimes.tflm_interpreter import is_installed
 
 if TYPE_CHECKING:

@@ -18,14 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgecnn.environment import import_path
 from edgecnn.errors import InputError, MachineError, missing_package
-from edgecnn.run_directory import import_path, save_array
+from edgecnn.files import save_array
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from edgecnn.plugins import Pixels
+    from edgecnn.arrays import Pixels
 
 ARENA_STEP = 16  # bytes; TFLite Micro aligns everything to it
 FIRST_ARENA, LARGEST_ARENA = 1 << 16, 1 << 26

@@ -19,14 +19,15 @@ from edgecnn import run_directory
 from edgecnn.benchmark.latency_stats import SAME, noise
 from edgecnn.benchmark.session import BenchmarkTarget, Measurement, measure, photo, preparing, row_of
 from edgecnn.console import progress, say
-from edgecnn.data.loading import samples_of
+from edgecnn.data.samples import samples_of
 from edgecnn.environment import runtime_versions, this_machine
 from edgecnn.errors import MachineError, UsageError
+from edgecnn.execution.client import Far
 from edgecnn.execution.hosts import place_of
-from edgecnn.execution.server import Far
 from edgecnn.execution.targets import with_trained
+from edgecnn.files import TEMPORARY, save_array
 from edgecnn.records import SCHEMA, Latency, Machine
-from edgecnn.run_directory import TEMPORARY, Run, save_array
+from edgecnn.run_directory import Run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

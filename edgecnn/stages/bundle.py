@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgecnn.bundles.bundle import Bundle, BundleSource
 from edgecnn.console import say
-from edgecnn.data.loading import samples_of
+from edgecnn.data.samples import samples_of
 from edgecnn.errors import InputError
-from edgecnn.plugins import Bundle, BundleSource, pick
-from edgecnn.run_directory import BUNDLES, Run, staged
+from edgecnn.files import staged
+from edgecnn.plugins import pick
+from edgecnn.run_directory import BUNDLES, Run
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ from edgecnn.benchmark.latency_stats import SLOWER
 from edgecnn.errors import InputError, UsageError
 from edgecnn.execution.targets import KERAS
 from edgecnn.parity.intervals import independent, paired
-from edgecnn.parity.metrics import FAIL, PASS
+from edgecnn.parity.verdict import FAIL, PASS
 from edgecnn.records import SCHEMA, ComparedRow, Comparison, Parity
 
 if TYPE_CHECKING:

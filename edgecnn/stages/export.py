@@ -12,9 +12,11 @@ from edgecnn.environment import installed_versions
 from edgecnn.errors import GateFailed, InputError, NewerSchema
 from edgecnn.export.conversion_worker import Converter
 from edgecnn.export.exporter import CONVERTERS, path_of
-from edgecnn.plugins import Format, discover, pick
+from edgecnn.export.format import Format
+from edgecnn.files import TEMPORARY, delete, staged
+from edgecnn.plugins import discover, pick
 from edgecnn.records import SCHEMA, Artifact, Artifacts, ExportFailure
-from edgecnn.run_directory import TEMPORARY, Run, delete, staged
+from edgecnn.run_directory import Run
 from edgecnn.visualization.plots import draw_precision
 
 if TYPE_CHECKING:

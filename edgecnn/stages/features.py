@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from edgecnn import run_directory
 from edgecnn.console import say
-from edgecnn.data.loading import drawn, samples_of
+from edgecnn.data.samples import drawn, samples_of
 from edgecnn.environment import installed_versions
 from edgecnn.errors import InputError, UsageError
+from edgecnn.files import staged
 from edgecnn.inference.ort_model import PREFIX
 from edgecnn.inference.predictor import DEFAULT_LAYERS, Predictor
 from edgecnn.preprocessing.decode import prepare
 from edgecnn.records import SCHEMA, Features
-from edgecnn.run_directory import staged
 from edgecnn.visualization.feature_maps import draw_comparison, draw_input, draw_layer
 
 if TYPE_CHECKING:
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import PIL.Image
 
+    from edgecnn.arrays import Floats
     from edgecnn.preprocessing.decode import Source
     from edgecnn.run_directory import Run
 
-    Floats = npt.NDArray[np.float32]
     Maps = Mapping[str, Floats]  # layer -> float32 [H, W, C], [T, C] or [N]
 
 FOLDER = "features"  # of a run

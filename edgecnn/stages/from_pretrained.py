@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 
 from edgecnn import run_directory
 from edgecnn.console import say
-from edgecnn.data.fitting import fitted_data
-from edgecnn.data.loading import AUTO, align, load_data, save_samples
+from edgecnn.data.fitting import align, fitted_data
+from edgecnn.data.loading import AUTO, load_data
+from edgecnn.data.samples import save_samples
 from edgecnn.errors import DataUnavailable, InputError, MachineError, NoSuchData
-from edgecnn.preprocessing.decode import image_shape
+from edgecnn.files import staged
 from edgecnn.pretrained import find_run
-from edgecnn.run_directory import Run, staged
+from edgecnn.records.contract import image_shape
+from edgecnn.run_directory import Run
 
 if TYPE_CHECKING:
-    from edgecnn.plugins import LabelledImages
+    from edgecnn.data.dataset import LabelledImages
     from edgecnn.records import Contract, Training
 
 

@@ -14,27 +14,26 @@ from typing import TYPE_CHECKING
 
 from edgecnn import run_directory
 from edgecnn.console import say
-from edgecnn.data.loading import Evaluation, drawn
+from edgecnn.data.evaluation import Evaluation
+from edgecnn.data.samples import drawn
 from edgecnn.errors import InputError
 from edgecnn.execution.emulation import CPUS, emulator
 from edgecnn.execution.hosts import emulated
 from edgecnn.execution.targets import KERAS, on_cpus, pairs
+from edgecnn.files import sha256_of
 from edgecnn.parity.evaluation import ask_all
 from edgecnn.parity.evidence import against_native
-from edgecnn.parity.metrics import FAIL, NOT_PROVEN, PASS, agreement
+from edgecnn.parity.metrics import agreement
+from edgecnn.parity.verdict import FAIL, NOT_PROVEN, PASS
 from edgecnn.records import SCHEMA, Golden, GoldenRow, Regolden
-from edgecnn.run_directory import sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
-    import numpy.typing as npt
-
+    from edgecnn.arrays import Logits
     from edgecnn.parity.evaluation import Asked
     from edgecnn.run_directory import Run
 
-    Logits = npt.NDArray[np.float32]
 
 COUNT = 64
 OTHER_FILE = "it is not the file that was published (its SHA-256 differs)"

@@ -13,29 +13,27 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.console import progress, say
-from edgecnn.data.fitting import fitted_data
-from edgecnn.data.loading import align, load_data
+from edgecnn.data.fitting import align, fitted_data
+from edgecnn.data.loading import load_data
 from edgecnn.data.output_labels import LOGITS, PROBABILITIES, SCORES
 from edgecnn.data.stratified import balanced, members
 from edgecnn.environment import installed_versions
 from edgecnn.errors import InputError, UsageError, reason_of
+from edgecnn.files import sha256_of
 from edgecnn.model_files.activations import activations, images_per_batch
 from edgecnn.parity.intervals import accuracy
-from edgecnn.run_directory import IMPORT, sha256_of
+from edgecnn.run_directory import IMPORT
 from edgecnn.training import keras_import
 from edgecnn.training.run_files import Beginning, begin
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import numpy as np
-    import numpy.typing as npt
-
-    from edgecnn.plugins import LabelledImages, Pixels
+    from edgecnn.arrays import Floats, Pixels
+    from edgecnn.data.dataset import LabelledImages
     from edgecnn.records import Training
     from edgecnn.run_directory import Run
 
-    Floats = npt.NDArray[np.float32]
 
 RANGES = {"0..255": (255.0, 0.0), "0..1": (1.0, 0.0), "-1..1": (2.0, -1.0)}  # of [0, 1]: times, plus
 SEED = 1

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgecnn.errors import InputError, MachineError, NewerSchema
+from edgecnn.files import sha256_of, size_of
 from edgecnn.records import Contract, GraphLayer, Inspection, decode
-from edgecnn.run_directory import ARTIFACTS, CONTRACT, EXPORTS, MODEL, TRAINING, sha256_of, size_of
+from edgecnn.run_directory import ARTIFACTS, CONTRACT, EXPORTS, MODEL, TRAINING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from edgecnn import run_directory
 from edgecnn.console import progress, say
-from edgecnn.data.loading import evaluation_of
+from edgecnn.data.evaluation import evaluation_of
 from edgecnn.environment import runtime_versions, usable_cores
 from edgecnn.errors import EdgecnnError
-from edgecnn.execution.server import Worker
+from edgecnn.execution.client import Worker
 from edgecnn.execution.targets import KERAS, pairs
+from edgecnn.files import TEMPORARY, save_array, sha256_of
 from edgecnn.model_files.activations import activations_in, images_per_batch
 from edgecnn.model_files.keras_archive import layer_inputs
 from edgecnn.parity.layerwise import EXPECTED, Sums, advice, in_keras_layout, judged
 from edgecnn.records import SCHEMA, LayerParity, Layers
-from edgecnn.run_directory import TEMPORARY, Run, save_array, sha256_of
+from edgecnn.run_directory import Run
 from edgecnn.visualization.plots import LAYERS, draw_layers
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from edgecnn.arrays import Pixels
     from edgecnn.execution.targets import Pair
-    from edgecnn.plugins import Pixels
 
     Outputs = list[npt.NDArray[np.float32]]
 

@@ -9,39 +9,37 @@ from typing import TYPE_CHECKING, Any
 
 from edgecnn import run_directory
 from edgecnn.console import say
-from edgecnn.data.loading import evaluation_of
+from edgecnn.data.evaluation import evaluation_of
 from edgecnn.data.output_labels import SCORES, THRESHOLD, answers_of
 from edgecnn.environment import runtime_versions
 from edgecnn.errors import EdgecnnError, InputError, MachineError, UsageError
+from edgecnn.execution.client import Far
 from edgecnn.execution.emulation import CPUS, emulator
 from edgecnn.execution.hosts import emulated, place_of
-from edgecnn.execution.server import Far
 from edgecnn.execution.targets import KERAS, on_cpus, pairs
+from edgecnn.export.format import Format
+from edgecnn.files import TEMPORARY, sha256_of, staged
 from edgecnn.model_files.embedded_contract import differences
 from edgecnn.parity.evaluation import Asked, ask_all, bit_equal, matrix
 from edgecnn.parity.evidence import against_native, evidence
 from edgecnn.parity.intervals import accuracy, macro_accuracy
-from edgecnn.parity.metrics import FAIL, NOT_PROVEN, PASS, rule, says_nothing, verdict
 from edgecnn.parity.preprocessing_check import pathways
-from edgecnn.plugins import Format, pick
+from edgecnn.parity.verdict import FAIL, NOT_PROVEN, PASS, rule, says_nothing, verdict
+from edgecnn.plugins import pick
 from edgecnn.records import SCHEMA, Parity, ParityRow
-from edgecnn.run_directory import TEMPORARY, Run, sha256_of, staged
+from edgecnn.run_directory import Run
 from edgecnn.visualization.plots import FLIPS, draw_flips
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import numpy as np
-    import numpy.typing as npt
-
-    from edgecnn.data.loading import Evaluation
+    from edgecnn.arrays import Indices, Logits
+    from edgecnn.data.evaluation import Evaluation
     from edgecnn.execution.hosts import Place
     from edgecnn.execution.targets import Pair
-    from edgecnn.plugins import Gate
+    from edgecnn.export.format import Gate
     from edgecnn.records import Accuracy, Contract, Pathway
 
-    Logits = npt.NDArray[np.float32]
-    Indices = npt.NDArray[np.int64]
 
 SPLIT = "test"
 NOT_ASKED = -1  # in answers.npz

@@ -19,8 +19,9 @@ from edgecnn.data.holdout import HELD_OUT, held_out, notice_before
 from edgecnn.data.loading import AUTO, load_data
 from edgecnn.environment import installed_versions
 from edgecnn.errors import InputError, NewerSchema, UsageError
-from edgecnn.plugins import Architecture, pick
+from edgecnn.plugins import pick
 from edgecnn.records import SCHEMA, Epoch, Progress, Training
+from edgecnn.training.architecture import Architecture
 from edgecnn.training.checkpoint import STATE, model_name, resumable, save_checkpoint
 from edgecnn.training.epoch_log import LOG, show_epoch, write_log
 from edgecnn.training.input_pipeline import Feed
@@ -31,7 +32,7 @@ from edgecnn.training.run_files import SPLIT, Beginning, begin
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edgecnn.plugins import LabelledImages
+    from edgecnn.data.dataset import LabelledImages
     from edgecnn.records import DataSource
     from edgecnn.run_directory import Run
     from edgecnn.training.recipes import Recipe

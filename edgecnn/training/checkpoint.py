@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from edgecnn import run_directory
 from edgecnn.console import say
 from edgecnn.errors import InputError, NewerSchema
+from edgecnn.files import staged
 from edgecnn.records import Progress
-from edgecnn.run_directory import staged
 
 if TYPE_CHECKING:
     from edgecnn.run_directory import Run

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from edgecnn.console import say
+from edgecnn.files import staged
 from edgecnn.records import Epoch
-from edgecnn.run_directory import staged
 from edgecnn.visualization.plots import draw_curves
 
 if TYPE_CHECKING:

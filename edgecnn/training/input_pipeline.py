@@ -11,13 +11,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy as np
-    import numpy.typing as npt
-
-    from edgecnn.plugins import Pixels
+    from edgecnn.arrays import Indices, Pixels
     from edgecnn.training.recipes import Recipe
 
-    Indices = npt.NDArray[np.int64]
 
 EVALUATION_BATCH = 500
 AHEAD = 4  # batches made while a step is computed

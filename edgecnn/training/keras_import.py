@@ -13,9 +13,10 @@ import zipfile
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from edgecnn.arrays import MAX_SIDE
 from edgecnn.errors import InputError, reason_of
-from edgecnn.export.saved_model import configure_tensorflow, copy_weights, quiet
-from edgecnn.preprocessing.resize import MAX_SIDE
+from edgecnn.export.saved_model import copy_weights
+from edgecnn.tensorflow_setup import configure_tensorflow, quiet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

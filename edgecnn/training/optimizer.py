@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from edgecnn.environment import usable_cores
 from edgecnn.errors import InputError
-from edgecnn.preprocessing.decode import image_shape
 from edgecnn.pretrained import find_run
+from edgecnn.records.contract import image_shape
 from edgecnn.run_directory import Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from edgecnn.plugins import Architecture
+    from edgecnn.training.architecture import Architecture
     from edgecnn.training.recipes import Recipe
 
 MOMENTUM = 0.9
@@ -22,7 +22,7 @@ MOMENTUM = 0.9
 
 def deterministic_keras(seed: int) -> None:
     """Set Keras so that the same seed gives the same weights."""
-    from edgecnn.export.saved_model import configure_tensorflow
+    from edgecnn.tensorflow_setup import configure_tensorflow
 
     configure_tensorflow()
     import keras

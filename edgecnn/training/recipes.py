@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from edgecnn.errors import unknown_name
 
 if TYPE_CHECKING:
-    from edgecnn.plugins import Architecture
+    from edgecnn.training.architecture import Architecture
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,19 +9,20 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from edgecnn import run_directory
-from edgecnn.data.loading import BUILT_IN, PREFERRED, save_samples
+from edgecnn.data.loading import BUILT_IN, PREFERRED
+from edgecnn.data.samples import save_samples
 from edgecnn.export.saved_model import save_model
+from edgecnn.files import staged
 from edgecnn.parity.intervals import accuracy
 from edgecnn.preprocessing.decode import RESIZE_RULE
 from edgecnn.records import SCHEMA, Contract, TensorSpec, Training
-from edgecnn.run_directory import staged
 from edgecnn.visualization.plots import draw_training
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from edgecnn.plugins import LabelledImages
+    from edgecnn.data.dataset import LabelledImages
     from edgecnn.records import Accuracy, Epoch
     from edgecnn.run_directory import Run
 

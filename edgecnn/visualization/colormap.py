@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    Floats = npt.NDArray[np.float32]
+    from edgecnn.arrays import Floats
+
     Colours = npt.NDArray[np.uint8]  # [..., 3]
 
 # Viridis, https://bids.github.io/colormap (CC0), at the places of its table where straight lines fit it best.

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     import PIL.Image
     import PIL.ImageFont
 
-    Floats = npt.NDArray[np.float32]
+    from edgecnn.arrays import Floats
+
 
 # Sizes in pixels of the picture.
 MARGIN = 28

@@ -6,13 +6,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgecnn.data.output_labels import answer_name
-from edgecnn.run_directory import Run, staged
+from edgecnn.files import staged
+from edgecnn.run_directory import Run
 from edgecnn.visualization.fonts import drawable, families
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from edgecnn.data.loading import Evaluation
+    from edgecnn.data.evaluation import Evaluation
     from edgecnn.records import Epoch, Flip, LayerParity, ParityRow, Precision, Training
 
 CURVES, CLASS_ACCURACY, CONFUSION = "curves.png", "class_accuracy.png", "confusion.png"

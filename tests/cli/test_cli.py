@@ -15,8 +15,8 @@ from PIL import Image
 from edgecnn import __version__
 from edgecnn.cli import _run as command
 from edgecnn.cli import cli
+from edgecnn.files import TEMPORARY
 from edgecnn.records import SCHEMA
-from edgecnn.run_directory import TEMPORARY
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from edgecnn.data.dataset import LabelledImages, labelled_images
 from edgecnn.data.holdout import held_out
-from edgecnn.data.loading import digests
+from edgecnn.data.samples import digests
 from edgecnn.errors import InputError
-from edgecnn.plugins import LabelledImages, labelled_images
 
 
 def _data() -> LabelledImages:

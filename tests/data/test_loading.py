@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from edgecnn.data import loading as module
-from edgecnn.data.fitting import fit
-from edgecnn.data.loading import align, digests, samples_of, save_samples
+from edgecnn.data import samples as samples_module
+from edgecnn.data.dataset import LabelledImages, labelled_images
+from edgecnn.data.fitting import align, fit
+from edgecnn.data.samples import digests, samples_of, save_samples
 from edgecnn.errors import InputError
-from edgecnn.plugins import LabelledImages, labelled_images
 from edgecnn.preprocessing.decode import prepare
 from edgecnn.run_directory import SAMPLES, Run
 
@@ -66,7 +66,7 @@ def test_samples_are_balanced_and_bounded(
     tmp_path: Path, tiny_contract: Contract, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = _data(300)
-    monkeypatch.setattr(module, "SELECTION_COUNT", 60)
+    monkeypatch.setattr(samples_module, "SELECTION_COUNT", 60)
     save_samples(Run(tmp_path), data, 1)
     samples = samples_of(Run(tmp_path), tiny_contract)
     label = dict(zip(digests(data.train_images).tolist(), data.train_labels.tolist(), strict=True))
@@ -76,7 +76,7 @@ def test_samples_are_balanced_and_bounded(
     assert [label[d] for d in selection] == samples.selection_labels.tolist()
     assert not set(calibration) & set(selection)
     np.testing.assert_array_equal(samples.test_digests, digests(data.test_images))
-    monkeypatch.setattr(module, "MOST_BYTES", 2 * 8 * 8 * 3)
+    monkeypatch.setattr(samples_module, "MOST_BYTES", 2 * 8 * 8 * 3)
     save_samples(Run(tmp_path), data, 1)
     samples = samples_of(Run(tmp_path), tiny_contract)
     assert len(samples.calibration) == len(samples.selection) == 2, "fewer than there are classes"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edgecnn.errors import InputError, MachineError
-from edgecnn.execution.server import Worker
+from edgecnn.execution.client import Worker
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,7 +82,8 @@ def test_no_process_is_left_behind(tiny_onnx: Path) -> None:
 
 
 def test_litert_names_what_lies_inside_rightly(golden_run: Path) -> None:
-    from edgecnn.plugins import Runtime, pick
+    from edgecnn.plugins import pick
+    from edgecnn.runtimes.runtime import Runtime
 
     path = golden_run / "exports" / "tflite_float32.tflite"
     session = pick(Runtime, "litert").load(path, 1, "xnnpack", ("conv2d_1", "conv2d"))

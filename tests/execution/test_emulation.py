@@ -18,9 +18,9 @@ from edgecnn import run_directory
 from edgecnn.cli import _run as command
 from edgecnn.errors import MachineError, UsageError
 from edgecnn.execution import emulation
+from edgecnn.execution.client import Worker
 from edgecnn.execution.emulation import CPUS, Cpu, not_ready, pick_cpu, qemu, statuses
 from edgecnn.execution.hosts import Emulated
-from edgecnn.execution.server import Worker
 from edgecnn.records import Parity
 from edgecnn.run_directory import Run
 from edgecnn.stages.compare import compare

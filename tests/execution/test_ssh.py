@@ -19,7 +19,7 @@ import pytest
 from edgecnn import run_directory
 from edgecnn.cli import _run as command
 from edgecnn.errors import MachineError, UsageError
-from edgecnn.execution.server import Far, Worker
+from edgecnn.execution.client import Far, Worker
 from edgecnn.execution.ssh import Device
 from edgecnn.records import Latency, Parity
 

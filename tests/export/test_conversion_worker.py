@@ -14,8 +14,9 @@ import pytest
 
 from edgecnn.errors import InputError
 from edgecnn.export.conversion_worker import Converter
-from edgecnn.plugins import Format, pick
-from edgecnn.run_directory import TEMPORARY, sha256_of
+from edgecnn.export.format import Format
+from edgecnn.files import TEMPORARY, sha256_of
+from edgecnn.plugins import pick
 
 if TYPE_CHECKING:
     from edgecnn.run_directory import Run

@@ -10,9 +10,9 @@ import pytest
 
 from edgecnn.errors import InputError
 from edgecnn.export import onnx_converter, onnx_file, tflite_converter
+from edgecnn.export.format import ExportSource
 from edgecnn.export.formats import saved_model
 from edgecnn.model_files.onnx_graph import nodes_of
-from edgecnn.plugins import ExportSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable

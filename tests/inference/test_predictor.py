@@ -21,7 +21,8 @@ from PIL import Image
 from edgecnn import pretrained, records
 from edgecnn.errors import InputError, MachineError, UsageError
 from edgecnn.inference.predictor import Predictor
-from edgecnn.preprocessing.decode import CONTRACT_KEY, Source
+from edgecnn.preprocessing.decode import Source
+from edgecnn.records.contract import CONTRACT_KEY
 from edgecnn.runtimes.onnxruntime import open_session
 
 onnx = pytest.importorskip("onnx")

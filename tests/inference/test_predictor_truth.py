@@ -11,15 +11,18 @@ import numpy as np
 import pytest
 
 from edgecnn import records
-from edgecnn.data.loading import drawn, load_data
+from edgecnn.data.loading import load_data
+from edgecnn.data.samples import drawn
 from edgecnn.environment import usable_cores
-from edgecnn.execution.server import Worker
+from edgecnn.execution.client import Worker
 from edgecnn.export import layer_map
+from edgecnn.export.format import ExportSource, Format
 from edgecnn.inference.predictor import Predictor
-from edgecnn.plugins import Architecture, ExportSource, Format, pick
+from edgecnn.plugins import pick
 from edgecnn.preprocessing import decode
 from edgecnn.pretrained import PLACES
 from edgecnn.run_directory import Run
+from edgecnn.training.architecture import Architecture
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -27,7 +27,7 @@ RANDOM = np.random.default_rng(4)
 @pytest.fixture(scope="module")
 def keras() -> Any:
     pytest.importorskip("tensorflow")
-    from edgecnn.export.saved_model import configure_tensorflow
+    from edgecnn.tensorflow_setup import configure_tensorflow
 
     configure_tensorflow()
     import keras
@@ -100,7 +100,7 @@ def test_an_export_probes_a_wide_model_with_fewer_images(keras: Any) -> None:
 MEASURED = """
 import resource
 import numpy as np
-from edgecnn.export.saved_model import configure_tensorflow
+from edgecnn.tensorflow_setup import configure_tensorflow
 configure_tensorflow()
 import keras
 from edgecnn.stages.import_model import _predict

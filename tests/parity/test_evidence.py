@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 
 from edgecnn.execution.targets import Pair, on_cpus
+from edgecnn.export.format import Format, Gate
 from edgecnn.parity.evaluation import Asked, part
 from edgecnn.parity.evidence import against_native, evidence
-from edgecnn.parity.metrics import agreement, verdict
-from edgecnn.plugins import Format, Gate, Runtime, pick
+from edgecnn.parity.metrics import agreement
+from edgecnn.parity.verdict import verdict
+from edgecnn.plugins import pick
 from edgecnn.records import Artifact, Placement, TensorSpec
+from edgecnn.runtimes.runtime import Runtime
 
 IMAGES, CLASSES = 10_000, 10
 STRICT = Gate(tolerance_points=0.05, min_agreement=0.999)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from edgecnn.export.format import Format
 from edgecnn.model_files.keras_archive import layer_inputs
 from edgecnn.parity.layerwise import EXPECTED, Sums, judged
-from edgecnn.plugins import Format, discover
+from edgecnn.plugins import discover
 from edgecnn.records import LayerTensor
 from edgecnn.stages.layerwise_parity import EXPECTED as USED
 

@@ -9,15 +9,16 @@ import numpy as np
 import pytest
 
 from edgecnn.data.output_labels import answer_name, answers_of
+from edgecnn.export.format import Gate
 from edgecnn.parity.intervals import mid_p_limits, paired
-from edgecnn.parity.metrics import _limits, agreement, says_nothing, verdict
-from edgecnn.plugins import Gate
+from edgecnn.parity.metrics import agreement
+from edgecnn.parity.verdict import _limits, says_nothing, verdict
 from edgecnn.records import Paired
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edgecnn.parity.metrics import Labels, Logits
+    from edgecnn.arrays import Labels, Logits
 
 GATE = Gate(tolerance_points=1.0, min_agreement=0.9)
 CLASSES = 5

@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from edgecnn.arrays import MAX_SIDE
 from edgecnn.errors import InputError
 from edgecnn.preprocessing.decode import decode_image, prepare
-from edgecnn.preprocessing.resize import MAX_SIDE, resize
+from edgecnn.preprocessing.resize import resize
 
 if TYPE_CHECKING:
     from edgecnn.records import Contract

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgecnn.preprocessing.resize import MAX_SIDE, _blocks, resize
+from edgecnn.arrays import MAX_SIDE
+from edgecnn.preprocessing.resize import _blocks, resize
 
 RANDOM = np.random.default_rng(11)
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edgecnn.errors import InputError, MachineError
-from edgecnn.execution.server import Worker
+from edgecnn.execution.client import Worker
 from edgecnn.records import Export
 from edgecnn.runtimes import tflm_interpreter
 from edgecnn.runtimes.tflm_faults import fault
@@ -45,9 +45,9 @@ def test_a_model_it_cannot_run_is_bad_input(run: Run) -> None:
 def deadly(tmp_path: Path, tiny_contract: Contract) -> Path:
     """A model whose softmax TFLite Micro aborts on without a word: the scale of its input is too small."""
     pytest.importorskip("tensorflow")
+    from edgecnn.export.format import ExportSource
     from edgecnn.export.formats.tflite_int8_micro import PLUGIN
-    from edgecnn.export.saved_model import configure_tensorflow
-    from edgecnn.plugins import ExportSource
+    from edgecnn.tensorflow_setup import configure_tensorflow
 
     configure_tensorflow()
     import keras

@@ -15,9 +15,10 @@ import pytest
 
 from edgecnn import run_directory
 from edgecnn.cli import _run as command
-from edgecnn.data.loading import digests, samples_of
+from edgecnn.data.samples import digests, samples_of
 from edgecnn.errors import InputError
-from edgecnn.plugins import Format, discover
+from edgecnn.export.format import Format
+from edgecnn.plugins import discover
 from edgecnn.records import Artifacts
 from edgecnn.report.summary import losses
 from edgecnn.run_directory import Run

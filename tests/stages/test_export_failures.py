@@ -19,7 +19,8 @@ from edgecnn.cli import _run as command
 from edgecnn.errors import InputError
 from edgecnn.execution.targets import pairs
 from edgecnn.export.conversion_worker import Converter
-from edgecnn.plugins import Format, discover, pick
+from edgecnn.export.format import Format
+from edgecnn.plugins import discover, pick
 from edgecnn.records import Artifacts, ExportFailure, Parity
 from edgecnn.run_directory import Run
 from edgecnn.stages.export import is_current

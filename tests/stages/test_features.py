@@ -14,8 +14,8 @@ from PIL import Image
 from edgecnn.cli import _run as command
 from edgecnn.errors import UsageError
 from edgecnn.inference.predictor import Predictor
-from edgecnn.preprocessing.decode import CONTRACT_KEY
 from edgecnn.records import Export
+from edgecnn.records.contract import CONTRACT_KEY
 from edgecnn.run_directory import Run
 from edgecnn.stages.features import compare, features, save
 from edgecnn.visualization.feature_maps import draw_comparison, draw_layer
@@ -82,9 +82,9 @@ def test_nothing_is_written_when_something_is_wrong(
 @pytest.mark.parametrize("suffix", ["", "foreign"])
 def test_sequences_and_attention_are_drawn(tmp_path: Path, run: Run, suffix: str) -> None:
     """Layers [T, C] of an export, and of the same file without its contract."""
+    from edgecnn.export.format import ExportSource
     from edgecnn.export.formats.onnx_float32 import PLUGIN
-    from edgecnn.export.saved_model import configure_tensorflow
-    from edgecnn.plugins import ExportSource
+    from edgecnn.tensorflow_setup import configure_tensorflow
 
     configure_tensorflow()
     import keras

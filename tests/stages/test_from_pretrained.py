@@ -10,7 +10,7 @@ import pytest
 
 from edgecnn import run_directory
 from edgecnn.cli import _run as command
-from edgecnn.data.loading import samples_of
+from edgecnn.data.samples import samples_of
 from edgecnn.errors import InputError, MachineError
 from edgecnn.run_directory import Run
 from edgecnn.stages.export import export

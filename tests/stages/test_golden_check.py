@@ -11,9 +11,9 @@ import pytest
 from edgecnn import pretrained, run_directory
 from edgecnn.cli import _run as command
 from edgecnn.errors import InputError
-from edgecnn.plugins import Runtime
 from edgecnn.records import Golden
 from edgecnn.run_directory import Run
+from edgecnn.runtimes.runtime import Runtime
 from edgecnn.stages.golden_check import COUNT, check, make
 from tests import faults
 

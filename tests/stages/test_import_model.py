@@ -12,7 +12,8 @@ import pytest
 
 from edgecnn import run_directory
 from edgecnn.cli import _run as command
-from edgecnn.data.loading import digests, evaluation_of, samples_of
+from edgecnn.data.evaluation import evaluation_of
+from edgecnn.data.samples import digests, samples_of
 from edgecnn.errors import InputError, UsageError
 from edgecnn.preprocessing.decode import prepare
 from edgecnn.run_directory import Run
@@ -31,7 +32,7 @@ MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
 @pytest.fixture(scope="module")
 def keras() -> Any:
     pytest.importorskip("tensorflow")
-    from edgecnn.export.saved_model import configure_tensorflow
+    from edgecnn.tensorflow_setup import configure_tensorflow
 
     configure_tensorflow()
     import keras

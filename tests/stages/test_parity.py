@@ -14,7 +14,8 @@ from edgecnn import run_directory
 from edgecnn.cli import _run as command
 from edgecnn.errors import InputError, MachineError, UsageError
 from edgecnn.execution.targets import pairs
-from edgecnn.plugins import Format, pick
+from edgecnn.export.format import Format
+from edgecnn.plugins import pick
 from edgecnn.pretrained import find_run
 from edgecnn.records import Parity
 from edgecnn.run_directory import Run

@@ -16,8 +16,9 @@ from edgecnn.parity.intervals import paired
 from edgecnn.records import Accuracy, DataSource, LatencyRow, ParityRow, Placement, Report, TensorSpec
 from edgecnn.report.render import aligned, duration, escape_markdown
 from edgecnn.report.summary import commands
+from edgecnn.report.view import scale
 from edgecnn.run_directory import Run
-from edgecnn.stages.report import MARKDOWN, PAGE, inputs, is_current, report, scale
+from edgecnn.stages.report import MARKDOWN, PAGE, inputs, is_current, report
 from edgecnn.visualization import plots
 
 if TYPE_CHECKING:

@@ -67,7 +67,8 @@ def test_samples_are_training_images_for_calibration_and_test_images_for_timing(
 def test_the_cnn_is_the_tutorials() -> None:
     import keras
 
-    from edgecnn.plugins import Architecture, pick
+    from edgecnn.plugins import pick
+    from edgecnn.training.architecture import Architecture
 
     cnn = pick(Architecture, "cnn")
     model = cnn.build(cnn.image_shape, 10)

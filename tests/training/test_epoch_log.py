@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from edgecnn.files import TEMPORARY
 from edgecnn.records import Epoch
-from edgecnn.run_directory import TEMPORARY, Run
+from edgecnn.run_directory import Run
 from edgecnn.training.epoch_log import LOG, show_epoch, write_log
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ import pytest
 
 from edgecnn import run_directory
 from edgecnn.errors import InputError
-from edgecnn.plugins import Architecture, pick
+from edgecnn.plugins import pick
 from edgecnn.run_directory import Run
+from edgecnn.training.architecture import Architecture
 from edgecnn.training.recipes import TUTORIAL
 
 if TYPE_CHECKING:

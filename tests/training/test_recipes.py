@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from edgecnn.errors import UsageError
-from edgecnn.plugins import Architecture, discover
+from edgecnn.plugins import discover
+from edgecnn.training.architecture import Architecture
 from edgecnn.training.recipes import TUTORIAL, described, pick_recipe, recipes_of
 
 ARCHITECTURES = discover(Architecture)

@@ -13,7 +13,7 @@ from PIL import Image
 
 pytest.importorskip("matplotlib")
 
-from edgecnn.data.loading import Evaluation
+from edgecnn.data.evaluation import Evaluation
 from edgecnn.parity.metrics import agreement
 from edgecnn.visualization import fonts, plots
 from edgecnn.visualization.fonts import DEFAULT, drawable, families

@@ -5,19 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgecnn.bundles.bundle import Bundle
+from edgecnn.bundles.c_source import render_source
 from edgecnn.console import say
 from edgecnn.errors import InputError, MachineError
-from edgecnn.export.tflite_converter import File
-from edgecnn.plugins import Bundle
-from edgecnn.preprocessing.decode import image_shape
-from edgecnn.report.render import render_source
+from edgecnn.model_files.tflite_model import File
+from edgecnn.records.contract import image_shape
 from edgecnn.runtimes import tflm_interpreter
 from edgecnn.runtimes.tflm_faults import fault
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgecnn.plugins import BundleSource
+    from edgecnn.bundles.bundle import BundleSource
 
 SOURCES = Path(__file__).parent / "sources"
 GOLDEN_IMAGES, GOLDEN_BYTES = 8, 32 << 10  # at most; they have to fit into the device's flash beside the model

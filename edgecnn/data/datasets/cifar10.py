@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from edgecnn.console import progress, say
+from edgecnn.data.dataset import Dataset, labelled_images
 from edgecnn.errors import DataUnavailable, InputError
-from edgecnn.plugins import Dataset, labelled_images
-from edgecnn.run_directory import TEMPORARY, staged
+from edgecnn.files import TEMPORARY, staged
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from edgecnn.plugins import LabelledImages
+    from edgecnn.data.dataset import LabelledImages
 
 FOLDER = "cifar-10-batches-py"
 TRAIN_FILES = tuple(f"data_batch_{i}" for i in range(1, 6))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgecnn.console import progress
+from edgecnn.data.dataset import Dataset, labelled_images
 from edgecnn.errors import InputError
-from edgecnn.plugins import Dataset, labelled_images
 from edgecnn.preprocessing.decode import decode_image
 from edgecnn.preprocessing.resize import resize
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from edgecnn.plugins import LabelledImages, Size
+    from edgecnn.arrays import Size
+    from edgecnn.data.dataset import LabelledImages
 
 
 def load(path: Path, size: Size) -> LabelledImages:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from edgecnn.arrays import MAX_SIDE
+from edgecnn.data.dataset import Dataset, labelled_images
 from edgecnn.errors import InputError
-from edgecnn.plugins import Dataset, labelled_images
-from edgecnn.preprocessing.resize import MAX_SIDE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from edgecnn.plugins import LabelledImages
+    from edgecnn.data.dataset import LabelledImages
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 

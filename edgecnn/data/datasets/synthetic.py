@@ -11,13 +11,13 @@ import math
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from edgecnn.plugins import Dataset, labelled_images
+from edgecnn.data.dataset import Dataset, labelled_images
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from edgecnn.plugins import LabelledImages
+    from edgecnn.data.dataset import LabelledImages
 
     Field = npt.NDArray[np.float64]
 

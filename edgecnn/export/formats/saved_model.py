@@ -8,12 +8,12 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgecnn.plugins import Exported, Format, Gate
+from edgecnn.export.format import Exported, Format, Gate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edgecnn.plugins import ExportSource
+    from edgecnn.export.format import ExportSource
     from edgecnn.records import Contract, LayerTensor
 
 
@@ -22,7 +22,8 @@ def export(source: ExportSource) -> Exported:
 
     It has no place for a contract: that lies beside it, in the run's contract.json.
     """
-    from edgecnn.export.saved_model import quiet, write_saved_model
+    from edgecnn.export.saved_model import write_saved_model
+    from edgecnn.tensorflow_setup import quiet
 
     folder = tempfile.TemporaryDirectory(prefix="edgecnn-")
     with quiet():

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from edgecnn.plugins import Exported, Format, Gate
+from edgecnn.export.format import Exported, Format, Gate
 
 if TYPE_CHECKING:
-    from edgecnn.plugins import ExportSource
+    from edgecnn.export.format import ExportSource
 
 
 def export(source: ExportSource) -> Exported:

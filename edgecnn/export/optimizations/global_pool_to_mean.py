@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from edgecnn.export.saved_model import copy_weights
 
 if TYPE_CHECKING:
-    from edgecnn.plugins import ExportSource
+    from edgecnn.export.format import ExportSource
 
 
 @lru_cache(maxsize=1)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from edgecnn.export.tflite_converter import File
+    from edgecnn.model_files.tflite_model import File
 
     Weights = npt.NDArray[np.int8]
 

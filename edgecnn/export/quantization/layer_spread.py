@@ -14,12 +14,9 @@ from edgecnn.records import LayerSpread
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import numpy as np
-    import numpy.typing as npt
+    from edgecnn.arrays import Floats
+    from edgecnn.export.format import ExportSource
 
-    from edgecnn.plugins import ExportSource
-
-    Floats = npt.NDArray[np.float32]
 
 SMALL = 0.1  # the quantile of channels that stands for the small ones
 FUSED = (

@@ -18,12 +18,9 @@ from edgecnn.records import Precision, PrecisionStep
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    import numpy as np
-    import numpy.typing as npt
+    from edgecnn.arrays import Floats, Pixels
+    from edgecnn.export.format import ExportSource
 
-    from edgecnn.plugins import ExportSource, Pixels
-
-    Floats = npt.NDArray[np.float32]
 
 SENSITIVITY_IMAGES = 200  # a signal-to-noise ratio needs fewer images than an accuracy
 ROUNDING = 1e-9

@@ -18,12 +18,10 @@ from edgecnn.records import Int8Safety
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    import numpy as np
     import numpy.typing as npt
 
-    from edgecnn.plugins import Pixels
+    from edgecnn.arrays import Floats, Pixels
 
-    Floats = npt.NDArray[np.float32]
 
 MAX_WEIGHT = 127
 STEP = 1 + 2**-10  # a scale grows by this until rounding, too, keeps within the bound

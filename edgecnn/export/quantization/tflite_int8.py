@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgecnn.export.format import Exported
 from edgecnn.export.optimizations.global_pool_to_mean import with_means
 from edgecnn.export.optimizations.tflite_pack_pixel_pairs import pair_pixels
 from edgecnn.export.quantization import mixed_precision
@@ -16,10 +17,9 @@ from edgecnn.export.tflite_converter import (
     quantized,
     weighted_layers,
 )
-from edgecnn.plugins import Exported
 
 if TYPE_CHECKING:
-    from edgecnn.plugins import ExportSource, Format
+    from edgecnn.export.format import ExportSource, Format
 
 
 def export_integer(source: ExportSource, format: Format, *, for_xnnpack: bool) -> Exported:

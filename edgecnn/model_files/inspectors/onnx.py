@@ -20,8 +20,8 @@ from edgecnn.model_files.onnx_graph import (
     text_of,
     values_of,
 )
-from edgecnn.preprocessing.decode import CONTRACT_KEY
 from edgecnn.records import GraphLayer, GraphTensor, Inspection, Int8Kernels
+from edgecnn.records.contract import CONTRACT_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

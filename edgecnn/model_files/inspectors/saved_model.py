@@ -8,9 +8,9 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.errors import InputError, damaged
-from edgecnn.export.saved_model import configure_tensorflow, quiet
 from edgecnn.model_files.inlining_limit import check_unfolding
 from edgecnn.records import GraphLayer, GraphTensor, Inspection
+from edgecnn.tensorflow_setup import configure_tensorflow, quiet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

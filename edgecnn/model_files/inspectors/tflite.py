@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from edgecnn.errors import InputError, damaged
 from edgecnn.model_files.tflite_graph import BITS, IDENTIFIER, Graph, Model, Tensor, parse
-from edgecnn.preprocessing.decode import CONTRACT_KEY
 from edgecnn.records import GraphLayer, GraphTensor, Inspection
+from edgecnn.records.contract import CONTRACT_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgecnn.plugins import Architecture
+from edgecnn.training.architecture import Architecture
 from edgecnn.training.recipes import Recipe
 
 BEST = Recipe(

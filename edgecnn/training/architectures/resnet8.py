@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgecnn.plugins import Architecture
+from edgecnn.training.architecture import Architecture
 from edgecnn.training.recipes import Recipe
 
 FILTERS = (16, 32, 64)  # one a stack

@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from edgecnn.execution.server import Worker
+from edgecnn.data.dataset import Dataset
+from edgecnn.execution.client import Worker
 from edgecnn.execution.targets import pairs
-from edgecnn.plugins import ROOMS, Architecture, Dataset, Format, Runtime, discover, pick
-from edgecnn.preprocessing.decode import CONTRACT_KEY
+from edgecnn.export.format import Format
+from edgecnn.files import sha256_of, size_of
+from edgecnn.plugins import discover, pick
 from edgecnn.records import Contract, decode
-from edgecnn.run_directory import sha256_of, size_of
+from edgecnn.records.contract import CONTRACT_KEY
+from edgecnn.runtimes.runtime import Runtime
+from edgecnn.training.architecture import Architecture
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,7 +55,7 @@ def _ask(
 def test_a_plug_in_is_called_as_its_module(kind: type) -> None:
     for name, plugin in discover(kind).items():
         assert plugin.summary
-        assert importlib.util.find_spec(f"edgecnn.{ROOMS[kind]}.{name}"), name
+        assert importlib.util.find_spec(f"{kind.PACKAGE}.{name}"), name
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from edgecnn.plugins import Runtime, pick
+from edgecnn.plugins import pick
 from edgecnn.run_directory import Run
+from edgecnn.runtimes.runtime import Runtime
 from edgecnn.stages.export import export
 from edgecnn.stages.import_model import ImportOptions, adopt
 

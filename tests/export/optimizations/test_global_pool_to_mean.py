@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from edgecnn.export.format import ExportSource
 from edgecnn.export.optimizations.global_pool_to_mean import with_means
 from edgecnn.export.saved_model import save_model
-from edgecnn.plugins import Architecture, ExportSource, pick
+from edgecnn.plugins import pick
+from edgecnn.training.architecture import Architecture
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from edgecnn.data.loading import samples_of
+from edgecnn.data.samples import samples_of
 from edgecnn.export import onnx_file, tflite_converter
-from edgecnn.export.formats import onnx_int8
+from edgecnn.export.format import ExportSource
 from edgecnn.export.optimizations.tflite_pack_pixel_pairs import pair_pixels, paired_weights
-from edgecnn.plugins import ExportSource
+from edgecnn.export.quantization import onnx_qdq
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,9 +63,9 @@ def test_a_widened_image_answers_to_the_bit_as_the_image(
     source: ExportSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     original, _ = onnx_file.float_graph(source)
-    wide = onnx_int8._quantized(source, original, [], str(tmp_path))
-    monkeypatch.setattr(onnx_int8, "widen_image", lambda proto: None)
-    plain = onnx_int8._quantized(source, original, [], str(tmp_path))
+    wide = onnx_qdq.quantized(source, original, [], str(tmp_path))
+    monkeypatch.setattr(onnx_qdq, "widen_image", lambda proto: None)
+    plain = onnx_qdq.quantized(source, original, [], str(tmp_path))
     assert len(wide) > len(plain)
     images = source.selection_images
     np.testing.assert_array_equal(onnx_file.answers(wide, images), onnx_file.answers(plain, images))
@@ -88,7 +88,7 @@ def test_a_normalisation_of_the_models_own_is_kept(source: ExportSource, tmp_pat
     original, _ = onnx_file.float_graph(own)
     images = source.selection_images[:100]
     wanted = onnx_file.answers(original, images)
-    noise = onnx_file.answers(onnx_int8._quantized(own, original, [], str(tmp_path)), images) - wanted
+    noise = onnx_file.answers(onnx_qdq.quantized(own, original, [], str(tmp_path)), images) - wanted
     assert np.square(wanted).sum() > 300 * np.square(noise).sum()
 
 
@@ -102,5 +102,5 @@ def test_a_first_convolution_that_is_called_twice_is_not_widened(source: ExportS
     original, _ = onnx_file.float_graph(own)
     images = source.selection_images[:100]
     wanted = onnx_file.answers(original, images)
-    noise = onnx_file.answers(onnx_int8._quantized(own, original, [], str(tmp_path)), images) - wanted
+    noise = onnx_file.answers(onnx_qdq.quantized(own, original, [], str(tmp_path)), images) - wanted
     assert np.square(wanted).sum() > 100 * np.square(noise).sum()

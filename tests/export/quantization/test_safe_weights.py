@@ -61,13 +61,13 @@ def test_the_export_records_the_proof(run: Run) -> None:
 
 def test_mixed_precision_keeps_the_bound(run: Run, tmp_path_factory: pytest.TempPathFactory) -> None:
     from edgecnn.export.exporter import source_of
-    from edgecnn.export.formats.onnx_int8 import _quantized
     from edgecnn.export.onnx_file import float_graph, weighted_nodes
+    from edgecnn.export.quantization.onnx_qdq import quantized
 
     source, _ = source_of(run, 0.5)
     original, _ = float_graph(source)
     kept = weighted_nodes(original)["conv2d_1"]
-    model = _quantized(source, original, kept, str(tmp_path_factory.mktemp("quantized")))
+    model = quantized(source, original, kept, str(tmp_path_factory.mktemp("quantized")))
     nodes = {node.name: node for node in int8_nodes(onnx.ModelProto.FromString(model))}
     assert not set(kept) & set(nodes)
     assert len(nodes) == 5

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from edgecnn.plugins import Architecture, pick
+from edgecnn.plugins import pick
+from edgecnn.training.architecture import Architecture
 
 
 @pytest.fixture(scope="module")

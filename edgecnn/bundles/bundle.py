@@ -1,0 +1,36 @@
+"""What a bundle is: one folder in edgecnn/bundles with one constant, `PLUGIN`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from edgecnn.arrays import Pixels
+    from edgecnn.records import Artifact, Contract
+
+
+@dataclass(frozen=True)
+class BundleSource:
+    """What a bundle is made from: an exported file, its contract, and a few of the run's images."""
+
+    artifact: Artifact
+    model: bytes
+    contract: Contract
+    images: Pixels
+    drawn: bool  # whether synthetic images stand in for the run's own
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Integration code for a target, made from the export of one format: `make` writes its files into a folder."""
+
+    PACKAGE: ClassVar[str] = "edgecnn.bundles"  # where its plug-ins lie
+
+    name: str
+    summary: str
+    format: str
+    make: Callable[[BundleSource, Path], None]

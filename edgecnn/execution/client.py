@@ -1,0 +1,117 @@
+"""The near end of a worker: a process that answers requests, here or on a device."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgecnn.errors import InputError, MachineError
+from edgecnn.execution.hosts import Here
+from edgecnn.execution.server import RUN_BATCH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import TracebackType
+    from typing import Self
+
+    from edgecnn.execution.hosts import Place
+
+
+class Far:
+    """The near end of a process that answers requests; use as a context manager.
+
+    Every request raises what the far end reports, InputError or MachineError, and MachineError when the process dies.
+    """
+
+    def __init__(self, what: str, place: Place | None = None, cores: str = "") -> None:
+        self._what, self._place = what, place or Here()
+        self._channel = self._place.start(cores)
+
+    def ask(self, command: str, **arguments: object) -> dict[str, Any]:
+        """Send one command and wait for its answer."""
+        line = self._channel.exchange(json.dumps({"command": command, **arguments}))
+        if not line:
+            end, cause = self._channel.last_words(), self._cause()
+            end = f"{end.rstrip('.')}; {cause}." if cause else end
+            raise MachineError(f"The worker for {self._what} died{end}")
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            kind = InputError if answer["exit_code"] == InputError.exit_code else MachineError
+            raise kind(answer["error"])
+        return answer
+
+    def _cause(self) -> str:
+        """Why the process died, in words; "" where that cannot be found out."""
+        return ""
+
+    def close(self) -> None:
+        """End the process."""
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+
+class Worker(Far):
+    """The near end of a session: the artifact is loaded when it starts. Paths are of this machine, wherever it runs.
+
+    `extras` are names of `Runtime.extras` that are wanted; `cores` are those it may use, as in "0,1" ("": all).
+    """
+
+    def __init__(
+        self,
+        runtime: str,
+        path: Path,
+        *,
+        threads: int,
+        provider: str = "cpu",
+        exposed: Iterable[str] = (),
+        extras: Iterable[str] = (),
+        place: Place | None = None,
+        cores: str = "",
+    ) -> None:
+        super().__init__(f"{runtime} with {path.name}", place, cores)
+        self._runtime, self._path = runtime, path
+        try:
+            self._settings: dict[str, Any] = {
+                "runtime": runtime, "path": self._place.put(path), "threads": threads, "provider": provider,
+                "extras": list(extras),
+            }  # fmt: skip
+            self.load(exposed)
+        except BaseException:
+            self.close()
+            raise
+
+    def load(self, exposed: Iterable[str], extras: Iterable[str] = ()) -> None:
+        """Load the artifact, in the place of what was loaded, with these tensors as further outputs.
+
+        `extras` are wanted beside those named at the start.
+        """
+        wanted = [*self._settings["extras"], *extras]
+        self.loaded = self.ask("load", **{**self._settings, "extras": wanted}, exposed=list(exposed))
+
+    def replace(self, path: Path) -> None:
+        """Load another artifact in the place of what was loaded, as that was."""
+        self._settings["path"] = self._place.put(path)
+        self.load(())
+
+    def run(self, images: Path, answers: Path, batch: int = RUN_BATCH) -> float:
+        """Run a file of images, `batch` a call, and write what the model answers; the seconds it took."""
+        places = {"images": self._place.put(images), "answers": self._place.result(answers)}
+        seconds: float = self.ask("run", **places, batch=batch)["seconds"]
+        self._place.fetch(answers)
+        return seconds
+
+    def _cause(self) -> str:
+        from edgecnn.plugins import pick
+        from edgecnn.runtimes.runtime import Runtime
+
+        return pick(Runtime, self._runtime).why_died(self._path)
+
+    def put(self, path: Path) -> str:
+        """Where the worker finds a file of ours."""
+        return self._place.put(path)

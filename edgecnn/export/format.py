@@ -1,0 +1,69 @@
+"""What an export format is: one module in edgecnn/export/formats with one constant, `PLUGIN`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from edgecnn.arrays import Pixels
+    from edgecnn.records import Contract, Int8Safety, LayerTensor, Precision
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What an export must keep of the original to pass parity."""
+
+    tolerance_points: float  # accuracy may be shown to have fallen by this many percentage points at most
+    min_agreement: float  # share of equal top-1 answers, in [0, 1]
+
+
+@dataclass(frozen=True, eq=False)
+class ExportSource:
+    """What a format exports from: the Keras model ([0, 1] floats in), its contract, and training images.
+
+    The selection is what mixed precision is judged on; both arrays are empty where no labelled images are at hand.
+    """
+
+    model: object
+    contract: Contract
+    calibration_images: Pixels
+    selection_images: Pixels
+    selection_labels: npt.NDArray[np.int64]
+    max_drop_points: float  # accuracy that full quantization may cost before layers are kept in float32
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A converted model in memory: its layer map, and how to write it with the contract that is to travel inside."""
+
+    layers: Mapping[str, LayerTensor]
+    write: Callable[[Contract, Path], object]
+    precision: Precision | None = None
+    int8_safety: Int8Safety | None = None
+    content_sha256: str = ""  # over graph and weights, where the same model gives other bytes each time
+
+
+@dataclass(frozen=True)
+class Format:
+    """A kind of exported file: uint8 pixels `image` in, output of `output_dtype` out, scaling inside."""
+
+    PACKAGE: ClassVar[str] = "edgecnn.export.formats"  # where its plug-ins lie
+
+    name: str
+    summary: str
+    suffix: str  # of the file name; empty for a folder
+    file_kind: str  # what a runtime recognises: "saved_model", "tflite", "onnx"
+    batched: bool  # whether one call takes any number of images; otherwise exactly one
+    gate: Gate
+    export: Callable[[ExportSource], Exported]
+    output_dtype: str = "float32"
+    numbers: str = "float32"  # what its weights are stored in: "float32", "float16" or "int8"
+    weighed_against: str = ""  # for a quantized format: the float format whose place it would take
+    calibrated: bool = False  # whether it depends on the calibration images

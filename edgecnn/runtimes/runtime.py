@@ -1,0 +1,58 @@
+"""What a runtime is: one module in edgecnn/runtimes with one constant, `PLUGIN`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from edgecnn.arrays import Pixels
+    from edgecnn.records import Placement
+
+
+class Session(Protocol):
+    """A loaded artifact, ready to run."""
+
+    placement: Placement
+
+    def run(self, pixels: Pixels) -> dict[str, npt.NDArray[np.float32]]:
+        """Output name -> float32 array with one row an image."""
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Something that executes artifacts of some file kinds.
+
+    `load(path, threads, provider, exposed, **extras)` returns a ready session whose outputs are the file's own and the
+    tensors `exposed`; it raises MachineError unless the provider executes compute nodes. Importing its package is left
+    to that call, and `packages` names what has to be installed for it (import names).
+    """
+
+    PACKAGE: ClassVar[str] = "edgecnn.runtimes"  # where its plug-ins lie
+
+    name: str
+    summary: str
+    file_kinds: tuple[str, ...]
+    packages: tuple[str, ...]
+    load: Callable[..., Session]
+    providers: tuple[str, ...] = ("cpu",)  # execution providers by the names `--ep` takes
+    offered: Callable[[], tuple[str, ...]] = lambda: ("cpu",)  # those asked when none is named
+    most_images: int | None = None  # asked of it when none is named: it is too slow for a whole test split
+    exposes: bool = True  # whether it can show what lies inside a file
+    extras: tuple[str, ...] = ()  # what `load` can be told beside: "allow_partial", "io_binding"
+    emulated: tuple[str, ...] = ()  # providers that run on an emulated CPU too
+    fuses: bool = False  # whether it fuses operators when it loads a file, so that to show some changes answers
+
+    why_died: Callable[[Path], str] = lambda path: ""  # what in a file ended its process, in words; "" if not known
+
+    def missing(self) -> str:
+        """The first package that is not installed in this Python, "" for none."""
+        import importlib.util
+
+        return next((package for package in self.packages if importlib.util.find_spec(package) is None), "")
