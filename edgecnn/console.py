@@ -17,7 +17,7 @@ LATE_SECONDS = 2.0
 REDRAW_SECONDS = 0.1
 
 
-def say(text: str) -> None:
+def log(text: str) -> None:
     """Print one line of narration, above the bar where one is drawn."""
     if bars := sys.modules.get("tqdm"):
         bars.tqdm.write(text, file=sys.stderr)

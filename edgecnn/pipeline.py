@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgecnn import run_directory
-from edgecnn.console import say
+from edgecnn.console import log
 from edgecnn.parity.verdict import FAIL
 from edgecnn.records import Layers, Parity
 from edgecnn.stages import bench, export, features, from_pretrained, layerwise_parity, parity, report, train
@@ -59,12 +59,12 @@ def steps(run: Run, options: TrainOptions | StartOptions, show: Callable[[str], 
 
 def _draw_features(run: Run) -> None:
     if features.drawn_from(run) is None:
-        say("No feature maps: they are drawn from an ONNX export, and there is none")
+        log("No feature maps: they are drawn from an ONNX export, and there is none")
     else:
         features.draw_run(run)
 
 
-def run_all(run: Run, options: TrainOptions | StartOptions, show: Callable[[str], None] = say) -> tuple[Path, str]:
+def run_all(run: Run, options: TrainOptions | StartOptions, show: Callable[[str], None] = log) -> tuple[Path, str]:
     """Bring a run directory up to date, stage by stage; the report's path, and the verdict of parity.
 
     A gate that fails does not stop the run, nor does a format that cannot be exported: the report shows it. Raises what
@@ -74,12 +74,12 @@ def run_all(run: Run, options: TrainOptions | StartOptions, show: Callable[[str]
         for step in steps(run, options, show):
             begun = time.perf_counter()
             if step.is_current():
-                say(f"[{step.name}] up to date")
+                log(f"[{step.name}] up to date")
                 step.remind()
                 continue
-            say(f"[{step.name}]")
+            log(f"[{step.name}]")
             step.execute()
-            say(f"[{step.name}] done in {time.perf_counter() - begun:.1f} s")
+            log(f"[{step.name}] done in {time.perf_counter() - begun:.1f} s")
         verdict = run.load(run_directory.PARITY, Parity, "parity").verdict
         if any(file.culprit for file in run.load(run_directory.LAYERS, Layers, "parity").files):
             verdict = FAIL

@@ -42,7 +42,7 @@ def test_results_printed_under_a_bar_go_to_stdout(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(sys, "stderr", terminal)
     with console.progress("predicting", 2) as advance:
         print("cat")
-        console.say("a word")
+        console.log("a word")
         advance(1)
     assert results.getvalue() == "cat\n"
     assert "a word" in terminal.getvalue()

@@ -64,7 +64,7 @@ def test_a_worker_loads_the_standard_library_numpy_and_its_runtime(tiny_onnx: Pa
     code = (
         "from edgecnn.execution.server import _Server\n"
         f"answer = _Server().answer(dict(command='load', runtime='onnxruntime', path={str(tiny_onnx)!r}, threads=1, "
-        "provider='cpu', exposed=[]))\n"
+        "provider='cpu', extra_outputs=[]))\n"
         "assert 'error' not in answer, answer"
     )
     loaded = _loaded_by(code)

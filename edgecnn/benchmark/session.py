@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgecnn.benchmark.latency_stats import Block, calls_for, order, quantiles_ms, ratio, throughput
 from edgecnn.errors import MachineError
-from edgecnn.execution.client import Worker
+from edgecnn.execution.client import ModelWorker
 from edgecnn.records import LatencyRow, Placement, Preparing
 from edgecnn.records.contract import image_shape
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from edgecnn.execution.client import Far
-    from edgecnn.execution.hosts import Place
-    from edgecnn.execution.targets import Loadable
+    from edgecnn.execution.client import WorkerClient
+    from edgecnn.execution.hosts import Host
+    from edgecnn.execution.targets import Target
     from edgecnn.records import Contract
 
 BLOCK_SECONDS = 0.004
@@ -38,7 +38,7 @@ PREPARED = 20
 class BenchmarkTarget:
     """What is timed: a file on a runtime and provider, with so many threads and images a call."""
 
-    pair: Loadable
+    pair: Target
     threads: int
     batch: int = 1
     extras: tuple[str, ...] = ()  # of the runtime's
@@ -72,10 +72,10 @@ class Measurement:
     cores: tuple[int, ...] = ()  # on which the worker may run
     placement: Placement | None = None
 
-    def start(self, place: Place, images: Path) -> Worker:
+    def start(self, place: Host, images: Path) -> ModelWorker:
         """A new worker, warm."""
         target = self.target
-        worker = Worker(
+        worker = ModelWorker(
             target.pair.runtime.name, target.pair.path, threads=target.threads, provider=target.pair.provider,
             extras=target.extras, place=place, cores=target.cores,
         )  # fmt: skip
@@ -128,7 +128,7 @@ def measure(
     spins = []
     at = 1 + max((one.blocks[-1].at for one in started if one.blocks), default=-1)
     for _ in range(rounds):
-        spins.append(started[baseline].worker.ask("spin")["spin_ns"])
+        spins.append(started[baseline].worker.ask("noise_probe")["spin_ns"])
         for chosen in order(len(started), baseline, generator):
             one = started[chosen]
             answer = one.time(SKIPPED_CALLS, one.block_calls)
@@ -204,7 +204,7 @@ def photo(path: Path) -> None:
     Image.fromarray(pixels).save(path, quality=90)
 
 
-def preparing(far: Far, picture: str, contract: Contract) -> Preparing:
+def preparing(far: WorkerClient, picture: str, contract: Contract) -> Preparing:
     """What decoding and resizing take in a process like a worker's; they are no part of a latency."""
     height, width, _ = image_shape(contract)
     taken = far.ask("prepare", image=picture, height=height, width=width, calls=PREPARED)

@@ -24,7 +24,7 @@ from edgecnn.cli import (
     run,
     train,
 )
-from edgecnn.console import say
+from edgecnn.console import log
 from edgecnn.errors import EXIT_INTERRUPTED, EXIT_PIPE_CLOSED, EdgecnnError, from_os_error, missing_package
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        say("Interrupted; the same command goes on where this one stopped.")
+        log("Interrupted; the same command goes on where this one stopped.")
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # the reader of our output has gone, `| head` for instance
         nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -101,5 +101,5 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _fail(error: EdgecnnError) -> int:
-    say(f"Error: {error}")
+    log(f"Error: {error}")
     return error.exit_code

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgecnn.cli.sources import image_paths, shown, source_of
-from edgecnn.console import late_progress, say
+from edgecnn.console import late_progress, log
 from edgecnn.data.output_labels import SCORES
 from edgecnn.errors import InputError, UsageError
 
@@ -83,7 +83,7 @@ def command(
         refused = _print(paths, predictor.predict(together, processes=readers), write)
     if refused:
         if len(paths) > 1:
-            say(f"{refused:,} of {len(paths):,} images could not be used.")
+            log(f"{refused:,} of {len(paths):,} images could not be used.")
         raise click.exceptions.Exit(InputError.exit_code)
 
 
@@ -98,7 +98,7 @@ def _print(
                 write(shown(path), next(rest), "")
             except InputError as error:
                 refused += 1
-                say(f"Error: {shown(str(error))}")
+                log(f"Error: {shown(str(error))}")
                 write(shown(path), None, shown(str(error)))
             if time.monotonic() - flushed > FLUSH_SECONDS:
                 sys.stdout.flush()

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgecnn.console import say
+from edgecnn.console import log
 from edgecnn.data.dataset import Dataset
 from edgecnn.errors import DataUnavailable, InputError, NoSuchData
 from edgecnn.plugins import discover
@@ -31,7 +31,7 @@ def load_data(spec: str, size: Size) -> LabelledImages:
             return _by_name(datasets[PREFERRED], size)
         except DataUnavailable as error:
             notice = f"Synthetic data: {error}, so the built-in drawn images stand in for CIFAR-10."
-            say(notice)
+            log(notice)
             data = _by_name(datasets[BUILT_IN], size)
             return replace(data, source=replace(data.source, notice=notice))
     named = [name for name, dataset in datasets.items() if dataset.load_by_name is not None]

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgecnn.console import progress, say
+from edgecnn.console import log, progress
 from edgecnn.errors import MachineError
 from edgecnn.execution.emulation import CPUS, VERSIONS, cache_folder, guest_root, guest_versions, qemu, wanted_versions
 from edgecnn.execution.hosts import OLDEST, Emulated
@@ -67,9 +67,9 @@ def install() -> bool:
     with _lock(folder):
         wanted, there = wanted_versions(), guest_versions()
         if wanted.items() <= there.items():
-            say(f"It is installed in {guest_root()}: Python {there.get('python', '')}, {_words(wanted)}.")
+            log(f"It is installed in {guest_root()}: Python {there.get('python', '')}, {_words(wanted)}.")
             return False
-        say(f"Downloads about {ABOUT_MB} MB, in all, into {folder}: Debian's Python for ARM, {_words(wanted)}")
+        log(f"Downloads about {ABOUT_MB} MB, in all, into {folder}: Debian's Python for ARM, {_words(wanted)}")
         downloads = folder / "downloads"
         with staged(guest_root()) as root:
             root.mkdir()
@@ -79,7 +79,7 @@ def install() -> bool:
             _try(root, wanted)
             (root / VERSIONS).write_text(json.dumps({"python": version, **wanted}))
         shutil.rmtree(downloads, ignore_errors=True)
-    say(f"Installed in {guest_root()}")
+    log(f"Installed in {guest_root()}")
     return True
 
 
@@ -121,7 +121,7 @@ def _unpack_debian(downloads: Path, root: Path) -> None:
     chosen = re.findall(r"^Inst (\S+) \((\S+) .*\[(\w+)\]\)", _call([*apt, "--simulate", *wanted], "apt-get"), re.M)
     missing = re.findall(r"^'[^']+' \S+ (\d+)", _call([*apt, "--print-uris", *wanted], "apt-get"), re.MULTILINE)
     total = sum(map(int, missing)) + size_of(archives)
-    say(f"  Debian's packages: {total / 1e6:.0f} MB")
+    log(f"  Debian's packages: {total / 1e6:.0f} MB")
     _call([*apt, "--download-only", *wanted], "apt-get", archives, total)
     for name, version, architecture in chosen:
         archive = archives / f"{name}_{version.replace(':', '%3a')}_{architecture}.deb"
@@ -150,7 +150,7 @@ def _unpack_wheels(place: Path, python: str, wanted: dict[str, str]) -> None:
 
     platforms = ["manylinux2014_aarch64", *(f"manylinux_2_{minor}_aarch64" for minor in GLIBC_MINORS)]
     with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
-        say(f"  Wheels: about {WHEELS_MB} MB")
+        log(f"  Wheels: about {WHEELS_MB} MB")
         _call(
             [
                 sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.errors import InputError, MachineError
-from edgecnn.execution.hosts import Here
+from edgecnn.execution.hosts import LocalHost
 from edgecnn.execution.server import RUN_BATCH
 
 if TYPE_CHECKING:
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from edgecnn.execution.hosts import Place
+    from edgecnn.execution.hosts import Host
 
 
-class Far:
+class WorkerClient:
     """The near end of a process that answers requests; use as a context manager.
 
     Every request raises what the far end reports, InputError or MachineError, and MachineError when the process dies.
     """
 
-    def __init__(self, what: str, place: Place | None = None, cores: str = "") -> None:
-        self._what, self._place = what, place or Here()
+    def __init__(self, what: str, place: Host | None = None, cores: str = "") -> None:
+        self._what, self._place = what, place or LocalHost()
         self._channel = self._place.start(cores)
 
     def ask(self, command: str, **arguments: object) -> dict[str, Any]:
@@ -56,7 +56,7 @@ class Far:
         self.close()
 
 
-class Worker(Far):
+class ModelWorker(WorkerClient):
     """The near end of a session: the artifact is loaded when it starts. Paths are of this machine, wherever it runs.
 
     `extras` are names of `Runtime.extras` that are wanted; `cores` are those it may use, as in "0,1" ("": all).
@@ -69,9 +69,9 @@ class Worker(Far):
         *,
         threads: int,
         provider: str = "cpu",
-        exposed: Iterable[str] = (),
+        extra_outputs: Iterable[str] = (),
         extras: Iterable[str] = (),
-        place: Place | None = None,
+        place: Host | None = None,
         cores: str = "",
     ) -> None:
         super().__init__(f"{runtime} with {path.name}", place, cores)
@@ -81,18 +81,18 @@ class Worker(Far):
                 "runtime": runtime, "path": self._place.put(path), "threads": threads, "provider": provider,
                 "extras": list(extras),
             }  # fmt: skip
-            self.load(exposed)
+            self.load(extra_outputs)
         except BaseException:
             self.close()
             raise
 
-    def load(self, exposed: Iterable[str], extras: Iterable[str] = ()) -> None:
+    def load(self, extra_outputs: Iterable[str], extras: Iterable[str] = ()) -> None:
         """Load the artifact, in the place of what was loaded, with these tensors as further outputs.
 
         `extras` are wanted beside those named at the start.
         """
         wanted = [*self._settings["extras"], *extras]
-        self.loaded = self.ask("load", **{**self._settings, "extras": wanted}, exposed=list(exposed))
+        self.loaded = self.ask("load", **{**self._settings, "extras": wanted}, extra_outputs=list(extra_outputs))
 
     def replace(self, path: Path) -> None:
         """Load another artifact in the place of what was loaded, as that was."""

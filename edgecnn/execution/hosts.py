@@ -15,7 +15,7 @@ from edgecnn.environment import import_path
 from edgecnn.errors import MachineError
 from edgecnn.execution.emulation import guest_root, is_foreign, not_ready, pick_cpu, qemu
 from edgecnn.execution.process import Process
-from edgecnn.execution.ssh import Device
+from edgecnn.execution.ssh import SshHost
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -42,7 +42,7 @@ class Channel(Protocol):
         """End the worker."""
 
 
-class Place(Protocol):
+class Host(Protocol):
     """Where workers run, and how files get there; a context manager."""
 
     name: str  # "" for this very Python
@@ -63,7 +63,7 @@ class Place(Protocol):
         """Leave nothing behind."""
 
 
-class Here:
+class LocalHost:
     """This machine; its files lie where they are."""
 
     def __init__(self, python: str = "") -> None:
@@ -94,7 +94,7 @@ class Here:
             shutil.rmtree(self._folder, ignore_errors=True)
 
 
-class Emulated(Here):
+class Emulated(LocalHost):
     """This machine with another CPU, which QEMU emulates: its workers answer as that CPU's would, and much slower.
 
     A CPU of this machine's architecture executes this very Python; one of another executes the Python in `root`, which
@@ -158,9 +158,9 @@ def _checked(python: str) -> str:
 
 
 @contextmanager
-def place_of(device: str, python: str) -> Iterator[Place]:
+def host_of(device: str, python: str) -> Iterator[Host]:
     """The place that `--device` and `--python` name."""
-    place: Place = Device(device, python) if device else Here(python)
+    place: Host = SshHost(device, python) if device else LocalHost(python)
     try:
         yield place
     finally:
@@ -168,10 +168,10 @@ def place_of(device: str, python: str) -> Iterator[Place]:
 
 
 @contextmanager
-def emulated(cpus: Iterable[str]) -> Iterator[dict[str, Place]]:
+def emulated(cpus: Iterable[str]) -> Iterator[dict[str, Host]]:
     """The hosts of `--cpu`, by name; raises UsageError for an unknown CPU, MachineError for one not ready here."""
     with ExitStack() as stack:
-        hosts: dict[str, Place] = {}
+        hosts: dict[str, Host] = {}
         for name in dict.fromkeys(cpus):
             host = hosts[name] = Emulated(pick_cpu(name))
             stack.callback(host.close)

@@ -4,7 +4,7 @@ One worker holds one session, so a runtime cannot disturb its neighbour, its mem
 prints cannot be mistaken for an answer: the pipe is taken off stdout before any runtime is loaded.
 
     -> {"command": "load", "runtime": "litert", "path": "model.tflite", "threads": 1, "provider": "xnnpack",
-        "exposed": [], "extras": []}
+        "extra_outputs": [], "extras": []}
     <- {"load_ms": 1.2, "placement": {...}}
     -> {"command": "run", "images": "images.npy", "answers": "answers.npy", "batch": 64}     what the model answers
     <- {"seconds": 0.9}
@@ -17,7 +17,7 @@ prints cannot be mistaken for an answer: the pipe is taken off stdout before any
     <- {"first_ms": 0.8}
     -> {"command": "prepare", "image": "photo.jpg", "height": 32, "width": 32, "calls": 20}
     <- {"decode_ms": 3.1, "resize_ms": 0.9}
-    -> {"command": "spin"}                                          a fixed loop, to see how quiet the machine is
+    -> {"command": "noise_probe"}                                          a fixed loop, to see how quiet the machine is
     <- {"spin_ns": 400000}
     -> {"command": "offers"}      what could be loaded here
     <- {"runtimes": {"litert": {"missing": "", "providers": ["xnnpack"]}, ...}, "machine": {...}, "versions": {...}}
@@ -66,7 +66,7 @@ class _Server:
             "first": self.first,
             "time": self.time,
             "prepare": timing.prepare,
-            "spin": timing.spin,
+            "noise_probe": timing.noise_probe,
             "facts": timing.facts,
             "memory": self.memory,
             "offers": self.offers,
@@ -92,7 +92,7 @@ class _Server:
         path: str,
         threads: int,
         provider: str = "cpu",
-        exposed: Sequence[str] = (),
+        extra_outputs: Sequence[str] = (),
         extras: Sequence[str] = (),
     ) -> dict[str, Any]:
         from dataclasses import asdict
@@ -103,7 +103,9 @@ class _Server:
         plugin = pick(Runtime, runtime)
         start = time.perf_counter()
         try:
-            self._session = plugin.load(Path(path), threads, provider, tuple(exposed), **dict.fromkeys(extras, True))
+            self._session = plugin.load(
+                Path(path), threads, provider, tuple(extra_outputs), **dict.fromkeys(extras, True)
+            )
         except (ModuleNotFoundError, MachineError):
             raise
         except Exception as error:  # a runtime's own errors are of no common kind
@@ -180,7 +182,7 @@ class _Server:
 
 def _offered(runtime: Runtime) -> dict[str, Any]:
     missing = runtime.missing()
-    return {"missing": missing, "providers": [] if missing else list(runtime.offered())}
+    return {"missing": missing, "providers": [] if missing else list(runtime.default_providers())}
 
 
 def serve(requests: IO[str], answers: IO[str]) -> None:

@@ -53,7 +53,7 @@ main(folder)
 """
 
 
-class Device:
+class SshHost:
     """A connection; use as a context manager. Every method raises MachineError when the connection is lost."""
 
     def __init__(self, address: str, python: str = "") -> None:
@@ -131,7 +131,7 @@ class Device:
             self._ssh.kill()
             self._ssh.wait()
 
-    def __enter__(self) -> Device:
+    def __enter__(self) -> SshHost:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -204,7 +204,7 @@ class Device:
 class RemoteProcess:
     """A worker on a device, used as a :class:`edgecnn.execution.process.Process` is."""
 
-    def __init__(self, device: Device, number: int) -> None:
+    def __init__(self, device: SshHost, number: int) -> None:
         self._device, self._number, self._words = device, number, ""
 
     def exchange(self, line: str) -> str:

@@ -25,7 +25,7 @@ KERAS = "keras"  # the trained model's format and runtime
 
 
 @dataclass(frozen=True)
-class Loadable:
+class Target:
     """A file, a runtime that loads its kind, and the execution provider to do it with."""
 
     artifact: Artifact
@@ -40,7 +40,7 @@ class Loadable:
 
 
 @dataclass(frozen=True)
-class Pair(Loadable):
+class ExportTarget(Target):
     """The same of an export, its format, and the emulated CPU it runs on, "" for this machine's own."""
 
     format: Format
@@ -52,12 +52,12 @@ class Pair(Loadable):
         return f"{super().name}, {self.cpu}" if self.cpu else super().name
 
     @property
-    def most_images(self) -> int | None:
+    def max_images(self) -> int | None:
         """How many images it runs by default where that is slow; None for all."""
-        return emulation.most_images(self.format.numbers) if self.cpu else self.runtime.most_images
+        return emulation.most_images(self.format.weight_dtype) if self.cpu else self.runtime.max_images
 
 
-def on_cpus(found: Iterable[Pair], cpus: Iterable[str]) -> list[Pair]:
+def on_cpus(found: Iterable[ExportTarget], cpus: Iterable[str]) -> list[ExportTarget]:
     """The same pairs on each of these emulated CPUs, as far as their runtimes run there."""
     pairs = [pair for pair in found if pair.provider in pair.runtime.emulated]
     return [replace(pair, cpu=cpu) for cpu in dict.fromkeys(cpus) for pair in pairs]
@@ -83,10 +83,10 @@ def with_trained(
     providers: Sequence[str],
     runtimes: Sequence[str],
     offers: Mapping[str, Mapping[str, Any]],
-) -> tuple[list[Loadable], dict[str, str]]:
+) -> tuple[list[Target], dict[str, str]]:
     """What :func:`pairs` finds, and before it the trained model on Keras, by "keras" as a format and as a runtime."""
     _check_names(formats, providers, runtimes, {KERAS, *discover(Format)})
-    found: list[Loadable] = []
+    found: list[Target] = []
     skipped: dict[str, str] = {}
     runtime = pick(Runtime, KERAS)
     is_named = KERAS in (formats or (KERAS,)) and KERAS in (runtimes or (KERAS,))
@@ -94,7 +94,7 @@ def with_trained(
         if missing := offers[KERAS]["missing"]:
             skipped[KERAS] = not_installed(missing)
         else:
-            found.append(Loadable(trained(run, contract), runtime, runtime.providers[0], run.model_path(contract)))
+            found.append(Target(trained(run, contract), runtime, runtime.providers[0], run.model_path(contract)))
     exported = tuple(name for name in formats if name != KERAS)
     if (exported or not formats) and set(runtimes) != {KERAS}:
         others, absent = pairs(run, exported, providers, runtimes, offers)
@@ -109,7 +109,7 @@ def pairs(
     providers: Sequence[str] = (),
     chosen_runtimes: Sequence[str] = (),
     offers: Mapping[str, Mapping[str, Any]] | None = None,
-) -> tuple[list[Pair], dict[str, str]]:
+) -> tuple[list[ExportTarget], dict[str, str]]:
     """Every artifact of these formats (all when none is named) on every runtime installed here, or those chosen, with
     these execution providers (none named: those each runtime offers by itself). `offers` is what a worker elsewhere
     says of the runtimes there; None asks this Python.
@@ -133,7 +133,7 @@ def pairs(
     if missing:
         raise run.without_export(record, missing[0])
     runtimes = [r for name, r in discover(Runtime).items() if not chosen_runtimes or name in chosen_runtimes]
-    found: list[Pair] = []
+    found: list[ExportTarget] = []
     skipped: dict[str, str] = {}
     for name in sorted(set(wanted)):
         format = pick(Format, name)
@@ -149,8 +149,8 @@ def pairs(
                 continue
             chosen: Sequence[str] = [name for name in runtime.providers if name in providers]
             if not providers:
-                chosen = runtime.offered() if offers is None else offers[runtime.name]["providers"]
-            found += [Pair(artifacts[name], runtime, provider, path, format) for provider in chosen]
+                chosen = runtime.default_providers() if offers is None else offers[runtime.name]["providers"]
+            found += [ExportTarget(artifacts[name], runtime, provider, path, format) for provider in chosen]
     return found, skipped
 
 

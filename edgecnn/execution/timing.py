@@ -95,7 +95,7 @@ def prepare(image: str, height: int, width: int, calls: int) -> dict[str, Any]:
     }
 
 
-def spin() -> dict[str, Any]:
+def noise_probe() -> dict[str, Any]:
     """Time a loop that always does the same."""
     start = time.perf_counter_ns()
     for _ in range(SPIN_STEPS):

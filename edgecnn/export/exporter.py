@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from edgecnn.console import say
+from edgecnn.console import log
 from edgecnn.data.samples import digests, samples_of
 from edgecnn.environment import installed_versions
 from edgecnn.errors import InputError, reason_of
@@ -35,7 +35,7 @@ def source_of(run: Run, max_drop: float) -> tuple[ExportSource, Calibration]:
     contract = run.contract()
     samples = samples_of(run, contract)
     if samples.drawn:
-        say("The run carries no images: drawn ones are used for calibration")
+        log("The run carries no images: drawn ones are used for calibration")
     source = ExportSource(
         model=load_model(run, contract),
         contract=contract,

@@ -64,6 +64,6 @@ class Format:
     gate: Gate
     export: Callable[[ExportSource], Exported]
     output_dtype: str = "float32"
-    numbers: str = "float32"  # what its weights are stored in: "float32", "float16" or "int8"
-    weighed_against: str = ""  # for a quantized format: the float format whose place it would take
+    weight_dtype: str = "float32"  # what its weights are stored in: "float32", "float16" or "int8"
+    float_counterpart: str = ""  # for a quantized format: the float format whose place it would take
     calibrated: bool = False  # whether it depends on the calibration images

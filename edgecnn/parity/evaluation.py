@@ -7,12 +7,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from edgecnn.console import progress, say
+from edgecnn.console import log, progress
 from edgecnn.data.fitting import save_images
 from edgecnn.data.output_labels import LOGITS, equal_share
 from edgecnn.environment import usable_cores
 from edgecnn.errors import EdgecnnError, InputError
-from edgecnn.execution.client import Worker
+from edgecnn.execution.client import ModelWorker
 from edgecnn.execution.server import RUN_BATCH
 from edgecnn.execution.targets import KERAS
 from edgecnn.model_files.activations import activations_in, images_per_batch
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from edgecnn.arrays import Indices, Logits
     from edgecnn.data.evaluation import Evaluation
-    from edgecnn.execution.hosts import Place
-    from edgecnn.execution.targets import Pair
+    from edgecnn.execution.hosts import Host
+    from edgecnn.execution.targets import ExportTarget
 
     Answered = tuple[Logits, Placement, float, int | None]  # as in Asked
 
@@ -37,10 +37,10 @@ PART_SEED = 1  # of the images that slow runtimes and emulated CPUs answer
 
 
 @dataclass(frozen=True)
-class Asked:
+class InferenceResult:
     """What one pair answered: float32 [len(indices), classes] of that meaning for these images."""
 
-    pair: Pair
+    pair: ExportTarget
     logits: Logits
     indices: Indices
     placement: Placement
@@ -62,16 +62,16 @@ def part(count: int, most: int | None) -> Indices:
     return np.sort(np.random.default_rng(PART_SEED).permutation(count)[:most])
 
 
-def ask_all(
+def run_targets(
     reference: Path,
-    found: Sequence[Pair],
+    found: Sequence[ExportTarget],
     evaluation: Evaluation,
     most: int | None,
     folder: Path,
-    hosts: Mapping[str, Place] | None = None,
+    hosts: Mapping[str, Host] | None = None,
     extras: Sequence[str] = ("allow_partial",),
     meaning: str = LOGITS,
-) -> tuple[Logits, list[Asked], dict[str, EdgecnnError]]:
+) -> tuple[Logits, list[InferenceResult], dict[str, EdgecnnError]]:
     """What the reference and each pair answer, and why a pair did not, by its name.
 
     As many workers as there are cores, each computing on one thread; `most` is how many images slow runtimes and
@@ -80,7 +80,7 @@ def ask_all(
     """
     everything = part(len(evaluation.images), None)
     chosen = {
-        pair.name: everything if pair.most_images is None else part(len(everything), most or pair.most_images)
+        pair.name: everything if pair.max_images is None else part(len(everything), most or pair.max_images)
         for pair in found
     }
     places = {len(everything): folder / "images.npy"}
@@ -90,7 +90,7 @@ def ask_all(
             places[len(indices)] = folder / f"part-{len(indices)}.npy"
             save_images(places[len(indices)], evaluation.images[indices])
     batch = images_per_batch(activations_in(reference).widest_bytes, RUN_BATCH)
-    slow_first = sorted(found, key=lambda pair: (bool(pair.cpu), pair.most_images is None))  # emulated CPUs last
+    slow_first = sorted(found, key=lambda pair: (bool(pair.cpu), pair.max_images is None))  # emulated CPUs last
     with (
         ThreadPoolExecutor(min(usable_cores(), MOST_WORKERS)) as pool,
         ExitStack() as stack,
@@ -114,17 +114,17 @@ def ask_all(
         }
         stack.callback(pool.shutdown, wait=False, cancel_futures=True)  # what waits is not begun after a failure
         logits, _, seconds, _ = first.result()
-        say(f"  {KERAS}: reference, {seconds:.1f} s")
+        log(f"  {KERAS}: reference, {seconds:.1f} s")
         asked, refused = [], {}
         for number, pair in enumerate(found):
             advance(number + 1)
             try:
                 answered = waiting[pair.name].result()
                 asked.append(_compared(pair, chosen[pair.name], answered, logits, evaluation.labels, meaning))
-                say(f"  {pair.name}: {len(asked[-1].indices):,} images, {asked[-1].seconds:.1f} s")
+                log(f"  {pair.name}: {len(asked[-1].indices):,} images, {asked[-1].seconds:.1f} s")
             except EdgecnnError as error:
                 refused[pair.name] = error
-                say(f"  {pair.name}: skipped, {str(error).rstrip('.')}")
+                log(f"  {pair.name}: skipped, {str(error).rstrip('.')}")
     return logits, asked, refused
 
 
@@ -135,7 +135,7 @@ def _ask(
     provider: str,
     name: str,
     batch: int,
-    place: Place | None = None,
+    place: Host | None = None,
     extras: Sequence[str] = (),
     *,
     compare_exact: bool = False,
@@ -147,7 +147,7 @@ def _ask(
     import numpy as np
 
     answers = images.with_name(f"answers-{name}.npy")
-    with Worker(runtime, path, threads=1, provider=provider, extras=extras, place=place) as worker:
+    with ModelWorker(runtime, path, threads=1, provider=provider, extras=extras, place=place) as worker:
         seconds = worker.run(images, answers, batch)
         logits, placement = np.load(answers), Placement(**worker.loaded["placement"])
         different = None
@@ -158,21 +158,21 @@ def _ask(
         return logits, placement, seconds, different
 
 
-def has_other_kernels(pair: Pair, place: Place | None) -> bool:
+def has_other_kernels(pair: ExportTarget, place: Host | None) -> bool:
     """Whether the pair's runtime has, here, exact int8 kernels beside those it takes by itself for this file."""
     is_native = place is None or not place.name
     return (
         is_native
         and EXACT in pair.runtime.extras
         and pair.provider == "cpu"
-        and pair.format.numbers == "int8"
+        and pair.format.weight_dtype == "int8"
         and has_exact_kernels()
     )
 
 
 def _compared(
-    pair: Pair, indices: Indices, answered: Answered, reference: Logits, labels: Indices | None, meaning: str
-) -> Asked:
+    pair: ExportTarget, indices: Indices, answered: Answered, reference: Logits, labels: Indices | None, meaning: str
+) -> InferenceResult:
     logits, placement, seconds, different = answered
     if logits.shape != reference[indices].shape:
         raise InputError(
@@ -180,10 +180,10 @@ def _compared(
         )
     found = agreement(reference[indices], logits, None if labels is None else labels[indices], meaning)
     flips = tuple(replace(flip, image=int(indices[flip.image])) for flip in found.flips)
-    return Asked(pair, logits, indices, placement, seconds, replace(found, flips=flips), different, meaning)
+    return InferenceResult(pair, logits, indices, placement, seconds, replace(found, flips=flips), different, meaning)
 
 
-def bit_equal(one: Asked, asked: Sequence[Asked], reference: Logits) -> tuple[str, ...]:
+def bit_equal(one: InferenceResult, asked: Sequence[InferenceResult], reference: Logits) -> tuple[str, ...]:
     """Which rows, and the reference, gave the very same outputs for the images both answered."""
     import numpy as np
 
@@ -196,7 +196,7 @@ def bit_equal(one: Asked, asked: Sequence[Asked], reference: Logits) -> tuple[st
     return tuple(names)
 
 
-def common(a: Asked, b: Asked) -> tuple[Logits, Logits]:
+def common(a: InferenceResult, b: InferenceResult) -> tuple[Logits, Logits]:
     """The outputs of both for the images that both answered."""
     import numpy as np
 
@@ -206,7 +206,7 @@ def common(a: Asked, b: Asked) -> tuple[Logits, Logits]:
     return a.logits[in_a], b.logits[in_b]
 
 
-def matrix(reference: Logits, asked: Sequence[Asked]) -> tuple[tuple[float, ...], ...]:
+def matrix(reference: Logits, asked: Sequence[InferenceResult]) -> tuple[tuple[float, ...], ...]:
     """Share of equal answers of each with each, the reference first; see
     :func:`edgecnn.data.output_labels.equal_share`."""
     table = [[1.0, *(one.agreement.top1 for one in asked)]]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from edgecnn.arrays import Indices, Logits
-    from edgecnn.parity.evaluation import Asked
+    from edgecnn.parity.evaluation import InferenceResult
     from edgecnn.records import Difference, Paired
 
 
@@ -44,7 +44,7 @@ class Evidence:
         return combined(self.steps, self.open_share)
 
 
-def evidence(one: Asked, asked: Sequence[Asked], labels: Indices | None) -> Evidence:
+def evidence(one: InferenceResult, asked: Sequence[InferenceResult], labels: Indices | None) -> Evidence:
     """What is known of a pair's answers; `labels` are those of the images it answered.
 
     Where a slow runtime or an emulated CPU answered a part of the images, the same file was asked about all of them
@@ -67,7 +67,7 @@ def evidence(one: Asked, asked: Sequence[Asked], labels: Indices | None) -> Evid
     return Evidence(found, len(one.indices), (whole[0].agreement.paired, step), through=whole[0].pair.name)
 
 
-def _bound(one: Asked, asked: Sequence[Asked]) -> Evidence | None:
+def _bound(one: InferenceResult, asked: Sequence[InferenceResult]) -> Evidence | None:
     """What is known of an emulated CPU that changes outputs by so little that hardly an answer can change.
 
     A best class changes only where its margin is at most twice the change of an output, a decision on a score only
@@ -102,12 +102,12 @@ def _margins(outputs: Logits, meaning: str) -> npt.NDArray[np.float32]:
     return np.asarray(ranked[:, -1] - ranked[:, -2], np.float32)
 
 
-def _native_of(one: Asked, asked: Sequence[Asked]) -> Asked | None:
+def _native_of(one: InferenceResult, asked: Sequence[InferenceResult]) -> InferenceResult | None:
     """The same pair on this machine's own CPU, of one on an emulated CPU."""
     return next((o for o in asked if one.pair.cpu and replace(one.pair, cpu="") == o.pair), None)
 
 
-def against_native(one: Asked, asked: Sequence[Asked]) -> NativeDifference | None:
+def against_native(one: InferenceResult, asked: Sequence[InferenceResult]) -> NativeDifference | None:
     """How an emulated CPU's outputs differ from the native ones; None without them, and for a native pair."""
     import numpy as np
 

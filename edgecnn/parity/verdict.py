@@ -21,7 +21,7 @@ FEWEST_ANSWERS = 1.5  # effective number of different answers below which agreem
 ROUNDING = 1e-9
 
 
-def says_nothing(reference: Logits, labels: Labels | None, meaning: str = LOGITS) -> str:
+def uninformative_reference_reason(reference: Logits, labels: Labels | None, meaning: str = LOGITS) -> str:
     """Why agreeing with this reference would prove nothing, in words; empty where it does prove something.
 
     An untrained model gives every image nearly the same answer. The effective number of answers is the exponential of

@@ -46,10 +46,10 @@ def weigh(record: Report) -> list[Weighing]:
     artifacts = {artifact.format: artifact for artifact in record.artifacts.artifacts}
     found = []
     for name, format in discover(Format).items():
-        mine, other = artifacts.get(name), artifacts.get(format.weighed_against)
+        mine, other = artifacts.get(name), artifacts.get(format.float_counterpart)
         if mine is None or other is None:
             continue
-        where = _where(record.latency) if format.numbers == "int8" else "here"
+        where = _where(record.latency) if format.weight_dtype == "int8" else "here"
         rows = tuple(row for row in (record.parity.rows if record.parity else ()) if not row.cpu)
         timed = record.latency.rows if record.latency else ()
         seen = [*((row.artifact_sha256, row.runtime) for row in rows), *((r.artifact_sha256, r.runtime) for r in timed)]

@@ -23,17 +23,17 @@ OUTPUT = "output"  # the model's only one, whose name is the contract's affair
 class KerasSession:
     """A `.keras` model that takes float32 in [0, 1]; the pixels are scaled as training scales them."""
 
-    def __init__(self, path: Path, threads: int, exposed: tuple[str, ...]) -> None:
+    def __init__(self, path: Path, threads: int, extra_outputs: tuple[str, ...]) -> None:
         configure_tensorflow(threads)
         import keras
         import tensorflow as tf
 
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
         self.placement = Placement(device="cpu", compute_nodes={"TensorFlow": _compute_layers(model)}, other_nodes={})
-        self._outputs = [OUTPUT, *exposed]
-        if exposed:
+        self._outputs = [OUTPUT, *extra_outputs]
+        if extra_outputs:
             layers = {layer.name: layer.output for layer in model.layers}
-            model = keras.Model(model.inputs, [model.outputs[0], *(layers[name] for name in exposed)])
+            model = keras.Model(model.inputs, [model.outputs[0], *(layers[name] for name in extra_outputs)])
         signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8)]
         self._function: Any = tf.function(
             lambda image: model(tf.cast(image, tf.float32) / 255.0, training=False), input_signature=signature
@@ -50,9 +50,9 @@ def _compute_layers(model: Any) -> int:
     return sum(1 for layer in model.layers if any(word in type(layer).__name__ for word in ("Conv", "Dense", "Pool")))
 
 
-def load(path: Path, threads: int, provider: str, exposed: tuple[str, ...]) -> Session:
+def load(path: Path, threads: int, provider: str, extra_outputs: tuple[str, ...]) -> Session:
     """A ready session; threads is TensorFlow's intra-op setting, and `exposed` names layers."""
-    return KerasSession(path, threads, exposed)
+    return KerasSession(path, threads, extra_outputs)
 
 
 PLUGIN = Runtime(

@@ -26,20 +26,22 @@ RESOLVERS = {"xnnpack": "AUTO", "builtin": "BUILTIN_WITHOUT_DEFAULT_DELEGATES", 
 class LiteRTSession:
     """An interpreter with the kernels asked for, a batch of one."""
 
-    def __init__(self, path: Path, threads: int, provider: str, exposed: tuple[str, ...], allow_partial: bool) -> None:
+    def __init__(
+        self, path: Path, threads: int, provider: str, extra_outputs: tuple[str, ...], allow_partial: bool
+    ) -> None:
         import numpy as np
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
         content = path.read_bytes()
         self._interpreter: Any = Interpreter(
-            model_content=_exposing(content, exposed) if exposed else content,
+            model_content=_exposing(content, extra_outputs) if extra_outputs else content,
             num_threads=threads,
             experimental_op_resolver_type=OpResolverType[RESOLVERS[provider]],
         )
         self._interpreter.allocate_tensors()
         self._input = self._interpreter.get_input_details()[0]["index"]
         signature = next(iter(self._interpreter.get_signature_list().values()))["outputs"]  # in alphabetical order
-        names = [*(name for name in signature if name not in exposed), *exposed]
+        names = [*(name for name in signature if name not in extra_outputs), *extra_outputs]
         details = self._interpreter.get_output_details()
         self._outputs = [(name, d["index"]) for name, d in zip(names, details, strict=True)]
         self._quantized = {
@@ -131,9 +133,11 @@ def _takes(delegate: dict[str, Any], op: dict[str, Any], plain: list[dict[str, A
     return bool(seen & set(op["outputs"].tolist()))
 
 
-def load(path: Path, threads: int, provider: str, exposed: tuple[str, ...], *, allow_partial: bool = False) -> Session:
+def load(
+    path: Path, threads: int, provider: str, extra_outputs: tuple[str, ...], *, allow_partial: bool = False
+) -> Session:
     """A ready session on that many threads."""
-    return LiteRTSession(path, threads, provider, exposed, allow_partial)
+    return LiteRTSession(path, threads, provider, extra_outputs, allow_partial)
 
 
 PLUGIN = Runtime(
@@ -143,7 +147,7 @@ PLUGIN = Runtime(
     packages=("ai_edge_litert",),
     load=load,
     providers=tuple(RESOLVERS),
-    offered=lambda: ("xnnpack",),
+    default_providers=lambda: ("xnnpack",),
     extras=("allow_partial",),
     emulated=tuple(RESOLVERS),
 )

@@ -48,7 +48,7 @@ class OnnxRuntimeSession:
         path: Path,
         threads: int,
         provider: str,
-        exposed: tuple[str, ...],
+        extra_outputs: tuple[str, ...],
         *,
         allow_partial: bool = False,
         exact_int8: bool = False,
@@ -57,7 +57,7 @@ class OnnxRuntimeSession:
         check_available(providers)
         _find_libraries(provider)
         accepted = (*providers, CPU) if allow_partial and provider != "cpu" else providers
-        content = with_outputs(path.read_bytes(), exposed)
+        content = with_outputs(path.read_bytes(), extra_outputs)
         self._session: Any = _opened(content, threads, accepted, provider, exact_int8)
         self._input = self._session.get_inputs()[0].name
         self._outputs = [output.name for output in self._session.get_outputs()]
@@ -77,8 +77,8 @@ class BoundSession(OnnxRuntimeSession):
     A call on an array seen before invokes and nothing else; `read` brings the answer.
     """
 
-    def __init__(self, path: Path, threads: int, provider: str, exposed: tuple[str, ...], **extras: bool) -> None:
-        super().__init__(path, threads, provider, exposed, **extras)
+    def __init__(self, path: Path, threads: int, provider: str, extra_outputs: tuple[str, ...], **extras: bool) -> None:
+        super().__init__(path, threads, provider, extra_outputs, **extras)
         self._device = DEVICES.get(provider, "cpu")
         self._bound: dict[int, tuple[Any, Any]] = {}
 
@@ -207,7 +207,7 @@ def load(
     path: Path,
     threads: int,
     provider: str,
-    exposed: tuple[str, ...],
+    extra_outputs: tuple[str, ...],
     *,
     allow_partial: bool = False,
     io_binding: bool = False,
@@ -215,10 +215,10 @@ def load(
 ) -> Session:
     """A ready session with that many intra-op threads."""
     kind = BoundSession if io_binding else OnnxRuntimeSession
-    return kind(path, threads, provider, exposed, allow_partial=allow_partial, exact_int8=exact_int8)
+    return kind(path, threads, provider, extra_outputs, allow_partial=allow_partial, exact_int8=exact_int8)
 
 
-def offered() -> tuple[str, ...]:
+def default_providers() -> tuple[str, ...]:
     """The execution providers that the installed ONNX Runtime was built with."""
     import onnxruntime
 
@@ -233,7 +233,7 @@ PLUGIN = Runtime(
     packages=("onnxruntime",),
     load=load,
     providers=tuple(PROVIDERS),
-    offered=offered,
+    default_providers=default_providers,
     extras=("allow_partial", "io_binding", "exact_int8"),
     emulated=("cpu",),
     fuses=True,

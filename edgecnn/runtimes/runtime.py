@@ -29,9 +29,9 @@ class Session(Protocol):
 class Runtime:
     """Something that executes artifacts of some file kinds.
 
-    `load(path, threads, provider, exposed, **extras)` returns a ready session whose outputs are the file's own and the
-    tensors `exposed`; it raises MachineError unless the provider executes compute nodes. Importing its package is left
-    to that call, and `packages` names what has to be installed for it (import names).
+    `load(path, threads, provider, extra_outputs, **extras)` returns a ready session whose outputs are the file's own
+    and the tensors `extra_outputs`; it raises MachineError unless the provider executes compute nodes. Importing its
+    package is left to that call, and `packages` names what has to be installed for it (import names).
     """
 
     PACKAGE: ClassVar[str] = "edgecnn.runtimes"  # where its plug-ins lie
@@ -42,8 +42,8 @@ class Runtime:
     packages: tuple[str, ...]
     load: Callable[..., Session]
     providers: tuple[str, ...] = ("cpu",)  # execution providers by the names `--ep` takes
-    offered: Callable[[], tuple[str, ...]] = lambda: ("cpu",)  # those asked when none is named
-    most_images: int | None = None  # asked of it when none is named: it is too slow for a whole test split
+    default_providers: Callable[[], tuple[str, ...]] = lambda: ("cpu",)  # those asked when none is named
+    max_images: int | None = None  # asked of it when none is named: it is too slow for a whole test split
     exposes: bool = True  # whether it can show what lies inside a file
     extras: tuple[str, ...] = ()  # what `load` can be told beside: "allow_partial", "io_binding"
     emulated: tuple[str, ...] = ()  # providers that run on an emulated CPU too

@@ -23,7 +23,7 @@ COMPUTE_OPERATORS = frozenset({"Conv2D", "DepthwiseConv2dNative", "MatMul", "Max
 class SavedModelSession:
     """The function behind `serving_default`."""
 
-    def __init__(self, path: Path, threads: int, exposed: tuple[str, ...]) -> None:
+    def __init__(self, path: Path, threads: int, extra_outputs: tuple[str, ...]) -> None:
         configure_tensorflow(threads)
         import tensorflow as tf
 
@@ -37,8 +37,8 @@ class SavedModelSession:
             other_nodes={},
         )
         self._outputs = tuple(self._function.structured_outputs)
-        if exposed:
-            self._outputs, self._function = _exposing(self._function, exposed)
+        if extra_outputs:
+            self._outputs, self._function = _exposing(self._function, extra_outputs)
 
     def run(self, pixels: Pixels) -> dict[str, npt.NDArray[np.float32]]:
         """uint8 [N, H, W, C] to {output name: float32 [N, classes]}."""
@@ -62,9 +62,9 @@ def _compute_nodes(graph: Any) -> int:
     return max(counts)  # the same operators stand in the wrappers' bodies again
 
 
-def load(path: Path, threads: int, provider: str, exposed: tuple[str, ...]) -> Session:
+def load(path: Path, threads: int, provider: str, extra_outputs: tuple[str, ...]) -> Session:
     """A ready session; threads is TensorFlow's intra-op setting."""
-    return SavedModelSession(path, threads, exposed)
+    return SavedModelSession(path, threads, extra_outputs)
 
 
 PLUGIN = Runtime(

@@ -65,7 +65,7 @@ def _placement(model: bytes) -> Placement:
     return Placement(device="cpu", compute_nodes={KERNELS: compute}, other_nodes={KERNELS: len(kinds) - compute})
 
 
-def load(path: Path, threads: int, provider: str, exposed: tuple[str, ...]) -> Session:
+def load(path: Path, threads: int, provider: str, extra_outputs: tuple[str, ...]) -> Session:
     """A ready session; it computes on one thread whatever is asked, and shows no layers."""
     return TFLiteMicroSession(path)
 
@@ -83,7 +83,7 @@ PLUGIN = Runtime(
     file_kinds=("tflite_micro",),
     packages=("tflite_micro",),
     load=load,
-    most_images=1_000,
+    max_images=1_000,
     exposes=False,
     why_died=why_died,
 )

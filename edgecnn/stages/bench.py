@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 from edgecnn import run_directory
 from edgecnn.benchmark.latency_stats import SAME, noise
 from edgecnn.benchmark.session import BenchmarkTarget, Measurement, measure, photo, preparing, row_of
-from edgecnn.console import progress, say
+from edgecnn.console import log, progress
 from edgecnn.data.samples import samples_of
 from edgecnn.environment import runtime_versions, this_machine
 from edgecnn.errors import MachineError, UsageError
-from edgecnn.execution.client import Far
-from edgecnn.execution.hosts import place_of
+from edgecnn.execution.client import WorkerClient
+from edgecnn.execution.hosts import host_of
 from edgecnn.execution.targets import with_trained
 from edgecnn.files import TEMPORARY, save_array
 from edgecnn.records import SCHEMA, Latency, Machine
@@ -32,8 +32,8 @@ from edgecnn.run_directory import Run
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from edgecnn.execution.hosts import Place
-    from edgecnn.execution.targets import Loadable
+    from edgecnn.execution.hosts import Host
+    from edgecnn.execution.targets import Target
 
 BASELINE = "onnx_float32"  # where it is among the formats
 ROUNDS = 81  # of blocks, over all starts
@@ -91,18 +91,18 @@ def bench(run: Run, options: BenchOptions | None = None, *, keep: bool = True) -
     contract = run.contract()
     samples = samples_of(run, contract)
     with ExitStack() as stack:
-        place: Place = stack.enter_context(place_of(options.device, options.python))
+        place: Host = stack.enter_context(host_of(options.device, options.python))
         offers = _offers(place)
         found, skipped = with_trained(
             run, contract, options.formats, options.providers, options.runtimes, offers["runtimes"]
         )
-        found = [pair for pair in found if pair.runtime.most_images is None]  # the others are no target on a computer
+        found = [pair for pair in found if pair.runtime.max_images is None]  # the others are no target on a computer
         for pair in found:
             run.artifact_path(pair.artifact)
         machine = msgspec.convert(offers["machine"], Machine)
         targets, left_out = _wanted(found, options, skipped, machine.cores)
         skipped |= left_out
-        say(f"Latency of {len(targets)} target{'s' * (len(targets) > 1)}{f' on {place.name}' * bool(place.name)}")
+        log(f"Latency of {len(targets)} target{'s' * (len(targets) > 1)}{f' on {place.name}' * bool(place.name)}")
         scratch = tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=run.root if keep else None)
         folder = Path(stack.enter_context(scratch))
         images, picture = folder / "images.npy", folder / "photo.jpg"
@@ -111,7 +111,7 @@ def bench(run: Run, options: BenchOptions | None = None, *, keep: bool = True) -
         measured = _measured(targets, place, images, options)
         skipped |= measured.skipped
         rows = tuple(row_of(one, measured.baseline, options.starts) for one in measured.measurements)
-        with Far("preparing images", place) as far:
+        with WorkerClient("preparing images", place) as far:
             prepared = preparing(far, place.put(picture), contract)
     record = Latency(
         schema=SCHEMA,
@@ -133,14 +133,14 @@ def bench(run: Run, options: BenchOptions | None = None, *, keep: bool = True) -
     return record
 
 
-def _offers(place: Place) -> dict[str, Any]:
+def _offers(place: Host) -> dict[str, Any]:
     """What can be loaded there, and on what machine."""
-    with Far("what is installed", place) as far:
+    with WorkerClient("what is installed", place) as far:
         return far.ask("offers")
 
 
 def _wanted(
-    found: Sequence[Loadable], options: BenchOptions, missing: Mapping[str, str], cores: int
+    found: Sequence[Target], options: BenchOptions, missing: Mapping[str, str], cores: int
 ) -> tuple[list[BenchmarkTarget], dict[str, str]]:
     """Everything with each number of threads and each batch that its file takes; and what is left out, with why.
 
@@ -182,7 +182,7 @@ class _Measured:
     skipped: dict[str, str]  # targets that did not start -> why
 
 
-def _measured(targets: Sequence[BenchmarkTarget], place: Place, images: Path, options: BenchOptions) -> _Measured:
+def _measured(targets: Sequence[BenchmarkTarget], place: Host, images: Path, options: BenchOptions) -> _Measured:
     """Start everything several times and measure. A target whose provider was not named and does not run is skipped."""
     rounds = -(-ROUNDS // options.starts)
     running = [Measurement(target) for target in targets]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgecnn.bundles.bundle import Bundle, BundleSource
-from edgecnn.console import say
+from edgecnn.console import log
 from edgecnn.data.samples import samples_of
 from edgecnn.errors import InputError
 from edgecnn.files import staged
@@ -42,5 +42,5 @@ def bundle(run: Run, target: str, out: Path | None = None) -> Path:
     with staged(folder) as draft:
         draft.mkdir()
         plugin.make(source, draft)
-    say(f"Bundle for {target}: {len(list(folder.iterdir()))} files")
+    log(f"Bundle for {target}: {len(list(folder.iterdir()))} files")
     return folder

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgecnn import run_directory
-from edgecnn.console import say
+from edgecnn.console import log
 from edgecnn.environment import installed_versions
 from edgecnn.errors import GateFailed, InputError, NewerSchema
 from edgecnn.export.conversion_worker import Converter
@@ -61,7 +61,7 @@ def export(run: Run, formats: Sequence[str] = (), max_drop: float = DEFAULT_MAX_
     with Converter(run, max_drop) as converter:
         for name in sorted([*chosen(formats), *stale]):
             outcome = _export_one(converter, run.root, name)
-            say(_told(outcome))
+            log(_told(outcome))
             outcomes.append(outcome)
     outcomes.sort(key=lambda outcome: outcome.format)
     artifacts = tuple(outcome for outcome in outcomes if isinstance(outcome, Artifact))
@@ -100,7 +100,7 @@ def _told(outcome: Outcome) -> str:
 def show_failures(run: Run) -> None:
     """Say again which formats the model could not be exported to, and why: the same would fail again."""
     for failure in run.artifacts().failures:
-        say(_told(failure))
+        log(_told(failure))
 
 
 def require(record: Artifacts, formats: Sequence[str] = ()) -> None:
@@ -140,7 +140,7 @@ def check(run: Run, formats: Sequence[str] = ()) -> list[str]:
             again = _export_one(converter, Path(folder), name)
             same = _content(before) == _content(again)
             what = again.content_sha256[:12] if isinstance(again, Artifact) else _told(again)
-            say(f"{name}: {'the same' if same else 'DIFFERS'} ({what})")
+            log(f"{name}: {'the same' if same else 'DIFFERS'} ({what})")
             differing += [] if same else [name]
     if differing:
         old, new = record.origin.versions, installed_versions()

@@ -7,7 +7,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from edgecnn import run_directory
-from edgecnn.console import say
+from edgecnn.console import log
 from edgecnn.data.samples import drawn, samples_of
 from edgecnn.environment import installed_versions
 from edgecnn.errors import InputError, UsageError
@@ -191,7 +191,7 @@ def draw_run(run: Run) -> Features:
     for artifact in run.artifacts().artifacts:
         run.artifact_path(artifact)
     samples = samples_of(run, contract)
-    say(f"Feature maps of one of the {samples.words()}")
+    log(f"Feature maps of one of the {samples.words()}")
     with Predictor(run.root, format=drawn_from(run)) as predictor:
         pictures = features(predictor, samples.images[0], run.path(FOLDER), layers=(), channel=None)
     shown = {layer: f"{FOLDER}/{path.name}" for layer, path in pictures.items()}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from edgecnn import run_directory
-from edgecnn.console import say
+from edgecnn.console import log
 from edgecnn.data.fitting import align, fitted_data
 from edgecnn.data.loading import AUTO, load_data
 from edgecnn.data.samples import save_samples
@@ -53,7 +53,7 @@ def start(run: Run, options: StartOptions) -> Training:
     notice = ""
     if data is None:
         notice = f"Drawn images stand in for {training.data.name}: quantized exports are calibrated on them."
-        say(notice)
+        log(notice)
     source = replace(training.data, notice=notice)
     copied = [
         name

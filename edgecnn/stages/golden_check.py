@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgecnn import run_directory
-from edgecnn.console import say
+from edgecnn.console import log
 from edgecnn.data.evaluation import Evaluation
 from edgecnn.data.samples import drawn
 from edgecnn.errors import InputError
@@ -21,7 +21,7 @@ from edgecnn.execution.emulation import CPUS, emulator
 from edgecnn.execution.hosts import emulated
 from edgecnn.execution.targets import KERAS, on_cpus, pairs
 from edgecnn.files import sha256_of
-from edgecnn.parity.evaluation import ask_all
+from edgecnn.parity.evaluation import run_targets
 from edgecnn.parity.evidence import against_native
 from edgecnn.parity.metrics import agreement
 from edgecnn.parity.verdict import FAIL, NOT_PROVEN, PASS
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edgecnn.arrays import Logits
-    from edgecnn.parity.evaluation import Asked
+    from edgecnn.parity.evaluation import InferenceResult
     from edgecnn.run_directory import Run
 
 
@@ -71,7 +71,7 @@ def check(run: Run, cpus: Sequence[str] = ()) -> Regolden:
     evaluation = _images(run)
     if evaluation.source != record.images_sha256:
         raise InputError(f"{run.path(run_directory.GOLDEN)} is about other drawn images than this edgecnn draws.")
-    say(f"Asking {run.root.name} about {COUNT} drawn images again")
+    log(f"Asking {run.root.name} about {COUNT} drawn images again")
     found = _ask(run, evaluation, cpus)
     rows = [_failed(name, f"it does not run: {str(error).rstrip('.')}") for name, error in found.broken.items()]
     rows.append(_row(KERAS, record.outputs[KERAS], found.reference, "float32"))
@@ -82,7 +82,7 @@ def check(run: Run, cpus: Sequence[str] = ()) -> Regolden:
             continue
         there = [published[i] for i in one.indices]
         reason = OTHER_FILE if sha256_of(one.pair.path) != one.pair.artifact.sha256 else ""
-        row = _row(one.pair.name, there, one.logits, one.pair.format.numbers, reason)
+        row = _row(one.pair.name, there, one.logits, one.pair.format.weight_dtype, reason)
         if one.pair.cpu:
             row = replace(
                 row, cpu=one.pair.cpu, emulator=emulator(CPUS[one.pair.cpu]), native=against_native(one, found.asked)
@@ -145,7 +145,7 @@ class _Found:
     """The reference's outputs float32 [COUNT, classes], those of each pair, and what did not answer, with reasons."""
 
     reference: Logits
-    asked: list[Asked]
+    asked: list[InferenceResult]
     skipped: dict[str, str]
     broken: dict[str, InputError]  # files that this machine's own CPU does not run
     unanswered: tuple[str, ...]  # of the skipped, those on an emulated CPU
@@ -156,7 +156,7 @@ def _ask(run: Run, evaluation: Evaluation, cpus: Sequence[str]) -> _Found:
         found, skipped = pairs(run, ())
         found += on_cpus(found, cpus)
         model = run.model_path(run.contract())
-        reference, asked, refused = ask_all(model, found, evaluation, None, Path(folder), hosts)
+        reference, asked, refused = run_targets(model, found, evaluation, None, Path(folder), hosts)
     unanswered = tuple(pair.name for pair in found if pair.cpu and pair.name in refused)
     broken = {n: error for n, error in refused.items() if isinstance(error, InputError) and n not in unanswered}
     skipped |= {name: str(error).rstrip(".") for name, error in refused.items() if name not in broken}

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgecnn.console import progress, say
+from edgecnn.console import log, progress
 from edgecnn.data.fitting import align, fitted_data
 from edgecnn.data.loading import load_data
 from edgecnn.data.output_labels import LOGITS, PROBABILITIES, SCORES
@@ -84,7 +84,7 @@ def adopt(run: Run, options: ImportOptions) -> Training:
     rebuilt = keras_import.flat(model, shape, scale, offset)
     outputs = _compare(model, rebuilt, data.train_images[:COMPARED_IMAGES], scale, offset)
     meaning = _meaning(model, outputs)
-    say(f"{options.model.name}: {shape[0]} x {shape[1]} x {shape[2]} in, {classes} {meaning} out ({WHY[meaning]})")
+    log(f"{options.model.name}: {shape[0]} x {shape[1]} x {shape[2]} in, {classes} {meaning} out ({WHY[meaning]})")
     answers = _predict(rebuilt, data.test_images, [1.0], [0.0]).argmax(axis=1)
     beginning = Beginning(
         command=IMPORT,
@@ -96,7 +96,7 @@ def adopt(run: Run, options: ImportOptions) -> Training:
     )
     record = begin(run, rebuilt, data, answers, beginning)
     if record.accuracy.low <= 1 / classes:
-        say("That is no better than guessing: are the labels in the model's order, is the input range right?")
+        log("That is no better than guessing: are the labels in the model's order, is the input range right?")
     return record
 
 
@@ -151,7 +151,7 @@ def _find_range(model: Any, data: LabelledImages, options: ImportOptions) -> str
     found = f"of {len(some)} training images it answers rightly {figures}"
     if accuracy(right[best], len(some), "").low <= accuracy(right[second], len(some), "").high:
         raise UsageError(f"The input range cannot be told: {found}; give --input-range.")
-    say(f"Input range {best}: {found}")
+    log(f"Input range {best}: {found}")
     return best
 
 

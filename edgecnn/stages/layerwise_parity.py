@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecnn import run_directory
-from edgecnn.console import progress, say
+from edgecnn.console import log, progress
 from edgecnn.data.evaluation import evaluation_of
 from edgecnn.environment import runtime_versions, usable_cores
 from edgecnn.errors import EdgecnnError
-from edgecnn.execution.client import Worker
+from edgecnn.execution.client import ModelWorker
 from edgecnn.execution.targets import KERAS, pairs
 from edgecnn.files import TEMPORARY, save_array, sha256_of
 from edgecnn.model_files.activations import activations_in, images_per_batch
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from edgecnn.arrays import Pixels
-    from edgecnn.execution.targets import Pair
+    from edgecnn.execution.targets import ExportTarget
 
     Outputs = list[npt.NDArray[np.float32]]
 
@@ -80,7 +80,7 @@ def layers(run: Run, data: str | None = None, formats: Sequence[str] = (), provi
     images = evaluation.images[:IMAGES]
     found, skipped = pairs(run, formats, providers)
     found = [pair for pair in found if pair.runtime.exposes and pair.artifact.layers]
-    say(f"Layers of {len(found)} exports over {len(images)} images")
+    log(f"Layers of {len(found)} exports over {len(images)} images")
     with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=run.root) as folder:
         observed, failures, count = _observe(run, found, images, Path(folder))
     skipped |= failures
@@ -91,9 +91,11 @@ def layers(run: Run, data: str | None = None, formats: Sequence[str] = (), provi
             continue
         seen = observed[pair.name]
         sha256 = sha256_of(pair.path)
-        rows = judged(seen.sums, pair.artifact.layers, pair.artifact.absorbed, graph, EXPECTED[pair.format.numbers])
+        rows = judged(
+            seen.sums, pair.artifact.layers, pair.artifact.absorbed, graph, EXPECTED[pair.format.weight_dtype]
+        )
         culprit = next((row.layer for row in rows if row.falls_out), "")
-        todo = advice(pair.format.name, pair.format.numbers, exported=sha256 == pair.artifact.sha256)
+        todo = advice(pair.format.name, pair.format.weight_dtype, exported=sha256 == pair.artifact.sha256)
         results.append(
             LayerParity(
                 format=pair.format.name,
@@ -107,7 +109,7 @@ def layers(run: Run, data: str | None = None, formats: Sequence[str] = (), provi
                 advice=todo if culprit else "",
             )
         )
-        say(f"  {describe(results[-1])}")
+        log(f"  {describe(results[-1])}")
     draw_layers(run, results)
     record = Layers(
         schema=SCHEMA,
@@ -134,7 +136,7 @@ def describe(file: LayerParity) -> str:
 
 
 def _observe(
-    run: Run, found: Sequence[Pair], images: Pixels, folder: Path
+    run: Run, found: Sequence[ExportTarget], images: Pixels, folder: Path
 ) -> tuple[dict[str, _Observed], dict[str, str], int]:
     """What was seen of each pair, by its name; why a pair could not be run; over how many images."""
     model = run.model_path(run.contract())
@@ -144,7 +146,7 @@ def _observe(
     names = [layer for layer in layer_inputs(model) if layer in wanted]
     place, answers = folder / "images.npy", folder / "answers.npz"
     references = [folder / f"reference-{number}.npz" for number in range(len(batches))]
-    with Worker(KERAS, model, threads=usable_cores(), exposed=names) as reference:
+    with ModelWorker(KERAS, model, threads=usable_cores(), extra_outputs=names) as reference:
         written = 0
         for number, (pixels, kept) in enumerate(zip(batches, references, strict=True)):
             save_array(place, pixels)
@@ -166,25 +168,29 @@ def _observe(
 
 
 def _observe_one(
-    pair: Pair, names: Sequence[str], batches: Sequence[Pixels], references: Sequence[Path], places: tuple[Path, Path]
+    pair: ExportTarget,
+    names: Sequence[str],
+    batches: Sequence[Pixels],
+    references: Sequence[Path],
+    places: tuple[Path, Path],
 ) -> _Observed:
     import numpy as np
 
     own, answer = pair.artifact.layers, pair.artifact.output.name
     place, answers = places
 
-    def outputs(worker: Worker) -> Outputs:
+    def outputs(worker: ModelWorker) -> Outputs:
         worker.ask("observe", images=str(place), answers=str(answers))
         with np.load(answers) as archive:
             return [archive[f"arr_{i}"] for i in range(len(archive.files))]
 
-    def answers_with(worker: Worker, exposed: Sequence[str]) -> npt.NDArray[np.float32]:
-        worker.load(exposed)
+    def answers_with(worker: ModelWorker, extra_outputs: Sequence[str]) -> npt.NDArray[np.float32]:
+        worker.load(extra_outputs)
         return outputs(worker)[0]
 
     same = partial(np.array_equal, equal_nan=True)
     settings: dict[str, Any] = {"threads": usable_cores(), "provider": pair.provider}
-    with Worker(pair.runtime.name, pair.path, **settings) as plain:
+    with ModelWorker(pair.runtime.name, pair.path, **settings) as plain:
         expected = []
         for pixels in batches:
             save_array(place, pixels)

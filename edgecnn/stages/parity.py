@@ -8,23 +8,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecnn import run_directory
-from edgecnn.console import say
+from edgecnn.console import log
 from edgecnn.data.evaluation import evaluation_of
 from edgecnn.data.output_labels import SCORES, THRESHOLD, answers_of
 from edgecnn.environment import runtime_versions
 from edgecnn.errors import EdgecnnError, InputError, MachineError, UsageError
-from edgecnn.execution.client import Far
+from edgecnn.execution.client import WorkerClient
 from edgecnn.execution.emulation import CPUS, emulator
-from edgecnn.execution.hosts import emulated, place_of
+from edgecnn.execution.hosts import emulated, host_of
 from edgecnn.execution.targets import KERAS, on_cpus, pairs
 from edgecnn.export.format import Format
 from edgecnn.files import TEMPORARY, sha256_of, staged
 from edgecnn.model_files.embedded_contract import differences
-from edgecnn.parity.evaluation import Asked, ask_all, bit_equal, matrix
+from edgecnn.parity.evaluation import InferenceResult, bit_equal, matrix, run_targets
 from edgecnn.parity.evidence import against_native, evidence
 from edgecnn.parity.intervals import accuracy, macro_accuracy
 from edgecnn.parity.preprocessing_check import pathways
-from edgecnn.parity.verdict import FAIL, NOT_PROVEN, PASS, rule, says_nothing, verdict
+from edgecnn.parity.verdict import FAIL, NOT_PROVEN, PASS, rule, uninformative_reference_reason, verdict
 from edgecnn.plugins import pick
 from edgecnn.records import SCHEMA, Parity, ParityRow
 from edgecnn.run_directory import Run
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     from edgecnn.arrays import Indices, Logits
     from edgecnn.data.evaluation import Evaluation
-    from edgecnn.execution.hosts import Place
-    from edgecnn.execution.targets import Pair
+    from edgecnn.execution.hosts import Host
+    from edgecnn.execution.targets import ExportTarget
     from edgecnn.export.format import Gate
     from edgecnn.records import Accuracy, Contract, Pathway
 
@@ -108,7 +108,7 @@ def parity(run: Run, options: ParityOptions) -> Parity:
     # A provider that was named has to run everything; where none was, what each took is shown with its answers.
     extras = ("allow_partial",) if options.allow_partial or not options.providers else ()
     with (
-        place_of(options.device, options.python) as place,
+        host_of(options.device, options.python) as place,
         emulated(options.cpus) as hosts,
         tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=run.root) as folder,
     ):
@@ -118,8 +118,8 @@ def parity(run: Run, options: ParityOptions) -> Parity:
         for name in options.providers:
             if name not in {pair.provider for pair in found}:
                 raise UsageError(f"None of these exports runs on {name}; `edgecnn parity --help` has the names.")
-        say(f"Parity over {len(evaluation.images):,} images: {evaluation.words}")
-        reference, asked, refused = ask_all(
+        log(f"Parity over {len(evaluation.images):,} images: {evaluation.words}")
+        reference, asked, refused = run_targets(
             run.model_path(contract),
             found,
             evaluation,
@@ -130,7 +130,7 @@ def parity(run: Run, options: ParityOptions) -> Parity:
             meaning,
         )
     skipped |= {name: str(error).rstrip(".") for name, error in refused.items()}
-    nothing = says_nothing(reference, evaluation.labels, meaning)
+    nothing = uninformative_reference_reason(reference, evaluation.labels, meaning)
     for name in options.providers:
         if name not in {one.pair.provider for one in asked}:
             reason = next(skipped[pair.name] for pair in found if pair.provider == name)
@@ -164,16 +164,16 @@ def parity(run: Run, options: ParityOptions) -> Parity:
     return record
 
 
-def _offers(place: Place) -> dict[str, Any]:
+def _offers(place: Host) -> dict[str, Any]:
     """What the runtimes there offer."""
-    with Far("what is installed", place) as far:
+    with WorkerClient("what is installed", place) as far:
         runtimes: dict[str, Any] = far.ask("offers")["runtimes"]
         return runtimes
 
 
 def _row(
-    one: Asked,
-    asked: Sequence[Asked],
+    one: InferenceResult,
+    asked: Sequence[InferenceResult],
     reference: Logits,
     evaluation: Evaluation,
     contract: Contract,
@@ -232,7 +232,7 @@ def _row(
     )
 
 
-def _gate(pair: Pair, tolerances: Mapping[str, float]) -> Gate:
+def _gate(pair: ExportTarget, tolerances: Mapping[str, float]) -> Gate:
     gate = pair.format.gate
     points = tolerances.get(pair.format.name, tolerances.get("", gate.tolerance_points))
     return replace(gate, tolerance_points=points)
@@ -246,7 +246,7 @@ def _formats(run: Run, options: ParityOptions) -> Sequence[str]:
 def _whole(
     rows: Sequence[ParityRow],
     formats: Sequence[str],
-    found: Sequence[Pair],
+    found: Sequence[ExportTarget],
     refused: Mapping[str, EdgecnnError],
     ways: Sequence[Pathway],
 ) -> tuple[str, tuple[str, ...]]:
@@ -263,7 +263,7 @@ def _whole(
         error = refused.get(pair.name)
         if error is None or (pair.format.name, pair.runtime.name, pair.cpu) in answered:
             continue
-        is_broken = isinstance(error, InputError) and pair.most_images is None
+        is_broken = isinstance(error, InputError) and pair.max_images is None
         (broken if is_broken else unasked).append(f"{pair.name} does not run: {str(error).rstrip('.')}")
     different = [
         f"{way.name} brings other pixels than the contract's rules: {', '.join(way.different)}"
@@ -280,7 +280,9 @@ def _whole(
     return (PASS if all(row.verdict == PASS for row in rows) else NOT_PROVEN), ()
 
 
-def _save_answers(run: Run, reference: Logits, evaluation: Evaluation, asked: Sequence[Asked], meaning: str) -> None:
+def _save_answers(
+    run: Run, reference: Logits, evaluation: Evaluation, asked: Sequence[InferenceResult], meaning: str
+) -> None:
     """Every answer, for `edgecnn compare`: int32 [rows, N] with NOT_ASKED, the reference's, and the labels."""
     import numpy as np
 

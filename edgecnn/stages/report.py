@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import edgecnn
 from edgecnn import run_directory
-from edgecnn.console import say
+from edgecnn.console import log
 from edgecnn.files import staged
 from edgecnn.records import SCHEMA, Features, Latency, Layers, Parity, Report
 from edgecnn.report import recommendations
@@ -60,7 +60,7 @@ def report(run: Run) -> Path:
             draft.write_text(render(name, view, html=name == PAGE), encoding="utf-8")
     outputs = {name: run.hash_of(name) for name in (PAGE, MARKDOWN)}
     run.save(run_directory.REPORT, replace(record, origin=replace(record.origin, outputs=outputs)))
-    say(view["verdict"][1])
+    log(view["verdict"][1])
     return run.path(PAGE)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from edgecnn import run_directory
-from edgecnn.console import progress, say
+from edgecnn.console import log, progress
 from edgecnn.data.fitting import fit
 from edgecnn.data.holdout import HELD_OUT, held_out, notice_before
 from edgecnn.data.loading import AUTO, load_data
@@ -116,7 +116,7 @@ def is_current(run: Run, options: TrainOptions) -> bool:
     return run.is_current(run_directory.TRAINING, Training, {**inputs, "epochs": str(epochs_of(options))})
 
 
-def train(run: Run, options: TrainOptions, show: Callable[[str], None] = say) -> Training:
+def train(run: Run, options: TrainOptions, show: Callable[[str], None] = log) -> Training:
     """Train, evaluate, and write the run's first files; `show` gets the model's summary.
 
     Raises InputError for data that cannot be used, UsageError for an unknown architecture or recipe.
@@ -130,7 +130,7 @@ def train(run: Run, options: TrainOptions, show: Callable[[str], None] = say) ->
     )
     deterministic_keras(options.seed)
     split = HELD_OUT if options.hold_out else SPLIT
-    say(
+    log(
         f"Training {architecture.name} on {data.source.name}: {len(data.train_labels):,} training and "
         f"{len(data.test_labels):,} {split} images, {len(data.source.labels)} classes, {epochs} epochs, on {device()}"
     )
@@ -138,7 +138,7 @@ def train(run: Run, options: TrainOptions, show: Callable[[str], None] = say) ->
     state = resumable(run, inputs, epochs) or Progress(schema=SCHEMA, inputs=inputs, data=data.source)
     if state.history:
         model = load_model(run.path(model_name(len(state.history))))
-        say(f"Resuming after epoch {len(state.history)}")
+        log(f"Resuming after epoch {len(state.history)}")
         write_log(run, state.history, split)
     else:
         model = architecture.build(architecture.image_shape, len(data.source.labels))
@@ -164,7 +164,7 @@ def train(run: Run, options: TrainOptions, show: Callable[[str], None] = say) ->
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Lesson:
+class TrainingSetup:
     """What an epoch is made of."""
 
     recipe: Recipe
@@ -181,10 +181,10 @@ class _Lesson:
         return self.training.steps(self.recipe.batch_size)
 
 
-def _lesson(data: LabelledImages, options: TrainOptions, recipe: Recipe, epochs: int) -> _Lesson:
+def _lesson(data: LabelledImages, options: TrainOptions, recipe: Recipe, epochs: int) -> TrainingSetup:
     classes = len(data.source.labels)
     soft = recipe.label_smoothing > 0 or options.teacher is not None
-    return _Lesson(
+    return TrainingSetup(
         recipe=recipe,
         epochs=epochs,
         seed=options.seed,
@@ -196,7 +196,7 @@ def _lesson(data: LabelledImages, options: TrainOptions, recipe: Recipe, epochs:
     )
 
 
-def _learn(run: Run, model: Any, lesson: _Lesson, state: Progress, split: str) -> Progress:
+def _learn(run: Run, model: Any, lesson: TrainingSetup, state: Progress, split: str) -> Progress:
     """Train from where `state` stands to the end, with a checkpoint after each epoch."""
     begun, total = len(state.history), lesson.epochs * lesson.steps
     with progress("training", total, begun * lesson.steps) as advance:
@@ -208,7 +208,7 @@ def _learn(run: Run, model: Any, lesson: _Lesson, state: Progress, split: str) -
     return state
 
 
-def _train_epoch(model: Any, lesson: _Lesson, number: int, advance: Callable[[float], None]) -> Epoch:
+def _train_epoch(model: Any, lesson: TrainingSetup, number: int, advance: Callable[[float], None]) -> Epoch:
     import keras
 
     start = time.perf_counter()

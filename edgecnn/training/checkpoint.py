@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from edgecnn import run_directory
-from edgecnn.console import say
+from edgecnn.console import log
 from edgecnn.errors import InputError, NewerSchema
 from edgecnn.files import staged
 from edgecnn.records import Progress
@@ -31,13 +31,13 @@ def resumable(run: Run, inputs: dict[str, str], epochs: int) -> Progress | None:
     except NewerSchema:
         raise
     except InputError:
-        say("The checkpoint is damaged; starting anew")
+        log("The checkpoint is damaged; starting anew")
         return None
     if state.inputs != inputs or len(state.history) > epochs:
-        say("The checkpoint is of another training or goes further; starting anew")
+        log("The checkpoint is of another training or goes further; starting anew")
         return None
     if run.hash_of(model_name(len(state.history))) != state.checkpoint_sha256:
-        say("The checkpoint is damaged or of another training; starting anew")
+        log("The checkpoint is damaged or of another training; starting anew")
         return None
     return state
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, fields
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from edgecnn.console import say
+from edgecnn.console import log
 from edgecnn.files import staged
 from edgecnn.records import Epoch
 from edgecnn.visualization.plots import draw_curves
@@ -30,7 +30,7 @@ def show_epoch(history: tuple[Epoch, ...], epochs: int, here: int) -> None:
         left = (epochs - number) * sum(epoch.seconds for epoch in history[-here:]) / here
         end = datetime.now().astimezone() + timedelta(seconds=left)
         text += f"; {_duration(left)} left, until about {end:%H:%M}"
-    say(f"{text})")
+    log(f"{text})")
 
 
 def _duration(seconds: float) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edgecnn.errors import InputError, MachineError
-from edgecnn.execution.client import Worker
+from edgecnn.execution.client import ModelWorker
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +29,7 @@ def test_it_answers_as_the_runtime_does_in_this_process(tiny_onnx: Path, images:
     session = onnxruntime.InferenceSession(str(tiny_onnx), providers=["CPUExecutionProvider"])
     expected = np.concatenate([session.run(None, {"image": part})[0] for part in np.split(np.load(images), [64])])
     answers = tmp_path / "answers.npy"
-    with Worker("onnxruntime", tiny_onnx, threads=1) as worker:
+    with ModelWorker("onnxruntime", tiny_onnx, threads=1) as worker:
         assert worker.loaded["load_ms"] > 0
         assert worker.loaded["placement"]["compute_nodes"] == {"CPUExecutionProvider": 4}
         worker.ask("run", images=str(images), answers=str(answers))
@@ -39,7 +39,7 @@ def test_it_answers_as_the_runtime_does_in_this_process(tiny_onnx: Path, images:
 
 def test_it_shows_what_lies_inside(tiny_onnx: Path, images: Path, tmp_path: Path) -> None:
     answers = tmp_path / "answers.npz"
-    with Worker("onnxruntime", tiny_onnx, threads=1, exposed=["relu"]) as worker:
+    with ModelWorker("onnxruntime", tiny_onnx, threads=1, extra_outputs=["relu"]) as worker:
         worker.ask("observe", images=str(images), answers=str(answers))
         with np.load(answers) as archive:
             assert [archive[name].shape for name in archive.files] == [(70, 3), (70, 4, 6, 6)]
@@ -51,11 +51,11 @@ def test_it_shows_what_lies_inside(tiny_onnx: Path, images: Path, tmp_path: Path
 
 def test_a_provider_that_is_not_there_is_this_machines_affair(tiny_onnx: Path) -> None:
     with pytest.raises(MachineError, match="has no CUDAExecutionProvider"):
-        Worker("onnxruntime", tiny_onnx, threads=1, provider="cuda")
+        ModelWorker("onnxruntime", tiny_onnx, threads=1, provider="cuda")
 
 
 def test_it_times_single_calls(tiny_onnx: Path, images: Path) -> None:
-    with Worker("onnxruntime", tiny_onnx, threads=1) as worker:
+    with ModelWorker("onnxruntime", tiny_onnx, threads=1) as worker:
         samples = worker.ask("time", images=str(images), batch=1, skip=3, calls=20)["samples_ns"]
     assert len(samples) == 20
     assert all(0 < sample < 1e9 for sample in samples)
@@ -65,18 +65,18 @@ def test_a_damaged_file_is_bad_input(tmp_path: Path) -> None:
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(b"\x08\x08garbage")
     with pytest.raises(InputError, match=r"onnxruntime cannot load .*broken\.onnx"):
-        Worker("onnxruntime", broken, threads=1)
+        ModelWorker("onnxruntime", broken, threads=1)
 
 
 def test_a_worker_that_dies_says_so(tiny_onnx: Path) -> None:
-    with Worker("onnxruntime", tiny_onnx, threads=1) as worker:
+    with ModelWorker("onnxruntime", tiny_onnx, threads=1) as worker:
         os.kill(worker._channel.process.pid, signal.SIGKILL)
         with pytest.raises(MachineError, match=r"died \(exit code -9\)"):
             worker.ask("memory")
 
 
 def test_no_process_is_left_behind(tiny_onnx: Path) -> None:
-    with Worker("onnxruntime", tiny_onnx, threads=1) as worker:
+    with ModelWorker("onnxruntime", tiny_onnx, threads=1) as worker:
         process = worker._channel.process
     assert process.returncode == 0
 

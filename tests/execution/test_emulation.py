@@ -18,7 +18,7 @@ from edgecnn import run_directory
 from edgecnn.cli import _run as command
 from edgecnn.errors import MachineError, UsageError
 from edgecnn.execution import emulation
-from edgecnn.execution.client import Worker
+from edgecnn.execution.client import ModelWorker
 from edgecnn.execution.emulation import CPUS, Cpu, not_ready, pick_cpu, qemu, statuses
 from edgecnn.execution.hosts import Emulated
 from edgecnn.records import Parity
@@ -64,7 +64,7 @@ def _answers(
     np.save(images, pixels)
     host = Emulated(cpu) if cpu else None
     try:
-        with Worker(runtime, model, threads=1, provider="cpu", place=host) as worker:
+        with ModelWorker(runtime, model, threads=1, provider="cpu", place=host) as worker:
             worker.run(images, answers)
     finally:
         if host:

@@ -19,8 +19,8 @@ import pytest
 from edgecnn import run_directory
 from edgecnn.cli import _run as command
 from edgecnn.errors import MachineError, UsageError
-from edgecnn.execution.client import Far, Worker
-from edgecnn.execution.ssh import Device
+from edgecnn.execution.client import ModelWorker, WorkerClient
+from edgecnn.execution.ssh import SshHost
 from edgecnn.records import Latency, Parity
 
 if TYPE_CHECKING:
@@ -104,11 +104,11 @@ def _processes(there: Path) -> list[str]:
 def test_a_worker_answers_over_there_as_here(server: str, tiny_onnx: Path, tmp_path: Path) -> None:
     images, answers = tmp_path / "images.npy", [tmp_path / "here.npy", tmp_path / "away.npy"]
     np.save(images, np.random.default_rng(1).integers(0, 256, (70, 8, 8, 3), np.uint8))
-    with Worker("onnxruntime", tiny_onnx, threads=1) as worker:
+    with ModelWorker("onnxruntime", tiny_onnx, threads=1) as worker:
         worker.run(images, answers[0])
-    device = Device(server, PYTHON)
+    device = SshHost(server, PYTHON)
     try:
-        with Worker("onnxruntime", tiny_onnx, threads=1, place=device) as worker:
+        with ModelWorker("onnxruntime", tiny_onnx, threads=1, place=device) as worker:
             assert worker.run(images, answers[1]) > 0
     finally:
         device.close()
@@ -135,9 +135,9 @@ def test_bench_and_parity_measure_over_there(server: str, run: Run, tmp_path: Pa
 def test_a_cut_connection_leaves_nothing_running(server: str, tiny_onnx: Path, tmp_path: Path) -> None:
     images = tmp_path / "images.npy"
     np.save(images, np.zeros((4, 8, 8, 3), np.uint8))
-    device = Device(server, PYTHON)
+    device = SshHost(server, PYTHON)
     try:
-        worker = Worker("onnxruntime", tiny_onnx, threads=1, place=device)
+        worker = ModelWorker("onnxruntime", tiny_onnx, threads=1, place=device)
         threading.Timer(1, device._ssh.kill).start()
         with pytest.raises(MachineError, match=r"The connection to .* was lost"):
             while True:
@@ -155,26 +155,26 @@ def test_another_host_key_is_refused(server: str, tmp_path: Path) -> None:
     known = tmp_path / "ssh" / "known"
     known.write_text(f"[127.0.0.1]:{port} {_key(tmp_path / 'other')}")
     with pytest.raises(MachineError, match=r"The host key of .* is not the one known here.*ssh-keygen -R\.$"):
-        Device(server, PYTHON)
+        SshHost(server, PYTHON)
     known.write_text("")
     with pytest.raises(MachineError, match=r"The host key of .* is not known here; connect once"):
-        Device(server, PYTHON)
+        SshHost(server, PYTHON)
 
 
 @needs_sshd
 def test_a_missing_python_is_named(server: str) -> None:
     with pytest.raises(MachineError, match=r"There is no python9 on .*127.0.0.1.*; install Python 3.11 or newer"):
-        Device(server, "python9")
+        SshHost(server, "python9")
 
 
 @needs_sshd
 def test_a_missing_runtime_says_how_to_get_it(server: str, tiny_onnx: Path, tmp_path: Path) -> None:
     subprocess.run([PYTHON, "-m", "venv", "--without-pip", str(tmp_path / "bare")], check=True)
-    device = Device(server, str(tmp_path / "bare" / "bin" / "python"))
+    device = SshHost(server, str(tmp_path / "bare" / "bin" / "python"))
     try:
         with pytest.raises(MachineError, match=r"numpy is not installed: pip install numpy"):
-            Worker("onnxruntime", tiny_onnx, threads=1, place=device)
-        with Far("offers", device) as far:
+            ModelWorker("onnxruntime", tiny_onnx, threads=1, place=device)
+        with WorkerClient("offers", device) as far:
             assert far.ask("offers")["runtimes"]["onnxruntime"]["missing"] == "onnxruntime"
     finally:
         device.close()
@@ -189,7 +189,7 @@ def test_a_full_disk_is_told(server: str, tmp_path: Path) -> None:
     try:
         large = tmp_path / "large.bin"
         large.write_bytes(bytes(8 << 20))
-        device = Device(server, PYTHON)
+        device = SshHost(server, PYTHON)
         try:
             with pytest.raises(MachineError, match=r"The disk is full at ssh://"):
                 device.put(large)
@@ -198,7 +198,7 @@ def test_a_full_disk_is_told(server: str, tmp_path: Path) -> None:
         assert _until(lambda: not _left(there))
         (there / "filler").write_bytes(bytes(4_000_000))
         with pytest.raises(MachineError, match=r"The disk is full at ssh://"):
-            Device(server, PYTHON)
+            SshHost(server, PYTHON)
         assert _left(there) == ["filler"]
     finally:
         subprocess.run(["umount", str(there)], check=True)
@@ -211,10 +211,10 @@ def test_nobody_answers() -> None:
     if shutil.which("ssh") is None:
         pytest.skip("OpenSSH's client is not installed")
     with pytest.raises(MachineError, match=rf"The connection to 127.0.0.1:{port} was lost \(.*refused\)"):
-        Device(f"ssh://127.0.0.1:{port}")
+        SshHost(f"ssh://127.0.0.1:{port}")
 
 
 @pytest.mark.parametrize("address", ["raspberry", "ssh://", "http://host", "ssh://host:port", "ssh://-oProxyCommand=x"])
 def test_what_is_no_address_is_wrong_usage(address: str) -> None:
     with pytest.raises(UsageError, match="is no device"):
-        Device(address)
+        SshHost(address)

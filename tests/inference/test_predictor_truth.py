@@ -14,7 +14,7 @@ from edgecnn import records
 from edgecnn.data.loading import load_data
 from edgecnn.data.samples import drawn
 from edgecnn.environment import usable_cores
-from edgecnn.execution.client import Worker
+from edgecnn.execution.client import ModelWorker
 from edgecnn.export import layer_map
 from edgecnn.export.format import ExportSource, Format
 from edgecnn.inference.predictor import Predictor
@@ -168,7 +168,7 @@ def test_predictions_equal_paritys_row_to_the_bit(format: str, tmp_path: Path) -
     real = bool(os.environ.get("EDGECNN_DATA"))
     images = load_data("cifar10", (32, 32)).test_images if real else drawn(1000, run.contract())
     np.save(tmp_path / "images.npy", images)
-    with Worker("onnxruntime", run.path(f"exports/{format}.onnx"), threads=usable_cores()) as worker:
+    with ModelWorker("onnxruntime", run.path(f"exports/{format}.onnx"), threads=usable_cores()) as worker:
         worker.run(tmp_path / "images.npy", tmp_path / "a.npy")
     predictor = Predictor(run.root, format=format, threads=usable_cores())
     for expected, answer in zip(np.load(tmp_path / "a.npy"), predictor.predict(list(images)), strict=True):

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgecnn.execution.targets import Pair, on_cpus
+from edgecnn.execution.targets import ExportTarget, on_cpus
 from edgecnn.export.format import Format, Gate
-from edgecnn.parity.evaluation import Asked, part
+from edgecnn.parity.evaluation import InferenceResult, part
 from edgecnn.parity.evidence import against_native, evidence
 from edgecnn.parity.metrics import agreement
 from edgecnn.parity.verdict import verdict
@@ -24,7 +24,7 @@ SPEC = TensorSpec(name="image", dtype="uint8", shape=(None, 8, 8, 3))
 ARTIFACT = Artifact(
     format="onnx_float32", path="a.onnx", size_bytes=1, sha256="", image=SPEC, output=SPEC, content_sha256=""
 )
-NATIVE = Pair(ARTIFACT, pick(Runtime, "onnxruntime"), "cpu", Path("a.onnx"), pick(Format, "onnx_float32"))
+NATIVE = ExportTarget(ARTIFACT, pick(Runtime, "onnxruntime"), "cpu", Path("a.onnx"), pick(Format, "onnx_float32"))
 (EMULATED,) = on_cpus([NATIVE, replace(NATIVE, provider="cuda")], ["haswell", "haswell"])
 
 RANDOM = np.random.default_rng(1)
@@ -32,12 +32,16 @@ KERAS = RANDOM.normal(0, 3, (IMAGES, CLASSES)).astype(np.float32)
 LABELS = np.where(RANDOM.random(IMAGES) < 0.8, KERAS.argmax(axis=1), 0)
 
 
-def asked(pair: Pair, logits: np.ndarray, indices: np.ndarray, *, labelled: bool = True) -> Asked:
+def asked(pair: ExportTarget, logits: np.ndarray, indices: np.ndarray, *, labelled: bool = True) -> InferenceResult:
     found = agreement(KERAS[indices], logits, LABELS[indices] if labelled else None)
-    return Asked(pair, logits, indices, Placement(device="cpu", compute_nodes={}, other_nodes={}), 0.0, found, None)
+    return InferenceResult(
+        pair, logits, indices, Placement(device="cpu", compute_nodes={}, other_nodes={}), 0.0, found, None
+    )
 
 
-def emulated(change: np.ndarray | float, images: int, *, labelled: bool = True) -> tuple[Asked, list[Asked]]:
+def emulated(
+    change: np.ndarray | float, images: int, *, labelled: bool = True
+) -> tuple[InferenceResult, list[InferenceResult]]:
     """A pair that changes outputs by `change` on an emulated CPU, and all pairs: the native one first."""
     indices = part(IMAGES, images)
     native = asked(NATIVE, KERAS, np.arange(IMAGES), labelled=labelled)
@@ -104,7 +108,7 @@ def test_a_smaller_part_lies_inside_a_larger() -> None:
 
 
 def test_how_many_images_an_emulated_cpu_runs_depends_on_the_weights() -> None:
-    most = {name: replace(EMULATED, format=pick(Format, name)).most_images for name in ("onnx_int8", "tflite_dynamic")}
+    most = {name: replace(EMULATED, format=pick(Format, name)).max_images for name in ("onnx_int8", "tflite_dynamic")}
     assert most == {"onnx_int8": 1_000, "tflite_dynamic": 1_000}
-    assert replace(EMULATED, format=pick(Format, "tflite_float16")).most_images == EMULATED.most_images == 50
-    assert NATIVE.most_images is None
+    assert replace(EMULATED, format=pick(Format, "tflite_float16")).max_images == EMULATED.max_images == 50
+    assert NATIVE.max_images is None

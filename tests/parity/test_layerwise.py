@@ -74,7 +74,7 @@ def test_many_hidden_branches_are_walked_once() -> None:
 
 
 def test_every_format_says_what_is_to_be_expected_of_it() -> None:
-    assert {format.numbers for format in discover(Format).values()} <= USED.keys()
+    assert {format.weight_dtype for format in discover(Format).values()} <= USED.keys()
 
 
 def test_inputs_of_layers_are_read_without_keras(tmp_path: Path) -> None:

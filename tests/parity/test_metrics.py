@@ -12,7 +12,7 @@ from edgecnn.data.output_labels import answer_name, answers_of
 from edgecnn.export.format import Gate
 from edgecnn.parity.intervals import mid_p_limits, paired
 from edgecnn.parity.metrics import agreement
-from edgecnn.parity.verdict import _limits, says_nothing, verdict
+from edgecnn.parity.verdict import _limits, uninformative_reference_reason, verdict
 from edgecnn.records import Paired
 
 if TYPE_CHECKING:
@@ -154,10 +154,10 @@ def test_scores_that_never_hold_prove_nothing_and_those_of_several_labels_do() -
     labels = np.arange(1_000) % CLASSES
     low = _scores(labels) / 2  # the highest is the right one, and none is above 0.5
     for known in (None, labels):
-        assert "gives 100% of the images the same answer" in says_nothing(low, known, "scores")
+        assert "gives 100% of the images the same answer" in uninformative_reference_reason(low, known, "scores")
     several = np.minimum(_scores(labels) + 0.7 * (np.arange(CLASSES) == (labels[:, None] + 1) % CLASSES), 0.95)
     assert (answers_of(several, "scores") != labels).all(), "no image has its own label alone"
-    assert says_nothing(several, labels, "scores") == ""
+    assert uninformative_reference_reason(several, labels, "scores") == ""
 
 
 def test_answers_of_scores_are_the_same_for_the_same_labels_only() -> None:
@@ -206,10 +206,16 @@ def test_kinds_of_flips(label: int, kind: str) -> None:
 
 def test_a_reference_that_hardly_varies_proves_nothing() -> None:
     labels = np.arange(1_000) % CLASSES
-    assert "gives 100% of the images the same answer" in says_nothing(_answers(np.zeros(1_000, np.int64)), None)
+    assert "gives 100% of the images the same answer" in uninformative_reference_reason(
+        _answers(np.zeros(1_000, np.int64)), None
+    )
     guesses = np.random.default_rng(1).integers(0, CLASSES, 1_000)
-    assert "not shown to do better than guessing" in says_nothing(_answers(guesses), labels)
-    assert says_nothing(_answers(labels, 300), labels) == says_nothing(_answers(labels), None) == ""
+    assert "not shown to do better than guessing" in uninformative_reference_reason(_answers(guesses), labels)
+    assert (
+        uninformative_reference_reason(_answers(labels, 300), labels)
+        == uninformative_reference_reason(_answers(labels), None)
+        == ""
+    )
 
 
 def test_a_model_beside_itself_under_harmless_noise_gives_no_alarm(tiny_onnx: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edgecnn.errors import InputError, MachineError
-from edgecnn.execution.client import Worker
+from edgecnn.execution.client import ModelWorker
 from edgecnn.records import Export
 from edgecnn.runtimes import tflm_interpreter
 from edgecnn.runtimes.tflm_faults import fault
@@ -73,7 +73,7 @@ def test_the_operator_and_the_layer_that_it_dies_of_are_named(deadly: Path) -> N
     words = "ends its process at the operator SOFTMAX of layer 'shares'"
     assert fault(deadly.read_bytes()).endswith(words)
     with pytest.raises(MachineError, match=rf"The worker for tflite_micro with deadly.tflite died .*{words}\.$"):
-        Worker("tflite_micro", deadly, threads=1)
+        ModelWorker("tflite_micro", deadly, threads=1)
 
 
 @installed

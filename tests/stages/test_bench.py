@@ -15,7 +15,7 @@ from edgecnn.benchmark.latency_stats import SLOWER, ratio
 from edgecnn.benchmark.session import BenchmarkTarget, Measurement, blocks_of, measure, row_of
 from edgecnn.cli import _run as command
 from edgecnn.environment import usable_cores
-from edgecnn.execution.hosts import Here
+from edgecnn.execution.hosts import LocalHost
 from edgecnn.execution.targets import pairs
 from edgecnn.records import Latency
 from edgecnn.stages.bench import ROUNDS, BenchOptions, is_current
@@ -31,7 +31,7 @@ def test_every_export_on_one_thread_and_all_cores(run: Run, capsys: pytest.Captu
     printed = json.loads(capsys.readouterr().out)
     record = run.load(run_directory.LATENCY, Latency, "bench")
     assert [row["p50_ms"] for row in printed["rows"]] == [row.p50_ms for row in record.rows]
-    found = [pair for pair in pairs(run, ())[0] if pair.runtime.most_images is None]
+    found = [pair for pair in pairs(run, ())[0] if pair.runtime.max_images is None]
     names = [("keras", "keras"), *((pair.format.name, pair.runtime.name) for pair in found)]
     wanted = {(*name, n) for name in names for n in {1, usable_cores()}}
     assert {(row.format, row.runtime, row.threads) for row in record.rows} == wanted
@@ -99,7 +99,7 @@ def test_an_injected_slowdown_is_found(run: Run, tmp_path: Path) -> None:
         targets = [Measurement(BenchmarkTarget(pair, 1, slowdown=slowdown)) for slowdown in (0.0, share)]
         with ExitStack() as stack:
             for target in targets:
-                stack.enter_context(target.start(Here(), images))
+                stack.enter_context(target.start(LocalHost(), images))
             measure(targets, 0, 40, 1)
         found = row_of(targets[1], targets[0], 1).ratio
         assert found

@@ -47,7 +47,7 @@ def test_honest_exports_pass_over_the_whole_test_split(judged: tuple[Run, Parity
         assert (kinds.count("broken"), kinds.count("repaired")) == (row.paired.broken, row.paired.repaired)
         assert row.judged.low_points < row.judged.points < row.judged.high_points
         assert row.accuracy.correct - record.reference_accuracy.correct == row.paired.repaired - row.paired.broken
-        if pick(Format, row.format).weighed_against:  # a quantized format
+        if pick(Format, row.format).float_counterpart:  # a quantized format
             assert row.sqnr_db is not None
             assert 15 < row.sqnr_db < 80
         else:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgecnn.bundles.bundle import Bundle
 from edgecnn.bundles.c_source import render_source
-from edgecnn.console import say
+from edgecnn.console import log
 from edgecnn.errors import InputError, MachineError
 from edgecnn.model_files.tflite_model import File
 from edgecnn.records.contract import image_shape
@@ -39,7 +39,7 @@ def make(source: BundleSource, folder: Path) -> None:
     except MachineError as error:
         cause = fault(source.model)
         raise InputError(f"{cause}, so a microcontroller's would too.") if cause else error from None
-    say(f"TFLite Micro's interpreter ran {len(images)} images: arena {measured.arena_bytes:,} bytes")
+    log(f"TFLite Micro's interpreter ran {len(images)} images: arena {measured.arena_bytes:,} bytes")
     height, width, channels = image_shape(source.contract)
     facts: dict[str, Any] = {
         "contract": source.contract,

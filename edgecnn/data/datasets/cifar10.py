@@ -14,7 +14,7 @@ import zlib
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from edgecnn.console import progress, say
+from edgecnn.console import log, progress
 from edgecnn.data.dataset import Dataset, labelled_images
 from edgecnn.errors import DataUnavailable, InputError
 from edgecnn.files import TEMPORARY, staged
@@ -180,7 +180,7 @@ def _unpickle(data: bytes, name: str) -> dict[bytes, object]:
 def _download() -> Path:
     """Fetch the archive into Keras' cache, with progress and checksum."""
     target = _keras_datasets() / KERAS_ARCHIVE
-    say(f"CIFAR-10 is not on this machine: downloading it from {URL}")
+    log(f"CIFAR-10 is not on this machine: downloading it from {URL}")
     try:
         _download_to(target)
     except OSError as error:

@@ -48,8 +48,8 @@ PLUGIN = Format(
     file_kind="onnx",
     batched=True,
     gate=Gate(tolerance_points=1.0, min_agreement=0.9),
-    numbers="int8",
-    weighed_against="onnx_float32",
+    weight_dtype="int8",
+    float_counterpart="onnx_float32",
     calibrated=True,
     export=export,
 )

@@ -35,7 +35,7 @@ PLUGIN = Format(
     file_kind="tflite",
     batched=False,
     gate=GATE,
-    numbers="int8",
-    weighed_against="tflite_float32",
+    weight_dtype="int8",
+    float_counterpart="tflite_float32",
     export=export,
 )

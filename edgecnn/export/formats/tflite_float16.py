@@ -31,7 +31,7 @@ PLUGIN = Format(
     file_kind="tflite",
     batched=False,
     gate=Gate(tolerance_points=0.2, min_agreement=0.995),
-    numbers="float16",
-    weighed_against="tflite_float32",
+    weight_dtype="float16",
+    float_counterpart="tflite_float32",
     export=export,
 )

@@ -24,8 +24,8 @@ PLUGIN = Format(
     file_kind="tflite",
     batched=False,
     gate=Gate(tolerance_points=1.0, min_agreement=0.9),
-    numbers="int8",
-    weighed_against="tflite_float32",
+    weight_dtype="int8",
+    float_counterpart="tflite_float32",
     calibrated=True,
     export=export,
 )

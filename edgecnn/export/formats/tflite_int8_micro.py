@@ -24,9 +24,9 @@ PLUGIN = Format(
     file_kind="tflite_micro",
     batched=False,
     gate=Gate(tolerance_points=1.0, min_agreement=0.9),
-    numbers="int8",
+    weight_dtype="int8",
     output_dtype="int8",
-    weighed_against="tflite_float32",
+    float_counterpart="tflite_float32",
     calibrated=True,
     export=export,
 )

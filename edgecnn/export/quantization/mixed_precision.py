@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from edgecnn.console import progress, say
+from edgecnn.console import log, progress
 from edgecnn.data.output_labels import answers_of
 from edgecnn.export.quantization.layer_spread import spreads
 from edgecnn.records import Precision, PrecisionStep
@@ -63,7 +63,7 @@ def find(
     start = time.perf_counter()
     if not held:
         drop = steps[0].drop_points
-        say(
+        log(
             f"  {what} loses {drop:.2f} points, {source.max_drop_points} are allowed: looking for the layers that do it"
         )
         sensitivity = _sensitivity(images[:SENSITIVITY_IMAGES], layers, quantize, answers, reference)
@@ -77,7 +77,7 @@ def find(
             candidate, still_held = attempt(fewer)
             if still_held:
                 model, kept = candidate, fewer
-        say(f"  {what} keeps {', '.join(kept)} in float32" + ("" if held else "; the budget is exceeded even so"))
+        log(f"  {what} keeps {', '.join(kept)} in float32" + ("" if held else "; the budget is exceeded even so"))
     return model, Precision(
         max_drop_points=source.max_drop_points,
         images=len(labels),

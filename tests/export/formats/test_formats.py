@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edgecnn.data.dataset import Dataset
-from edgecnn.execution.client import Worker
+from edgecnn.execution.client import ModelWorker
 from edgecnn.execution.targets import pairs
 from edgecnn.export.format import Format
 from edgecnn.files import sha256_of, size_of
@@ -43,7 +43,7 @@ def _ask(
 ) -> tuple[list[np.ndarray], dict[str, int]]:
     """The answers to each batch from a worker, since TensorFlow's threads can be set once a process only."""
     answers = []
-    with Worker(runtime, path, threads=1, provider=provider) as worker:
+    with ModelWorker(runtime, path, threads=1, provider=provider) as worker:
         for pixels in batches:
             np.save(folder / "images.npy", pixels)
             worker.ask("run", images=str(folder / "images.npy"), answers=str(folder / "a.npy"))
