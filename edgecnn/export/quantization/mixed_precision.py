@@ -1,13 +1,14 @@
-"""Mixed precision: the fewest layers of a quantized file that have to stay in float32, found by measurement.
+"""Mixed precision: which layers of a quantized file stay in float32, found by measurement.
 
 Everything is measured on labelled training images. When full quantization loses more than the budget, each layer is
 quantized alone; layers are then kept in float32 from the most harmful on until the budget holds, and those that
-turn out not to be needed are quantized again.
+turn out not to be needed are quantized again. The search is greedy: a smaller set of layers may exist.
 """
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgecnn.console import log, progress
@@ -16,7 +17,7 @@ from edgecnn.export.quantization.layer_spread import spreads
 from edgecnn.records import Precision, PrecisionStep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from edgecnn.arrays import Floats, Pixels
     from edgecnn.export.format import ExportSource
@@ -35,76 +36,110 @@ def find(
     answers: Callable[[bytes, Pixels], Floats],
     reference: Callable[[Pixels], Floats],
 ) -> tuple[bytes, Precision | None]:
-    """The quantized file that keeps the budget with the fewest layers in float32, and how it was found.
+    """A quantized file that keeps the budget with few layers in float32, and how it was found.
 
     `quantize(kept)` gives the file with these of the `layers` in float32, `answers` a file's output for uint8 images
     and `reference` the float file's, both float32 [N, classes]. Without labelled training images (a run that carries
     no data) nothing is measured and all is quantized. A budget that cannot be kept ends with all layers in float32.
     """
-    images, labels = source.selection_images, source.selection_labels
-    if not len(labels):
+    if not len(source.selection_labels):
         return quantize(frozenset()), None
-    meaning = source.contract.output_meaning
-    right = int((answers_of(reference(images), meaning) == labels).sum())
-    steps: list[PrecisionStep] = []
-
-    def attempt(kept: Iterable[str]) -> tuple[bytes, bool]:
-        chosen = frozenset(kept)
-        model = quantize(chosen)
-        lost = right - int((answers_of(answers(model, images), meaning) == labels).sum())
-        drop = 100 * lost / len(labels)
-        ordered = tuple(layer for layer in layers if layer in chosen)
-        steps.append(PrecisionStep(kept_float=ordered, drop_points=round(drop, 4)))
-        return model, drop <= source.max_drop_points + ROUNDING
-
-    model, held = attempt(())
-    sensitivity: dict[str, float] = {}
-    kept: list[str] = []
+    search = _Search(source, layers, quantize, answers, reference)
     start = time.perf_counter()
-    if not held:
-        drop = steps[0].drop_points
-        log(
-            f"  {what} loses {drop:.2f} points, {source.max_drop_points} are allowed: looking for the layers that do it"
-        )
-        sensitivity = _sensitivity(images[:SENSITIVITY_IMAGES], layers, quantize, answers, reference)
-        for layer in sorted(layers, key=lambda layer: sensitivity[layer]):
-            kept.append(layer)
-            model, held = attempt(kept)
-            if held:
+    first = search.attempt([])
+    if first.holds or not layers:
+        return first.model, search.record(first, {}, 0.0)
+    lost, allowed = search.steps[0].drop_points, source.max_drop_points
+    log(f"  {what} loses {lost:.2f} points, {allowed} are allowed: looking for the layers that do it")
+    sensitivity = search.sensitivity()
+    found = search.grow(sorted(layers, key=lambda layer: sensitivity[layer]))
+    if found.holds:
+        found = search.prune(found)
+    exceeded = "" if found.holds else "; the budget is exceeded even so"
+    log(f"  {what} keeps {', '.join(found.kept)} in float32{exceeded}")
+    return found.model, search.record(found, sensitivity, time.perf_counter() - start)
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """A file with these layers in float32, in the order they were chosen, and whether it keeps the budget."""
+
+    model: bytes
+    kept: Sequence[str]
+    holds: bool
+
+
+class _Search:
+    """What :func:`find` tries; `steps` are the attempts so far."""
+
+    def __init__(
+        self,
+        source: ExportSource,
+        layers: Sequence[str],
+        quantize: Callable[[frozenset[str]], bytes],
+        answers: Callable[[bytes, Pixels], Floats],
+        reference: Callable[[Pixels], Floats],
+    ) -> None:
+        self._source, self._layers = source, layers
+        self._quantize, self._answers, self._reference = quantize, answers, reference
+        self._correct = self._count(reference(source.selection_images))
+        self.steps: list[PrecisionStep] = []
+
+    def attempt(self, kept: Sequence[str]) -> _Attempt:
+        """Quantize all other layers, and measure the drop."""
+        model = self._quantize(frozenset(kept))
+        images = self._source.selection_images
+        drop = 100 * (self._correct - self._count(self._answers(model, images))) / len(images)
+        self.steps.append(PrecisionStep(kept_float=self._ordered(kept), drop_points=round(drop, 4)))
+        return _Attempt(model, kept, drop <= self._source.max_drop_points + ROUNDING)
+
+    def sensitivity(self) -> dict[str, float]:
+        """Layer -> SQNR in dB of the output, over a few images, when it alone is quantized."""
+        import numpy as np
+
+        images = self._source.selection_images[:SENSITIVITY_IMAGES]
+        wanted = self._reference(images)
+        found = {}
+        with progress("quantizing each layer alone", len(self._layers)) as advance:
+            for i, layer in enumerate(self._layers):
+                alone = self._answers(self._quantize(frozenset(self._layers) - {layer}), images)
+                noise = float(np.square(alone - wanted).sum()) or 1e-30
+                found[layer] = round(10 * float(np.log10(np.square(wanted).sum() / noise)), 2)
+                advance(i + 1)
+        return found
+
+    def grow(self, worst_first: Sequence[str]) -> _Attempt:
+        """Keep one layer more in float32 until the budget holds, or none is left."""
+        for count in range(1, len(worst_first) + 1):
+            found = self.attempt(worst_first[:count])
+            if found.holds:
                 break
-        for layer in kept[-2::-1] if held else ():
-            fewer = [other for other in kept if other != layer]
-            candidate, still_held = attempt(fewer)
-            if still_held:
-                model, kept = candidate, fewer
-        log(f"  {what} keeps {', '.join(kept)} in float32" + ("" if held else "; the budget is exceeded even so"))
-    return model, Precision(
-        max_drop_points=source.max_drop_points,
-        images=len(labels),
-        sensitivity=sensitivity,
-        steps=tuple(steps),
-        kept_float=tuple(layer for layer in layers if layer in kept),
-        spreads=spreads(source, sensitivity) if sensitivity else {},
-        seconds=round(time.perf_counter() - start, 3) if sensitivity else 0.0,
-    )
+        return found
 
+    def prune(self, found: _Attempt) -> _Attempt:
+        """Quantize again what is not needed, from the layer before the last on: without the last it did not hold."""
+        for layer in found.kept[-2::-1]:
+            fewer = self.attempt([other for other in found.kept if other != layer])
+            if fewer.holds:
+                found = fewer
+        return found
 
-def _sensitivity(
-    images: Pixels,
-    layers: Sequence[str],
-    quantize: Callable[[frozenset[str]], bytes],
-    answers: Callable[[bytes, Pixels], Floats],
-    reference: Callable[[Pixels], Floats],
-) -> dict[str, float]:
-    """Layer -> SQNR in dB of the output over these images when it alone is quantized."""
-    import numpy as np
+    def record(self, found: _Attempt, sensitivity: dict[str, float], seconds: float) -> Precision:
+        """How it was found, for artifacts.json."""
+        return Precision(
+            max_drop_points=self._source.max_drop_points,
+            images=len(self._source.selection_labels),
+            sensitivity=sensitivity,
+            steps=tuple(self.steps),
+            kept_float=self._ordered(found.kept),
+            spreads=spreads(self._source, sensitivity) if sensitivity else {},
+            seconds=round(seconds, 3),
+        )
 
-    wanted = reference(images)
-    found = {}
-    with progress("quantizing each layer alone", len(layers)) as advance:
-        for i, layer in enumerate(layers):
-            alone = answers(quantize(frozenset(layers) - {layer}), images)
-            noise = float(np.square(alone - wanted).sum()) or 1e-30
-            found[layer] = round(10 * float(np.log10(np.square(wanted).sum() / noise)), 2)
-            advance(i + 1)
-    return found
+    def _count(self, outputs: Floats) -> int:
+        """How many images these outputs classify correctly."""
+        meaning = self._source.contract.output_meaning
+        return int((answers_of(outputs, meaning) == self._source.selection_labels).sum())
+
+    def _ordered(self, kept: Sequence[str]) -> tuple[str, ...]:
+        return tuple(layer for layer in self._layers if layer in kept)
