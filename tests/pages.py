@@ -108,6 +108,14 @@ def parse(words: list[str]) -> click.Context | None:
         return None
 
 
+def is_name(words: list[str]) -> bool:
+    """Whether these words after `edgecnn` are the name of a command alone, as in "`edgecnn cpu install` once"."""
+    command: click.Command = cli
+    while isinstance(command, click.Group) and words and words[0] in command.commands:
+        command, words = command.commands[words[0]], words[1:]
+    return command is not cli and words in ([], ["..."])
+
+
 def options() -> set[str]:
     """Every option of every command."""
 

@@ -95,7 +95,7 @@ def test_files_and_options_that_a_page_names_exist(page: str) -> None:
     for code in pages.inline_code(page):
         for path in re.findall(r"(?:^| )((?:edgecnn|tools|tests|docs)/[\w./-]+)", code):
             assert (ROOT / path).exists() or path in made, path
-        for option in re.findall(r"(?:^| )(--[a-z][\w-]*)", code):
+        for option in re.findall(r"(?:^| )(--[a-z][\w-]*)", "" if code.startswith("pip ") else code):
             assert option in pages.options() or option in tools, option
 
 
@@ -165,10 +165,7 @@ def test_command_lines_in_blocks_are_ones_the_program_takes(where: str, line: st
 def test_command_lines_in_the_text_are_ones_the_program_takes(page: str) -> None:
     for code in pages.inline_code(page):
         for words in pages.commands(code) if code.startswith(("edgecnn ", "tools/", ".venv/bin/python ")) else ():
-            bare = words[0] == "edgecnn" and words[-1] in {*pages.cli.commands, "cpu", "..."}  # the name of a command
-            if bare:
-                assert words[1] in pages.cli.commands, code
-            else:
+            if not (words[0] == "edgecnn" and pages.is_name(words[1:])):
                 _check_words(words, page)
 
 
@@ -255,7 +252,9 @@ def _sides(cell: str) -> tuple[int, int]:
     return int(height), int(width)
 
 
-@pytest.mark.parametrize("row", pages.table("docs/preprocessing.md", "vectors"), ids=lambda row: f"{row[0]} to {row[1]}")
+@pytest.mark.parametrize(
+    "row", pages.table("docs/preprocessing.md", "vectors"), ids=lambda row: f"{row[0]} to {row[1]}"
+)
 def test_the_vectors_are_what_the_program_and_the_page_give(row: list[str]) -> None:
     (h, w), (height, width) = _sides(row[0]), _sides(row[1])
     y, x, c = np.meshgrid(np.arange(h), np.arange(w), np.arange(3), indexing="ij")
