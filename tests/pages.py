@@ -13,6 +13,7 @@ from edgecnn.cli import cli
 
 ROOT = Path(__file__).parent.parent
 PAGES = {path.relative_to(ROOT).as_posix(): path.read_text() for path in (ROOT / "README.md", *ROOT.glob("docs/*.md"))}
+PLUG_INS = ("format", "runtime", "bundle")  # marks of the examples that are put into a copy of the package
 _MARK = re.compile(r"<!-- test: (.+) -->")
 
 
