@@ -51,7 +51,7 @@ def test_messages_in_troubleshooting_are_ones_the_program_has() -> None:
 
 def _numbers() -> list[tuple[str, str]]:
     """(page, phrase that it has to have): numbers in the text, from where the program has them."""
-    from edgecnn.benchmark import latency_stats
+    from edgecnn.benchmark import latency_stats, session
     from edgecnn.bundles import tflite_micro
     from edgecnn.cli.bench import command as bench
     from edgecnn.data.datasets import cifar10, synthetic
@@ -74,6 +74,7 @@ def _numbers() -> list[tuple[str, str]]:
         ("parity", f"{words[int(evidence.SAFETY)]} times the differences seen"),
         ("parity", f"its factor of {evidence.SAFETY:.0f}"),
         ("benchmarking", f"started {words[starts]} times"),
+        ("benchmarking", f"two blocks in succession are at most {session.WARM:.0%} faster"),
         ("benchmarking", f"the fastest {words[latency_stats.TYPICAL]} of a block"),
         ("benchmarking", f"Its {latency_stats.RATIO_CONFIDENCE:.0%} interval allows {latency_stats.RESTART_SHARE:.0%}"),
         ("benchmarking", f"p99 with {latency_stats.CONFIDENCE:.0%} intervals"),
