@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgecnn.console import log, progress
@@ -22,17 +23,14 @@ from edgecnn.records import Placement
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from edgecnn.arrays import Indices, Logits
     from edgecnn.data.evaluation import Evaluation
     from edgecnn.execution.hosts import Host
     from edgecnn.execution.targets import ExportTarget
 
-    Answered = tuple[Logits, Placement, float, int | None]  # as in Asked
-
 EXACT = "exact_int8"  # the extra of a runtime that has exact int8 kernels beside its fast ones
-MOST_WORKERS = 4  # at once: each holds a runtime in memory
+MAX_WORKERS = 4  # at once: each holds a runtime in memory
 PART_SEED = 1  # of the images that slow runtimes and emulated CPUs answer
 
 
@@ -50,6 +48,15 @@ class InferenceResult:
     meaning: str = LOGITS
 
 
+@dataclass(frozen=True)
+class Inference:
+    """What the reference gave, float32 [N, classes], each target's result, and why a target gave none, by its name."""
+
+    reference: Logits
+    results: list[InferenceResult]
+    refused: dict[str, EdgecnnError]
+
+
 def part(count: int, most: int | None) -> Indices:
     """Indices of `most` images drawn from `count`, in order; of all of them when there are no more.
 
@@ -64,98 +71,130 @@ def part(count: int, most: int | None) -> Indices:
 
 def run_targets(
     reference: Path,
-    found: Sequence[ExportTarget],
+    targets: Sequence[ExportTarget],
     evaluation: Evaluation,
-    most: int | None,
     folder: Path,
+    *,
+    max_images: int | None = None,
     hosts: Mapping[str, Host] | None = None,
     extras: Sequence[str] = ("allow_partial",),
     meaning: str = LOGITS,
-) -> tuple[Logits, list[InferenceResult], dict[str, EdgecnnError]]:
-    """What the reference and each pair answer, and why a pair did not, by its name.
+) -> Inference:
+    """Run the reference, and each target on the host of its CPU ("": this machine), over the evaluation images.
 
-    As many workers as there are cores, each computing on one thread; `most` is how many images slow runtimes and
-    emulated CPUs answer (None: as many as each is asked by itself). The reference is asked here, each pair on the host
-    of its CPU, with those of the `extras` that its runtime knows. Raises what the reference's worker raises.
+    As many workers as there are cores, each computing on one thread. `max_images` is how many images slow runtimes and
+    emulated CPUs run (None: as many as each target says); `extras` are those of the runtimes that are wanted where a
+    runtime knows them; `folder` is for scratch files. Raises what the reference's worker raises.
     """
-    everything = part(len(evaluation.images), None)
-    chosen = {
-        pair.name: everything if pair.max_images is None else part(len(everything), most or pair.max_images)
-        for pair in found
-    }
-    places = {len(everything): folder / "images.npy"}
-    save_images(places[len(everything)], evaluation.images)
-    for indices in chosen.values():
-        if len(indices) not in places:
-            places[len(indices)] = folder / f"part-{len(indices)}.npy"
-            save_images(places[len(indices)], evaluation.images[indices])
+    parts = _Parts(evaluation, folder)
+    everything = parts.of(None)
+    chosen = {t.name: parts.of(None if t.max_images is None else max_images or t.max_images) for t in targets}
     batch = images_per_batch(activations_in(reference).widest_bytes, RUN_BATCH)
-    slow_first = sorted(found, key=lambda pair: (bool(pair.cpu), pair.max_images is None))  # emulated CPUs last
+    slow_first = sorted(targets, key=lambda target: (bool(target.cpu), target.max_images is None))  # emulated CPUs last
+    results, refused = [], {}
     with (
-        ThreadPoolExecutor(min(usable_cores(), MOST_WORKERS)) as pool,
+        ThreadPoolExecutor(min(usable_cores(), MAX_WORKERS)) as pool,
         ExitStack() as stack,
-        progress("asking", len(found) + 1) as advance,
+        progress("running", len(targets) + 1) as advance,
     ):
-        first = pool.submit(_ask, KERAS, reference, places[len(everything)], "cpu", "reference", batch)
+        first = pool.submit(_outputs, KERAS, reference, everything.path, "cpu", batch)
         waiting = {
-            pair.name: pool.submit(
-                _ask,
-                pair.runtime.name,
-                pair.path,
-                places[len(chosen[pair.name])],
-                pair.provider,
-                f"{number}",
+            target.name: pool.submit(
+                _outputs,
+                target.runtime.name,
+                target.path,
+                chosen[target.name].path,
+                target.provider,
                 batch,
-                (hosts or {}).get(pair.cpu),
-                [extra for extra in extras if extra in pair.runtime.extras],
-                compare_exact=has_other_kernels(pair, (hosts or {}).get(pair.cpu)),
+                (hosts or {}).get(target.cpu),
+                [extra for extra in extras if extra in target.runtime.extras],
+                compare_exact=has_other_kernels(target, (hosts or {}).get(target.cpu)),
             )
-            for number, pair in enumerate(slow_first)
+            for target in slow_first
         }
         stack.callback(pool.shutdown, wait=False, cancel_futures=True)  # what waits is not begun after a failure
-        logits, _, seconds, _ = first.result()
-        log(f"  {KERAS}: reference, {seconds:.1f} s")
-        asked, refused = [], {}
-        for number, pair in enumerate(found):
+        wanted = first.result()
+        log(f"  {KERAS}: reference, {wanted.seconds:.1f} s")
+        for number, target in enumerate(targets):
             advance(number + 1)
             try:
-                answered = waiting[pair.name].result()
-                asked.append(_compared(pair, chosen[pair.name], answered, logits, evaluation.labels, meaning))
-                log(f"  {pair.name}: {len(asked[-1].indices):,} images, {asked[-1].seconds:.1f} s")
+                outputs, indices = waiting[target.name].result(), chosen[target.name].indices
+                results.append(_compared(target, indices, outputs, wanted.logits, evaluation.labels, meaning))
+                log(f"  {target.name}: {len(indices):,} images, {outputs.seconds:.1f} s")
             except EdgecnnError as error:
-                refused[pair.name] = error
-                log(f"  {pair.name}: skipped, {str(error).rstrip('.')}")
-    return logits, asked, refused
+                refused[target.name] = error
+                log(f"  {target.name}: skipped, {str(error).rstrip('.')}")
+    return Inference(wanted.logits, results, refused)
 
 
-def _ask(
+@dataclass(frozen=True)
+class _Part:
+    """Some of the evaluation images: their indices, and the file that holds them."""
+
+    indices: Indices
+    path: Path
+
+
+class _Parts:
+    """The parts of an evaluation that are run, each written to `folder` once."""
+
+    def __init__(self, evaluation: Evaluation, folder: Path) -> None:
+        self._images, self._folder = evaluation.images, folder
+        self._known: dict[int, _Part] = {}
+
+    def of(self, most: int | None) -> _Part:
+        """`most` of the images, all of them where that is None."""
+        indices = part(len(self._images), most)
+        if len(indices) not in self._known:
+            path = self._folder / f"images-{len(indices)}.npy"
+            save_images(path, self._images if most is None else self._images[indices])
+            self._known[len(indices)] = _Part(indices, path)
+        return self._known[len(indices)]
+
+
+@dataclass(frozen=True)
+class _Outputs:
+    """What a worker gave: float32 [N, classes], and how many images exact int8 kernels answer otherwise (None: no
+    others were run)."""
+
+    logits: Logits
+    placement: Placement
+    seconds: float
+    cpu_dependent: int | None
+
+
+def _outputs(
     runtime: str,
     path: Path,
     images: Path,
     provider: str,
-    name: str,
     batch: int,
-    place: Host | None = None,
+    host: Host | None = None,
     extras: Sequence[str] = (),
     *,
     compare_exact: bool = False,
-) -> Answered:
-    """All answers of one artifact on one runtime, from a worker on one thread, `batch` images a call.
+) -> _Outputs:
+    """Run a file of images through an artifact, from a worker on one thread, `batch` images a call.
 
-    With `compare_exact` the file is run a second time on exact int8 kernels.
+    With `compare_exact` they are run a second time on exact int8 kernels.
     """
+    import tempfile
+
     import numpy as np
 
-    answers = images.with_name(f"answers-{name}.npy")
-    with ModelWorker(runtime, path, threads=1, provider=provider, extras=extras, place=place) as worker:
-        seconds = worker.run(images, answers, batch)
-        logits, placement = np.load(answers), Placement(**worker.loaded["placement"])
+    with (
+        tempfile.TemporaryDirectory(dir=images.parent) as folder,
+        ModelWorker(runtime, path, threads=1, provider=provider, extras=extras, place=host) as worker,
+    ):
+        outputs = Path(folder) / f"{Path(folder).name}.npy"  # a name of its own, on a remote host too
+        seconds = worker.run(images, outputs, batch)
+        logits, placement = np.load(outputs), Placement(**worker.loaded["placement"])
         different = None
         if compare_exact:
             worker.load((), [EXACT])
-            worker.run(images, answers, batch)
-            different = int((np.load(answers) != logits).any(axis=1).sum())
-        return logits, placement, seconds, different
+            worker.run(images, outputs, batch)
+            different = int((np.load(outputs) != logits).any(axis=1).sum())
+        return _Outputs(logits, placement, seconds, different)
 
 
 def has_other_kernels(pair: ExportTarget, place: Host | None) -> bool:
@@ -171,16 +210,23 @@ def has_other_kernels(pair: ExportTarget, place: Host | None) -> bool:
 
 
 def _compared(
-    pair: ExportTarget, indices: Indices, answered: Answered, reference: Logits, labels: Indices | None, meaning: str
+    pair: ExportTarget, indices: Indices, outputs: _Outputs, reference: Logits, labels: Indices | None, meaning: str
 ) -> InferenceResult:
-    logits, placement, seconds, different = answered
-    if logits.shape != reference[indices].shape:
-        raise InputError(
-            f"It gives outputs of the shape {list(logits.shape[1:])}, the model {list(reference.shape[1:])}."
-        )
-    found = agreement(reference[indices], logits, None if labels is None else labels[indices], meaning)
+    logits, wanted = outputs.logits, reference[indices]
+    if logits.shape != wanted.shape:
+        raise InputError(f"It gives outputs of the shape {list(logits.shape[1:])}, the model {list(wanted.shape[1:])}.")
+    found = agreement(wanted, logits, None if labels is None else labels[indices], meaning)
     flips = tuple(replace(flip, image=int(indices[flip.image])) for flip in found.flips)
-    return InferenceResult(pair, logits, indices, placement, seconds, replace(found, flips=flips), different, meaning)
+    return InferenceResult(
+        pair,
+        logits,
+        indices,
+        outputs.placement,
+        outputs.seconds,
+        replace(found, flips=flips),
+        outputs.cpu_dependent,
+        meaning,
+    )
 
 
 def bit_equal(one: InferenceResult, asked: Sequence[InferenceResult], reference: Logits) -> tuple[str, ...]:

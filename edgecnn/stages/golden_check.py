@@ -156,11 +156,12 @@ def _ask(run: Run, evaluation: Evaluation, cpus: Sequence[str]) -> _Found:
         found, skipped = pairs(run, ())
         found += on_cpus(found, cpus)
         model = run.model_path(run.contract())
-        reference, asked, refused = run_targets(model, found, evaluation, None, Path(folder), hosts)
+        ran = run_targets(model, found, evaluation, Path(folder), hosts=hosts)
+    refused = ran.refused
     unanswered = tuple(pair.name for pair in found if pair.cpu and pair.name in refused)
     broken = {n: error for n, error in refused.items() if isinstance(error, InputError) and n not in unanswered}
     skipped |= {name: str(error).rstrip(".") for name, error in refused.items() if name not in broken}
-    return _Found(reference, asked, skipped, broken, unanswered)
+    return _Found(ran.reference, ran.results, skipped, broken, unanswered)
 
 
 def describe(row: GoldenRow) -> str:

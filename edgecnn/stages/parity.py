@@ -119,16 +119,17 @@ def parity(run: Run, options: ParityOptions) -> Parity:
             if name not in {pair.provider for pair in found}:
                 raise UsageError(f"None of these exports runs on {name}; `edgecnn parity --help` has the names.")
         log(f"Parity over {len(evaluation.images):,} images: {evaluation.words}")
-        reference, asked, refused = run_targets(
+        ran = run_targets(
             run.model_path(contract),
             found,
             evaluation,
-            options.part,
             Path(folder),
-            {"": place, **hosts},
-            extras,
-            meaning,
+            max_images=options.part,
+            hosts={"": place, **hosts},
+            extras=extras,
+            meaning=meaning,
         )
+    reference, asked, refused = ran.reference, ran.results, ran.refused
     skipped |= {name: str(error).rstrip(".") for name, error in refused.items()}
     nothing = uninformative_reference_reason(reference, evaluation.labels, meaning)
     for name in options.providers:

@@ -21,6 +21,7 @@ from edgecnn.execution import emulation
 from edgecnn.execution.client import ModelWorker
 from edgecnn.execution.emulation import CPUS, Cpu, not_ready, pick_cpu, qemu, statuses
 from edgecnn.execution.hosts import Emulated
+from edgecnn.parity.evaluation import _outputs
 from edgecnn.records import Parity
 from edgecnn.run_directory import Run
 from edgecnn.stages.compare import compare
@@ -110,18 +111,24 @@ def test_the_worker_really_runs_on_that_cpu(name: str, monkeypatch: pytest.Monke
     assert has in features and lacks not in features
 
 
-@_needs("haswell")
-def test_sums_that_overflow_without_vnni_are_seen(tmp_path: Path) -> None:
-    """The reason for all this: right on the CPU of its maker, wrong on another."""
+@pytest.fixture
+def overflowing(tmp_path: Path) -> Path:
+    """A file that is right on the CPU of its maker, wrong on another."""
     onnx = pytest.importorskip("onnx")
-    import onnxruntime
-
     model = onnx.parser.parse_model(OVERFLOWING)
     kernel = np.full((192, 3), 127, np.int8) * np.array([1, 1, -1], np.int8)
     for name, values in (("kernel", kernel), ("sums_scale", np.float32(2000)), ("sums_zero", np.int8(0))):
         model.graph.initializer.append(onnx.numpy_helper.from_array(np.asarray(values), name))
     path = tmp_path / "overflows.onnx"
     path.write_bytes(model.SerializeToString())
+    return path
+
+
+@_needs("haswell")
+def test_sums_that_overflow_without_vnni_are_seen(overflowing: Path, tmp_path: Path) -> None:
+    import onnxruntime
+
+    path = overflowing
     pixels = np.full((2, 8, 8, 3), 255, np.uint8)
     options = onnxruntime.SessionOptions()
     options.add_session_config_entry("session.x64quantprecision", "1")
@@ -129,6 +136,21 @@ def test_sums_that_overflow_without_vnni_are_seen(tmp_path: Path) -> None:
     exact = session.run(None, {"image": pixels})[0]
     there = _answers(path, pixels, HASWELL, tmp_path)
     assert np.abs(exact - there).max() > 0.1 * np.abs(exact).max()
+
+
+@_needs("haswell")
+def test_default_kernels_are_compared_with_exact_ones(overflowing: Path, tmp_path: Path) -> None:
+    """As parity does natively: on a CPU without VNNI each image's outputs differ, and none where nothing overflows."""
+    images = tmp_path / "images.npy"
+    np.save(images, np.full((2, 8, 8, 3), 255, np.uint8))
+    host = Emulated(HASWELL)
+    try:
+        found = _outputs("onnxruntime", overflowing, images, "cpu", 64, host, compare_exact=True)
+        assert found.cpu_dependent == 2
+        np.save(images, np.zeros((2, 8, 8, 3), np.uint8))
+        assert _outputs("onnxruntime", overflowing, images, "cpu", 64, host, compare_exact=True).cpu_dependent == 0
+    finally:
+        host.close()
 
 
 @pytest.fixture(scope="module")

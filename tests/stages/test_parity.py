@@ -12,14 +12,17 @@ import pytest
 
 from edgecnn import run_directory
 from edgecnn.cli import _run as command
+from edgecnn.data.evaluation import evaluation_of
 from edgecnn.errors import InputError, MachineError, UsageError
 from edgecnn.execution.targets import pairs
 from edgecnn.export.format import Format
+from edgecnn.model_files.int8_overflow import has_exact_kernels
+from edgecnn.parity.evaluation import run_targets
 from edgecnn.plugins import pick
 from edgecnn.pretrained import find_run
 from edgecnn.records import Parity
 from edgecnn.run_directory import Run
-from edgecnn.stages.parity import ParityOptions, is_current, parity
+from edgecnn.stages.parity import ParityOptions, _row, is_current, parity
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,6 +56,23 @@ def test_honest_exports_pass_over_the_whole_test_split(judged: tuple[Run, Parity
         else:
             assert len(row.flips) == 0
             assert 0 <= row.mean_logit_difference <= row.max_logit_difference < 1e-3
+
+
+def test_default_and_exact_int8_kernels_are_compared(judged: tuple[Run, Parity]) -> None:
+    for row in judged[1].rows:
+        both = has_exact_kernels() and row.format == "onnx_int8"
+        assert row.cpu_dependent == (0 if both else None)
+
+
+def test_outputs_that_depend_on_the_cpu_fail(run: Run, tmp_path: Path) -> None:
+    contract = run.contract()
+    evaluation = evaluation_of(contract, run.training().data, None)
+    found, _ = pairs(run, ["onnx_int8"])
+    ran = run_targets(run.model_path(contract), found, evaluation, tmp_path)
+    other = replace(ran.results[0], cpu_dependent=3)
+    row = _row(other, [other], ran.reference, evaluation, contract, {"": 8.0}, "")
+    assert row.verdict == "fail"
+    assert row.reason.startswith(f"its outputs depend on the CPU: 3 of {row.images} images differ from those of exact")
 
 
 def test_rows_that_are_equal_to_the_bit_say_so(judged: tuple[Run, Parity]) -> None:
