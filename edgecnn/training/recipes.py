@@ -1,7 +1,7 @@
-"""How to train, as data: what one reads here is what happens. An architecture brings its own `best`.
+"""How to train, as data: what one reads here is what happens. An architecture brings its own `tuned`.
 
-`tutorial` is the TensorFlow tutorial's recipe, whatever the architecture. Choices in a `best` recipe are made on
-images held out of the training set (`edgecnn train --hold-out`); its test images are looked at once, at the end.
+`tutorial` is the TensorFlow tutorial's recipe, whatever the architecture. Choices in a `tuned` recipe are made on
+images held out of the training set (`edgecnn train --validation-images`). Its test images are used once, at the end.
 """
 
 from __future__ import annotations

@@ -97,6 +97,6 @@ def test_a_teacher_sees_the_very_pixels_that_are_learnt() -> None:
 
 
 def test_the_pipeline_is_not_the_bottleneck_of_the_smaller_model() -> None:
-    done = subprocess.run([sys.executable, TOOL, "cnn", "best", "--json"], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, TOOL, "cnn", "tuned", "--json"], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads(done.stdout)["ratio"] >= 3

@@ -5,8 +5,8 @@ from __future__ import annotations
 from edgecnn.training.architecture import Architecture
 from edgecnn.training.recipes import Recipe
 
-BEST = Recipe(
-    name="best",
+TUNED = Recipe(
+    name="tuned",
     summary="AdamW along a cosine, flips and 2-pixel shifts, taught by a ResNet-8 where one is given",
     epochs=60,
     batch_size=128,
@@ -52,5 +52,5 @@ PLUGIN = Architecture(
     summary="the TensorFlow tutorial's CNN, 122,570 parameters",
     image_shape=(32, 32, 3),
     build=build,
-    recipes=(BEST,),
+    recipes=(TUNED,),
 )
