@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgecnn.cli.options import formats_option, json_option, place_options, print_json, providers_option, run_argument
+from edgecnn.cli.options import (
+    formats_option,
+    json_option,
+    place_options,
+    print_json,
+    providers_option,
+    run_argument,
+    runtimes_option,
+)
 from edgecnn.errors import UsageError
 
 if TYPE_CHECKING:
@@ -41,14 +49,14 @@ def _untimed(context: click.Context, option: click.Parameter, cpus: tuple[str, .
     if cpus:
         raise UsageError(
             f"{cpus[0]} would be emulated, and how long QEMU takes says nothing of how long that CPU would take; "
-            "measure on the device itself with --device."
+            "measure on the device itself with --remote."
         )
 
 
 @click.command("bench")
 @run_argument
 @formats_option
-@click.option("--runtime", "runtimes", multiple=True, metavar="NAME", help="Only this runtime; repeatable.")
+@runtimes_option
 @providers_option
 @click.option("--threads", callback=_numbers, metavar="N,...", help="Default: one, and all cores.")
 @click.option(
@@ -62,13 +70,13 @@ def _untimed(context: click.Context, option: click.Parameter, cpus: tuple[str, .
 )
 @click.option("--baseline", default="", metavar="FORMAT", help="What ratios are to. Default: onnx_float32.")
 @click.option(
-    "--starts",
+    "--restarts",
     type=click.IntRange(min=1),
     default=3,
     show_default=True,
-    help="How often each worker is started: memory comes to lie elsewhere each time.",
+    help="How often each worker process is started; the memory layout differs each time.",
 )
-@click.option("--cores", callback=_cores, default="", metavar="N,...", help="The only cores workers may use.")
+@click.option("--cpu-affinity", callback=_cores, default="", metavar="N,...", help="Run on these CPU cores only.")
 @click.option("--io-binding", is_flag=True, help="ONNX Runtime: input and output stay on the device, untimed.")
 @click.option("--cpu", hidden=True, multiple=True, callback=_untimed, expose_value=False)
 @place_options

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @run_argument
 @formats_option
 @click.option(
-    "--max-drop",
+    "--max-accuracy-drop",
     type=click.FloatRange(min=0),
     default=0.5,
     show_default=True,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("--check", is_flag=True, help="Export again elsewhere and compare; exit 1 when a file differs.")
 @list_option("edgecnn.export.format:Format", "formats")
 @json_option
-def command(run: Path, formats: Sequence[str], max_drop: float, check: bool, as_json: bool) -> None:
+def command(run: Path, formats: Sequence[str], max_accuracy_drop: float, check: bool, as_json: bool) -> None:
     """Export RUN's model to the formats devices take.
 
     A format that the model cannot be exported to does not stop the others; exit 4 then, with the reason.
@@ -41,7 +41,7 @@ def command(run: Path, formats: Sequence[str], max_drop: float, check: bool, as_
             same = stage.check(place, formats)
             click.echo(f"The same again: {', '.join(same)}")
             return
-        record = stage.export(place, formats, max_drop)
+        record = stage.export(place, formats, max_accuracy_drop)
     if as_json:
         print_json(record)
     else:

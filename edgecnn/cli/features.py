@@ -36,10 +36,12 @@ def _channel(context: click.Context, option: click.Parameter, word: str) -> int 
     help="This channel alone, large; or all, as a grid.",
 )  # fmt: skip
 @click.option(
-    "--format", "kind", type=click.Choice(["png", "npz"]), default="png", show_default=True,
+    "--output", type=click.Choice(["png", "npz"]), default="png", show_default=True,
     help="Pictures, or one file of float32 arrays [H, W, C].",
 )  # fmt: skip
-@click.option("--export", metavar="NAME", help="Which of a run's ONNX exports, int8 for instance. Default: float32.")
+@click.option(
+    "--format", "export", metavar="NAME", help="Which of a run's ONNX exports, int8 for instance. Default: float32."
+)
 @click.option(
     "--compare", nargs=2, metavar="NAME NAME",
     help="Two exports side by side with their difference, float and int8 for instance; also two .onnx files.",
@@ -51,7 +53,7 @@ def command(
     image: str | None,
     layers: Sequence[str],
     channel: int | None,
-    kind: str,
+    output: str,
     export: str | None,
     compare: tuple[str, str] | None,
     only_list: bool,
@@ -69,8 +71,8 @@ def command(
     from edgecnn.stages import features as stage
 
     if export is not None and compare is not None:
-        raise UsageError("--compare names the exports itself; leave out --export.")
-    asked = image or out or layers or channel is not None or export or compare or only_list or kind != "png"
+        raise UsageError("--compare names the exports itself; leave out --format.")
+    asked = image or out or layers or channel is not None or export or compare or only_list or output != "png"
     if Path(model).is_dir() and not asked:
         place = Run(Path(model))
         with place.lock():
@@ -93,7 +95,7 @@ def command(
                 _print_layers(predictor)
             return
         source, folder = None if image is None else source_of(image), out or Path("features")
-        if kind == "npz":
+        if output == "npz":
             click.echo(stage.save(pair, source, folder, layers=layers, channel=channel))
             return
         if compare is not None:

@@ -16,6 +16,7 @@ from edgecnn.cli.options import (
     print_json,
     providers_option,
     run_argument,
+    runtimes_option,
 )
 from edgecnn.errors import GateFailed, UsageError
 
@@ -45,6 +46,7 @@ def _tolerances(context: click.Context, option: click.Parameter, words: tuple[st
 @click.command("parity")
 @run_argument
 @formats_option
+@runtimes_option
 @providers_option
 @click.option("--data", metavar="auto|cifar10|synthetic|PATH", help="Judge on this test split. Default: RUN's own.")
 @click.option(
@@ -56,9 +58,9 @@ def _tolerances(context: click.Context, option: click.Parameter, words: tuple[st
     help="How far accuracy may fall; repeatable. Default: float 0.05, float16 0.2, dynamic 0.5, int8 1.",
 )
 @click.option(
-    "--part",
+    "--max-images",
     type=click.IntRange(min=1),
-    metavar="IMAGES",
+    metavar="N",
     help="How many images a slow runtime or an emulated CPU runs. Default: TFLite Micro 1000, an emulated CPU 1000 "
     "through an int8 file and 50 through a float file.",
 )
@@ -79,6 +81,7 @@ def command(
     /,
     run: Path,
     formats: Sequence[str],
+    runtimes: Sequence[str],
     providers: Sequence[str],
     by_layer: bool,
     as_json: bool,
@@ -100,8 +103,8 @@ def command(
     from edgecnn.stages.parity import ParityOptions
     from edgecnn.stages.parity import parity as stage
 
-    if options["cpus"] and (options["device"] or options["python"]):
-        raise UsageError("--cpu emulates CPUs on this machine, in this Python; leave out --device and --python.")
+    if options["cpus"] and (options["remote"] or options["python"]):
+        raise UsageError("--cpu emulates CPUs on this machine, in this Python; leave out --remote and --python.")
     if known := published_path(run):
         for option in context.command.params:
             if (
@@ -112,10 +115,10 @@ def command(
         _as_published(Run(known), options["cpus"], as_json)
         return
     place = Run.at(run)
-    chosen = ParityOptions(formats=tuple(formats), providers=tuple(providers), **options)
+    chosen = ParityOptions(formats=tuple(formats), runtimes=tuple(runtimes), providers=tuple(providers), **options)
     with place.lock():
         record = stage(place, chosen)
-        layers = layers_stage(place, chosen.data, formats, providers) if by_layer else None
+        layers = layers_stage(place, chosen.data, formats, providers, runtimes) if by_layer else None
     if as_json:
         print_json({"parity": record, "layers": layers} if by_layer else record)
     else:

@@ -22,10 +22,12 @@ DEFAULT_RUN = "edgecnn-run"
 @training_options
 @click.option("--model", metavar="NAME", help="Begin with the published run NAME, or another run, instead of training.")
 @click.option(
-    "--allow-drawn", is_flag=True, help="With --model: calibrate with drawn images where its data is missing."
+    "--allow-synthetic",
+    is_flag=True,
+    help="With --model: calibrate with synthetic images where its data is unavailable.",
 )
 @click.pass_context
-def command(context: click.Context, /, run: Path, model: str | None, allow_drawn: bool, **options: Any) -> None:
+def command(context: click.Context, /, run: Path, model: str | None, allow_synthetic: bool, **options: Any) -> None:
     """Train, export, check, measure and report, all in the directory RUN.
 
     Resumes where it stopped and skips what is up to date. A format that
@@ -40,9 +42,9 @@ def command(context: click.Context, /, run: Path, model: str | None, allow_drawn
         given = [name for name in options if name != "data" and context.get_parameter_source(name) != DEFAULT]
         if given:
             raise click.UsageError(f"--{given[0].replace('_', '-')} is of a training, and --model {model} needs none.")
-        chosen = StartOptions(model=model, data=options["data"], allow_drawn=allow_drawn)
-    elif allow_drawn:
-        raise click.UsageError("--allow-drawn belongs to --model.")
+        chosen = StartOptions(model=model, data=options["data"], allow_synthetic=allow_synthetic)
+    elif allow_synthetic:
+        raise click.UsageError("--allow-synthetic belongs to --model.")
     page, verdict = run_all(Run(run), chosen, click.echo)
     if verdict == "not proven":
         click.echo("Parity is not proven: the report says why.")

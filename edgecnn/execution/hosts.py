@@ -158,9 +158,9 @@ def _checked(python: str) -> str:
 
 
 @contextmanager
-def host_of(device: str, python: str) -> Iterator[Host]:
-    """The place that `--device` and `--python` name."""
-    place: Host = SshHost(device, python) if device else LocalHost(python)
+def host_of(remote: str, python: str) -> Iterator[Host]:
+    """The host that `--remote` and `--python` name."""
+    place: Host = SshHost(remote, python) if remote else LocalHost(python)
     try:
         yield place
     finally:

@@ -30,7 +30,7 @@ CONVERTERS = (
 )  # fmt: skip
 
 
-def source_of(run: Run, max_drop: float) -> tuple[ExportSource, Calibration]:
+def source_of(run: Run, max_accuracy_drop: float) -> tuple[ExportSource, Calibration]:
     """What a run is exported from, and what a quantized format records of its calibration but the tool."""
     contract = run.contract()
     samples = samples_of(run, contract)
@@ -42,7 +42,7 @@ def source_of(run: Run, max_drop: float) -> tuple[ExportSource, Calibration]:
         calibration_images=samples.calibration,
         selection_images=samples.selection,
         selection_labels=samples.selection_labels,
-        max_drop_points=max_drop,
+        max_drop_points=max_accuracy_drop,
     )
     return source, _calibration(samples)
 

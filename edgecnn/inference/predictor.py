@@ -21,7 +21,7 @@ from edgecnn.preprocessing.batches import prepared
 from edgecnn.preprocessing.decode import Source, check_rules, fitted
 from edgecnn.preprocessing.reader_pool import Readers
 from edgecnn.records.contract import image_shape
-from edgecnn.runtimes.onnxruntime import CPU
+from edgecnn.runtimes.onnxruntime import CPU, PROVIDERS
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
@@ -46,7 +46,7 @@ class Predictor:
 
     `model` is a run directory, an .onnx file, or the name of a published run; of a run, `format` says which of its
     ONNX exports (None: onnx_float32). `threads` is how many ONNX Runtime may compute with, `providers` which execution
-    providers, the preferred first.
+    providers, the preferred first: ONNX Runtime's names, or those of `--ep`, cpu or cuda for instance.
 
     Several threads may use it at once. It pickles, with the file's content inside. A forked process opens the content
     anew; it has to end with `os._exit`, as multiprocessing's do, since ONNX Runtime's own clean-up would wait there for
@@ -64,7 +64,8 @@ class Predictor:
         if threads < 1 or not providers:
             raise UsageError(f"A predictor needs 1 thread or more, not {threads}, and an execution provider.")
         path = model_file(model, format)
-        self._model = OnnxModel(path, path.read_bytes(), threads, tuple(providers))
+        own = tuple(PROVIDERS.get(name, name) if isinstance(name, str) else name for name in providers)
+        self._model = OnnxModel(path, path.read_bytes(), threads, own)
         if not self._model.is_foreign:
             check_rules(self.contract)
             self._shape = image_shape(self.contract)

@@ -69,7 +69,7 @@ def run_targets(
     most: int | None,
     folder: Path,
     hosts: Mapping[str, Host] | None = None,
-    extras: Sequence[str] = ("allow_partial",),
+    extras: Sequence[str] = ("allow_fallback",),
     meaning: str = LOGITS,
 ) -> tuple[Logits, list[InferenceResult], dict[str, EdgecnnError]]:
     """What the reference and each pair answer, and why a pair did not, by its name.

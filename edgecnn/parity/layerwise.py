@@ -137,8 +137,9 @@ def advice(format: str, kind: str, *, exported: bool) -> str:
         return "The file is not the one that was exported: `edgecnn export RUN` makes it again."
     if kind == "int8":
         return (
-            f"`edgecnn export RUN --format {format} --max-drop 0` keeps the layers in float32 that quantization harms; "
-            "where it stays, the file was changed after the export or the converter is at fault."
+            f"`edgecnn export RUN --format {format} --max-accuracy-drop 0` keeps the layers in float32 "
+            "that quantization harms; if it still diverges, "
+            "the file was changed after the export or the converter is at fault."
         )
     return (
         "A float export does not change a layer: the file was changed after the export, or the converter is at fault."

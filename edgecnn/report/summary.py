@@ -7,25 +7,28 @@ from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 
 from edgecnn.data.output_labels import SCORES, THRESHOLD
+from edgecnn.export.format import Format
 from edgecnn.parity.verdict import FAIL, NOT_PROVEN, PASS
+from edgecnn.plugins import discover
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from edgecnn.records import Flip, LayerParity, LayerSpread, Parity, Precision, Report
 
 WIDE = 16  # of int8's 256 steps that many are left for the small ones
 MOST_CHANGED = 24  # images in the table of changed answers
-# What a stage recorded of its options, and the options; a default that is not empty stands in DEFAULTS.
+# The key that a stage records an option under, and the option; DEFAULTS has the defaults that are not empty.
 REPEATED = {"formats": "--format", "runtimes": "--runtime", "providers": "--ep", "tolerances": "--tolerance",
             "cpus": "--cpu"}  # fmt: skip
 LISTS = {"threads": "--threads", "batches": "--batch"}
 SINGLE = {
-    "part": "--part", "data": "--data", "baseline": "--baseline", "starts": "--starts", "cores": "--cores",
-    "python": "--python", "device": "--device",
+    "part": "--max-images", "data": "--data", "baseline": "--baseline", "starts": "--restarts",
+    "cores": "--cpu-affinity", "python": "--python", "device": "--remote", "max_drop": "--max-accuracy-drop",
 }  # fmt: skip
-FLAGS = {"allow_partial": "--allow-partial", "io_binding": "--io-binding"}
-DEFAULTS = {"batches": "1", "starts": "3"}
+FLAGS = {"allow_partial": "--allow-fallback", "io_binding": "--io-binding"}
+DEFAULTS = {"batches": "1", "starts": "3", "max_drop": "0.5"}
+RECIPES = {"best": "tuned"}  # a recipe's name in older records, and its name now
 
 
 def verdict(record: Report) -> tuple[str, str, list[str]]:
@@ -124,19 +127,29 @@ def changed(parity: Parity | None) -> list[tuple[Flip, list[str]]]:
 def commands(record: Report) -> tuple[str, list[str]]:
     """What makes this run again: one command for all of it ("" for a model trained elsewhere), and one a stage."""
     training = record.training
+    recipe = RECIPES.get(training.recipe, training.recipe)
     options = (
         f"RUN --data {_portable(training.data.spec)} --architecture {shlex.quote(training.architecture)} "
-        f"--recipe {shlex.quote(training.recipe)} --epochs {len(training.history)} --seed {training.seed}"
+        f"--recipe {shlex.quote(recipe)} --epochs {len(training.history)} --seed {training.seed}"
         f"{f' --teacher {_portable(training.teacher)}' if training.teacher else ''}"
-        f"{f' --hold-out {training.hold_out}' if training.hold_out else ''}"
+        f"{f' --validation-images {training.hold_out}' if training.hold_out else ''}"
     )
     trained = training.origin.command == "train"
     stages = [f"edgecnn train {options}"] if trained else []
     for name, part in (("export", record.artifacts), ("parity", record.parity), ("bench", record.latency)):
-        words = _options(part.origin.inputs) if part and name != "export" else []
+        inputs = part.origin.inputs if part else {}
+        if name == "export" and inputs.get("formats", "").split() == sorted(discover(Format)):
+            inputs = {**inputs, "formats": ""}  # what it records where none is named
+        words = _options(inputs)
         words += ["--layers"] if name == "parity" and record.layers else []
         stages.append(" ".join([f"edgecnn {name} RUN", *words]))
     return f"edgecnn run {options}" if trained else "", [*stages, "edgecnn features RUN", "edgecnn report RUN"]
+
+
+def recorded(options: object, keys: Iterable[str]) -> dict[str, str]:
+    """The options of a stage, a dataclass named as the command line names them, as its record's inputs hold them."""
+    named = {**SINGLE, **FLAGS}
+    return {key: str(getattr(options, named[key].removeprefix("--").replace("-", "_"))) for key in keys}
 
 
 def _options(inputs: Mapping[str, str]) -> list[str]:

@@ -50,13 +50,13 @@ class OnnxRuntimeSession:
         provider: str,
         extra_outputs: tuple[str, ...],
         *,
-        allow_partial: bool = False,
+        allow_fallback: bool = False,
         exact_int8: bool = False,
     ) -> None:
         providers = (PROVIDERS[provider],)
         check_available(providers)
         _find_libraries(provider)
-        accepted = (*providers, CPU) if allow_partial and provider != "cpu" else providers
+        accepted = (*providers, CPU) if allow_fallback and provider != "cpu" else providers
         content = with_outputs(path.read_bytes(), extra_outputs)
         self._session: Any = _opened(content, threads, accepted, provider, exact_int8)
         self._input = self._session.get_inputs()[0].name
@@ -209,13 +209,13 @@ def load(
     provider: str,
     extra_outputs: tuple[str, ...],
     *,
-    allow_partial: bool = False,
+    allow_fallback: bool = False,
     io_binding: bool = False,
     exact_int8: bool = False,
 ) -> Session:
     """A ready session with that many intra-op threads."""
     kind = BoundSession if io_binding else OnnxRuntimeSession
-    return kind(path, threads, provider, extra_outputs, allow_partial=allow_partial, exact_int8=exact_int8)
+    return kind(path, threads, provider, extra_outputs, allow_fallback=allow_fallback, exact_int8=exact_int8)
 
 
 def default_providers() -> tuple[str, ...]:
@@ -234,7 +234,7 @@ PLUGIN = Runtime(
     load=load,
     providers=tuple(PROVIDERS),
     default_providers=default_providers,
-    extras=("allow_partial", "io_binding", "exact_int8"),
+    extras=("allow_fallback", "io_binding", "exact_int8"),
     emulated=("cpu",),
     fuses=True,
 )

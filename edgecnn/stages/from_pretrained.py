@@ -28,7 +28,7 @@ class StartOptions:
 
     model: str
     data: str = AUTO
-    allow_drawn: bool = False
+    allow_synthetic: bool = False
 
 
 def is_current(run: Run, options: StartOptions) -> bool:
@@ -83,10 +83,10 @@ def _data(contract: Contract, training: Training, options: StartOptions) -> Labe
     try:
         data = load_data(training.data.spec if options.data == AUTO else options.data, shape[:2])
     except (DataUnavailable, NoSuchData) as error:
-        if options.data != AUTO or not options.allow_drawn:
+        if options.data != AUTO or not options.allow_synthetic:
             raise MachineError(
                 f"{training.data.name} is not at hand, with whose training images exports are calibrated: give --data, "
-                "or --allow-drawn to calibrate with drawn images instead."
+                "or --allow-synthetic to calibrate with drawn images instead."
             ) from error
         return None
     data = align(data, contract.labels)

@@ -48,7 +48,9 @@ class _Observed:
     fused: tuple[str, ...]
 
 
-def inputs(run: Run, images: str, formats: Sequence[str], providers: Sequence[str]) -> dict[str, str]:
+def inputs(
+    run: Run, images: str, formats: Sequence[str], providers: Sequence[str], runtimes: Sequence[str] = ()
+) -> dict[str, str]:
     """What decides the figures: the files' hashes, the images, and the runtimes' versions."""
     return {
         **{
@@ -58,6 +60,7 @@ def inputs(run: Run, images: str, formats: Sequence[str], providers: Sequence[st
         "images": images,
         "formats": " ".join(sorted(formats)),
         "providers": " ".join(sorted(providers)),
+        **({"runtimes": " ".join(sorted(runtimes))} if runtimes else {}),
         **runtime_versions(),
     }
 
@@ -70,7 +73,13 @@ def is_current(run: Run) -> bool:
     return run.is_current(run_directory.LAYERS, Layers, inputs(run, evaluation.source, (), ()))
 
 
-def layers(run: Run, data: str | None = None, formats: Sequence[str] = (), providers: Sequence[str] = ()) -> Layers:
+def layers(
+    run: Run,
+    data: str | None = None,
+    formats: Sequence[str] = (),
+    providers: Sequence[str] = (),
+    runtimes: Sequence[str] = (),
+) -> Layers:
     """Observe the first evaluation images in every export that shows its layers.
 
     Raises InputError for a file that cannot be loaded, MachineError when a worker dies.
@@ -78,7 +87,7 @@ def layers(run: Run, data: str | None = None, formats: Sequence[str] = (), provi
     contract = run.contract()
     evaluation = evaluation_of(contract, run.training().data, data)
     images = evaluation.images[:IMAGES]
-    found, skipped = pairs(run, formats, providers)
+    found, skipped = pairs(run, formats, providers, runtimes)
     found = [pair for pair in found if pair.runtime.exposes and pair.artifact.layers]
     log(f"Layers of {len(found)} exports over {len(images)} images")
     with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=run.root) as folder:
@@ -113,7 +122,7 @@ def layers(run: Run, data: str | None = None, formats: Sequence[str] = (), provi
     draw_layers(run, results)
     record = Layers(
         schema=SCHEMA,
-        origin=run.origin("parity --layers", inputs(run, evaluation.source, formats, providers), [LAYERS]),
+        origin=run.origin("parity --layers", inputs(run, evaluation.source, formats, providers, runtimes), [LAYERS]),
         data=contract.data,
         images=count,
         files=tuple(results),

@@ -27,6 +27,7 @@ from edgecnn.parity.preprocessing_check import pathways
 from edgecnn.parity.verdict import FAIL, NOT_PROVEN, PASS, rule, uninformative_reference_reason, verdict
 from edgecnn.plugins import pick
 from edgecnn.records import SCHEMA, Parity, ParityRow
+from edgecnn.report.summary import recorded
 from edgecnn.run_directory import Run
 from edgecnn.visualization.plots import FLIPS, draw_flips
 
@@ -50,18 +51,19 @@ class ParityOptions:
     """What to judge, on what, and how strictly.
 
     `data` None is the test split the model was trained beside; `tolerances` are percentage points by format, "" for
-    all; `part` is how many images slow runtimes and emulated CPUs answer (None: as many as each is asked by itself);
-    `cpus` are those that are emulated, beside this machine's own.
+    all; `max_images` is how many images slow runtimes and emulated CPUs run (None: each one's own default); `cpus` are
+    emulated, in addition to this machine's own.
     """
 
     data: str | None = None
     formats: tuple[str, ...] = ()
+    runtimes: tuple[str, ...] = ()
     providers: tuple[str, ...] = ()
     tolerances: Mapping[str, float] = field(default_factory=dict)
-    part: int | None = None
-    allow_partial: bool = False
+    max_images: int | None = None
+    allow_fallback: bool = False
     python: str = ""
-    device: str = ""
+    remote: str = ""
     cpus: tuple[str, ...] = ()
 
 
@@ -77,9 +79,10 @@ def inputs(run: Run, evaluation: Evaluation, options: ParityOptions) -> dict[str
         "formats": " ".join(sorted(options.formats)),
         "providers": " ".join(sorted(options.providers)),
         "tolerances": " ".join(f"{name}={points}" for name, points in sorted(options.tolerances.items())),
-        "part": str(options.part or ""),
-        **{name: str(getattr(options, name)) for name in ("device", "python", "allow_partial")},
+        "part": str(options.max_images or ""),
+        **recorded(options, ("device", "python", "allow_partial")),
         **runtime_versions(),
+        **({"runtimes": " ".join(sorted(options.runtimes))} if options.runtimes else {}),
         **({"cpus": " ".join(sorted(options.cpus))} if options.cpus else {}),
         **{cpu: emulator(CPUS[cpu]) for cpu in options.cpus},
     }
@@ -106,15 +109,20 @@ def parity(run: Run, options: ParityOptions) -> Parity:
     meaning = contract.output_meaning
     evaluation = evaluation_of(contract, run.training().data, options.data)
     # A provider that was named has to run everything; where none was, what each took is shown with its answers.
-    extras = ("allow_partial",) if options.allow_partial or not options.providers else ()
+    extras = ("allow_fallback",) if options.allow_fallback or not options.providers else ()
     with (
-        host_of(options.device, options.python) as place,
+        host_of(options.remote, options.python) as place,
         emulated(options.cpus) as hosts,
         tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=run.root) as folder,
     ):
         offers = _offers(place) if place.name else None
-        found, skipped = pairs(run, options.formats, options.providers, offers=offers)
+        found, skipped = pairs(run, options.formats, options.providers, options.runtimes, offers)
         found += on_cpus(found, options.cpus)
+        for name in options.runtimes:
+            if name not in {pair.runtime.name for pair in found}:
+                if name in skipped:
+                    raise MachineError(f"{skipped[name]}.")
+                raise UsageError(f"None of these exports runs on {name}; `edgecnn parity --help` has the names.")
         for name in options.providers:
             if name not in {pair.provider for pair in found}:
                 raise UsageError(f"None of these exports runs on {name}; `edgecnn parity --help` has the names.")
@@ -123,7 +131,7 @@ def parity(run: Run, options: ParityOptions) -> Parity:
             run.model_path(contract),
             found,
             evaluation,
-            options.part,
+            options.max_images,
             Path(folder),
             {"": place, **hosts},
             extras,
@@ -137,7 +145,7 @@ def parity(run: Run, options: ParityOptions) -> Parity:
             raise MachineError(f"{name} was asked for and did not answer: {reason}.")
     rows = tuple(_row(one, asked, reference, evaluation, contract, options.tolerances, nothing) for one in asked)
     ways = pathways(contract)
-    formats = [pair.format.name for pair in found] if options.providers else _formats(run, options)
+    formats = [pair.format.name for pair in found] if options.providers or options.runtimes else _formats(run, options)
     state, reasons = _whole(rows, formats, found, refused, ways)
     _save_answers(run, reference, evaluation, asked, meaning)
     outputs = [run_directory.ANSWERS]
@@ -158,7 +166,7 @@ def parity(run: Run, options: ParityOptions) -> Parity:
         skipped=skipped,
         verdict=state,
         reasons=reasons,
-        device=options.device,
+        device=options.remote,
     )
     run.save(run_directory.PARITY, record)
     return record

@@ -48,7 +48,7 @@ class TrainOptions:
     epochs: int | None = None
     seed: int = 1
     teacher: str | None = None  # a run directory or a published run's name
-    hold_out: int = 0  # training images set aside to measure on instead of the test images
+    validation_images: int = 0  # training images set aside to measure on instead of the test images
 
 
 def plan(run: Run, options: TrainOptions) -> tuple[LabelledImages, dict[str, str]]:
@@ -75,9 +75,9 @@ def plan(run: Run, options: TrainOptions) -> tuple[LabelledImages, dict[str, str
     }
     if recipe.scheduled:  # the rate of an epoch depends on how many there are to be
         inputs["scheduled_epochs"] = str(epochs_of(options))
-    if options.hold_out:
-        inputs["hold_out"] = str(options.hold_out)
-        data = held_out(data, options.hold_out)
+    if options.validation_images:
+        inputs["hold_out"] = str(options.validation_images)
+        data = held_out(data, options.validation_images)
     if options.teacher is not None:
         inputs["teacher"] = teacher_run(options.teacher, architecture, data.source.labels).hash_of(run_directory.MODEL)
     return data, inputs
@@ -129,7 +129,7 @@ def train(run: Run, options: TrainOptions, show: Callable[[str], None] = log) ->
         test_images=fit(data.test_images, architecture.image_shape),
     )
     deterministic_keras(options.seed)
-    split = HELD_OUT if options.hold_out else SPLIT
+    split = HELD_OUT if options.validation_images else SPLIT
     log(
         f"Training {architecture.name} on {data.source.name}: {len(data.train_labels):,} training and "
         f"{len(data.test_labels):,} {split} images, {len(data.source.labels)} classes, {epochs} epochs, on {device()}"
@@ -155,7 +155,7 @@ def train(run: Run, options: TrainOptions, show: Callable[[str], None] = log) ->
         history=state.history,
         choices=described(recipe),
         teacher=options.teacher or "",
-        hold_out=options.hold_out,
+        hold_out=options.validation_images,
         split=split,
         log=(LOG,),
     )
@@ -190,7 +190,7 @@ def _lesson(data: LabelledImages, options: TrainOptions, recipe: Recipe, epochs:
         seed=options.seed,
         training=Feed(data.train_images, data.train_labels, classes, soft=soft),
         test=Feed(data.test_images, data.test_labels, classes, soft=soft),
-        validated=recipe.tests_each_epoch or options.hold_out > 0,
+        validated=recipe.tests_each_epoch or options.validation_images > 0,
         soft=soft,
         teacher=None if options.teacher is None else load_teacher(options.teacher),
     )

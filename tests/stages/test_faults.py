@@ -83,7 +83,7 @@ def test_a_wrong_zero_point_is_caught(run: Run, format: str) -> None:
     else:
         faults.edit_tflite(path, _shift_tflite)
     faults.accept(run)
-    record = parity(run, replace(LOOSE, formats=(format,), part=50))
+    record = parity(run, replace(LOOSE, formats=(format,), max_images=50))
     seen = layers(run, formats=(format,))
     caught = record.verdict == "fail" or any(file.culprit for file in seen.files)
     assert caught, _verdicts(record)

@@ -73,8 +73,8 @@ def test_a_broken_file_fails_and_one_nobody_can_be_asked_about_is_not_proven(
 
 
 def test_options_of_ones_own_run_are_refused(small: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command(["parity", "small", "--device", "ssh://pi"]) == 2
-    assert "--device needs a run of one's own" in capsys.readouterr().err
+    assert command(["parity", "small", "--remote", "ssh://pi"]) == 2
+    assert "--remote needs a run of one's own" in capsys.readouterr().err
 
 
 def test_other_drawn_images_are_refused(small: Run) -> None:

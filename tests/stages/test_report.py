@@ -5,24 +5,27 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from edgecnn import records, run_directory
+from edgecnn.cli import cli
 from edgecnn.errors import InputError
+from edgecnn.export.format import Format
 from edgecnn.parity.intervals import paired
+from edgecnn.plugins import discover
 from edgecnn.records import Accuracy, DataSource, LatencyRow, ParityRow, Placement, Report, TensorSpec
+from edgecnn.report import summary
 from edgecnn.report.render import aligned, duration, escape_markdown
 from edgecnn.report.summary import commands
 from edgecnn.report.view import scale
 from edgecnn.run_directory import Run
 from edgecnn.stages.report import MARKDOWN, PAGE, inputs, is_current, report
+from edgecnn.training.architecture import Architecture
+from edgecnn.training.recipes import recipes_of
 from edgecnn.visualization import plots
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytest.importorskip("jinja2")
 
@@ -456,8 +459,8 @@ def test_commands_reproduce_the_run_without_naming_places_of_this_machine(small:
         run_directory.PARITY, replace(parity, origin=replace(parity.origin, inputs={**parity.origin.inputs, **chosen}))
     )
     latency = small.load(run_directory.LATENCY, records.Latency, "bench")
-    swept = {"runtimes": "keras onnxruntime", "threads": "1 2", "batches": "1 8", "starts": "3", "io_binding": "False",
-             "python": "/home/me/gpu/python", "allow_partial": "True"}  # fmt: skip
+    swept = {"runtimes": "keras onnxruntime", "threads": "1 2", "batches": "1 8", "starts": "2", "io_binding": "False",
+             "cores": "0,1", "python": "/home/me/gpu/python", "allow_partial": "True", "device": "ssh://pi"}  # fmt: skip
     small.save(
         run_directory.LATENCY,
         replace(latency, origin=replace(latency.origin, inputs={**latency.origin.inputs, **swept})),
@@ -469,10 +472,54 @@ def test_commands_reproduce_the_run_without_naming_places_of_this_machine(small:
     assert stages == [
         f"edgecnn train {options}", "edgecnn export RUN",
         "edgecnn parity RUN --format onnx_float32 --format tflite_int8 --data 'PATH/other set.npz' --layers",
-        "edgecnn bench RUN --runtime keras --runtime onnxruntime --threads 1,2 --batch 1,8 --python PATH/python "
-        "--allow-partial",
+        "edgecnn bench RUN --runtime keras --runtime onnxruntime --threads 1,2 --batch 1,8 --restarts 2 "
+        "--cpu-affinity 0,1 --python PATH/python --remote ssh://pi --allow-fallback",
         "edgecnn features RUN", "edgecnn report RUN",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("formats", "max_drop", "options"),
+    [
+        (sorted(discover(Format)), "0.5", ""),
+        (["onnx_int8", "tflite_int8"], "0.5", " --format onnx_int8 --format tflite_int8"),
+        (sorted(discover(Format)), "0.25", " --max-accuracy-drop 0.25"),
+    ],
+)
+def test_the_command_of_an_export_has_its_options(small: Run, formats: list[str], max_drop: str, options: str) -> None:
+    artifacts = small.artifacts()
+    inputs = {**artifacts.origin.inputs, "formats": " ".join(formats), "max_drop": max_drop}
+    small.save(run_directory.ARTIFACTS, replace(artifacts, origin=replace(artifacts.origin, inputs=inputs)))
+    report(small)
+    _, stages = commands(small.load(run_directory.REPORT, Report, "report"))
+    assert f"edgecnn export RUN{options}" in stages
+
+
+def test_a_recipe_by_its_former_name_is_shown_as_recorded_and_made_again_by_its_name_now(small: Run) -> None:
+    small.save(run_directory.TRAINING, replace(small.training(), recipe="best"))
+    report(small)
+    whole, _ = commands(small.load(run_directory.REPORT, Report, "report"))
+    assert " --recipe tuned " in whole
+    for page in ("report.html", "report.md"):
+        assert "recipe best" in small.path(page).read_text()
+
+
+def test_every_option_of_a_command_in_the_report_is_one_of_the_command_line() -> None:
+    options = {
+        option: parameter
+        for command in cli.commands.values()
+        for parameter in command.params
+        for option in parameter.opts
+    }
+    tables = (summary.REPEATED, summary.LISTS, summary.SINGLE, summary.FLAGS)
+    for key, option in (pair for table in tables for pair in table.items()):
+        assert option in options, key
+    for key, value in summary.DEFAULTS.items():
+        assert str(options[{**summary.LISTS, **summary.SINGLE}[key]].default) == value
+    for option in re.findall(r"--[a-z-]+", Path(summary.__file__).read_text()):
+        assert option in options
+    for recipe in summary.RECIPES.values():
+        assert all(recipe in recipes_of(architecture) for architecture in discover(Architecture).values())
 
 
 def test_a_training_without_validation_has_no_columns_for_it(small: Run) -> None:
@@ -483,7 +530,7 @@ def test_a_training_without_validation_has_no_columns_for_it(small: Run) -> None
     small.save(run_directory.TRAINING, told)
     report(small)
     whole, _ = commands(small.load(run_directory.REPORT, Report, "report"))
-    assert whole.endswith("--teacher PATH/run --hold-out 90")
+    assert whole.endswith("--teacher PATH/run --validation-images 90")
     for page in ("report.html", "report.md"):
         text = small.path(page).read_text()
         assert "flip, shift 2" in text
