@@ -460,7 +460,7 @@ def test_commands_reproduce_the_run_without_naming_places_of_this_machine(small:
     )
     latency = small.load(run_directory.LATENCY, records.Latency, "bench")
     swept = {"runtimes": "keras onnxruntime", "threads": "1 2", "batches": "1 8", "starts": "2", "io_binding": "False",
-             "cores": "0,1", "python": "/home/me/gpu/python", "allow_partial": "True", "device": "ssh://pi"}  # fmt: skip
+             "cores": "0,1", "python": "/home/me/python", "allow_partial": "True", "device": "ssh://pi"}  # fmt: skip
     small.save(
         run_directory.LATENCY,
         replace(latency, origin=replace(latency.origin, inputs={**latency.origin.inputs, **swept})),
