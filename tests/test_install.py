@@ -85,7 +85,7 @@ def test_a_published_run_is_benchmarked_and_bundled_by_its_name(base: Path, tmp_
     record = json.loads(measured.stdout)
     assert {row["format"] for row in record["rows"]} == {"onnx_float32", "onnx_int8"}
     assert record["skipped"]["litert"] == "ai_edge_litert is not installed: pip install ai-edge-litert"
-    assert record["measured_on"].startswith("drawn images")
+    assert record["measured_on"].startswith("synthetic images")
     bundled = _call(base / "edgecnn", "bundle", "cifar10-cnn", "--target", "tflite-micro", cwd=tmp_path)
     assert bundled.returncode == 3 and "pip install 'edgecnn[" in bundled.stderr, bundled.stderr
     assert not list(tmp_path.iterdir())

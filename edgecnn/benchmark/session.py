@@ -36,7 +36,7 @@ PREPARED = 20
 
 @dataclass(frozen=True)
 class BenchmarkTarget:
-    """What is timed: a file on a runtime and provider, with so many threads and images a call."""
+    """What is timed: a file on a runtime and provider, with this many threads and images per call."""
 
     pair: Target
     threads: int
@@ -86,7 +86,7 @@ class Measurement:
             self._warm_up()
             self.cores = tuple(worker.ask("facts")["cores"])
             if target.cores and target.cores != ",".join(map(str, self.cores)):
-                raise MachineError(f"The worker runs on cores {self.cores} and not on {target.cores}, as asked for.")
+                raise MachineError(f"The worker runs on cores {self.cores} and not on {target.cores} as required.")
         except BaseException:
             worker.close()
             raise
@@ -150,7 +150,7 @@ def row_of(measured: Measurement, baseline: Measurement, starts: int) -> Latency
     assert measured.placement is not None
     busy = median(measured.busy)
     if busy > target.threads + MORE_CORES:
-        raise MachineError(f"{target.name} computed on {busy:.1f} cores, more than the threads that were asked for.")
+        raise MachineError(f"{target.name} computed on {busy:.1f} cores, more than the number of threads.")
     compared = None
     if measured is not baseline:
         compared = ratio(measured.blocks, target.batch, baseline.blocks, baseline.target.batch, starts)

@@ -24,7 +24,7 @@ def _channel(context: click.Context, option: click.Parameter, word: str) -> int 
         return None
     if word.isdecimal():
         return int(word)
-    raise click.BadParameter(f"'{word}' is neither a channel's number, counted from 0, nor all.")
+    raise click.BadParameter(f"'{word}' is neither a channel number, counted from 0, nor all.")
 
 
 @click.command("features")
@@ -39,15 +39,13 @@ def _channel(context: click.Context, option: click.Parameter, word: str) -> int 
     "--output", type=click.Choice(["png", "npz"]), default="png", show_default=True,
     help="Pictures, or one file of float32 arrays [H, W, C].",
 )  # fmt: skip
-@click.option(
-    "--format", "export", metavar="NAME", help="Which of a run's ONNX exports, int8 for instance. Default: float32."
-)
+@click.option("--format", "export", metavar="NAME", help="ONNX export of the run, for instance int8. Default: float32.")
 @click.option(
     "--compare", nargs=2, metavar="NAME NAME",
-    help="Two exports side by side with their difference, float and int8 for instance; also two .onnx files.",
+    help="Two exports side by side with their difference, for instance float and int8; or two .onnx files.",
 )  # fmt: skip
 @click.option("--list", "only_list", is_flag=True, help="List the layers and exit.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder to fill. Default: features.")
+@click.option("--out", type=click.Path(path_type=Path), help="Output folder. Default: features.")
 def command(
     model: str,
     image: str | None,
@@ -61,10 +59,10 @@ def command(
 ) -> None:
     """Draw the activations inside MODEL for an image.
 
-    MODEL is a run, an .onnx file, or the name of a published run. IMAGE may be - for standard input; without it a drawn
-    one is used.
+    MODEL is a run, an .onnx file, or the name of a pretrained run. IMAGE may be - for standard input. Default: a
+    synthetic image.
 
-    `edgecnn features RUN` alone draws one of the run's samples into the run, where the report finds it.
+    `edgecnn features RUN` alone draws one of the run's own samples and saves the pictures in the run, for the report.
     """
     from edgecnn.inference.predictor import Predictor
     from edgecnn.run_directory import Run
@@ -118,4 +116,4 @@ def _print_layers(predictor: Predictor) -> None:
     for name, shape in predictor.shapes.items():
         click.echo(f"{name:32} {' x '.join(str(side) for side in shape)}")
     for name, other in predictor.absorbed.items():
-        click.echo(f"{name:32} absorbed into {other}")
+        click.echo(f"{name:32} fused into {other}")

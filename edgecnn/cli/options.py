@@ -35,14 +35,14 @@ def runtimes_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def providers_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """`--ep`, the execution providers to ask."""
+    """`--ep`, the execution providers to run on."""
     return click.option(
         "--ep",
         "providers",
         multiple=True,
         metavar="NAME",
         help="Only this execution provider; repeatable. ONNX Runtime: cpu, cuda, tensorrt, openvino, coreml, directml, "
-        "webgpu, xnnpack; LiteRT: xnnpack, builtin, reference. Default: what works here, LiteRT with xnnpack.",
+        "webgpu, xnnpack; LiteRT: xnnpack, builtin, reference. Default: all that work here; LiteRT with xnnpack.",
     )(command)
 
 
@@ -97,7 +97,7 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
             type=SEEDS,
             default=1,
             show_default=True,
-            help="Decides the weights and the order of the images.",
+            help="Seed of the weights and of the order of the images.",
         ),
         click.option("--epochs", type=click.IntRange(min=1), help="Default: the recipe's own number."),
         click.option(
@@ -106,9 +106,7 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="N",
             help="Set N training images aside and measure accuracy on them instead of the test images.",
         ),
-        click.option(
-            "--teacher", metavar="RUN", help="Learn from this run's answers too, where the recipe takes a teacher."
-        ),
+        click.option("--teacher", metavar="RUN", help="Distil from this run too, where the recipe takes a teacher."),
         click.option("--recipe", default="tutorial", show_default=True, help="How to train: tutorial or tuned."),
         click.option("--architecture", default="cnn", show_default=True, help="What to train."),
         click.option(
@@ -116,7 +114,7 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
             default="auto",
             show_default=True,
             metavar="auto|cifar10|synthetic|PATH",
-            help="auto: CIFAR-10 where it can be had, otherwise drawn images. PATH: a cifar-10-batches-py folder, its "
+            help="auto: CIFAR-10 if available, otherwise synthetic images. PATH: a cifar-10-batches-py folder, its "
             ".tar.gz, an .npz, or a folder with train/<class>/* and test/<class>/*.",
         ),
     ):

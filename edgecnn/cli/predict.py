@@ -41,12 +41,12 @@ def _providers(context: click.Context, option: click.Parameter, words: tuple[str
 @click.argument("model")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGES...")
 @click.option("--top", default=3, show_default=True, type=click.IntRange(min=1), help="How many labels to print.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line; of a bad image with its error.")
-@click.option("--csv", "as_csv", is_flag=True, help="A table with commas; bad images are left out.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line; a bad image gives its error.")
+@click.option("--csv", "as_csv", is_flag=True, help="Comma-separated table; bad images are left out.")
+@click.option("--format", "export", metavar="NAME", help="ONNX export of the run, for instance int8. Default: float32.")
 @click.option(
-    "--format", "export", metavar="NAME", help="Which of a run's ONNX exports, int8 for instance. Default: float32."
+    "--threads", default=1, show_default=True, type=click.IntRange(min=1), help="CPU threads to compute with."
 )
-@click.option("--threads", default=1, show_default=True, type=click.IntRange(min=1), help="To compute with.")
 @click.option(
     "--ep", "providers", multiple=True, metavar="NAME", callback=_providers,
     help="Execution provider of ONNX Runtime: cpu, cuda, tensorrt, openvino, coreml, directml, webgpu or xnnpack; "
@@ -54,7 +54,7 @@ def _providers(context: click.Context, option: click.Parameter, words: tuple[str
 )  # fmt: skip
 @click.option(
     "--processes", type=click.IntRange(min=1),
-    help=f"To read images with. Default: one a core from {MANY} images on, otherwise 1.",
+    help=f"Processes that read images. Default: one per core from {MANY} images on, otherwise 1.",
 )  # fmt: skip
 def command(
     model: str,
@@ -67,12 +67,12 @@ def command(
     providers: Sequence[str],
     processes: int | None,
 ) -> None:
-    """Print labels and probabilities of images; independent scores as they are.
+    """Print labels and probabilities of images, or independent scores as they are.
 
-    MODEL is a run, an .onnx file, or the name of a published run such as cifar10-cnn.
+    MODEL is a run, an .onnx file, or the name of a pretrained run such as cifar10-cnn.
 
     IMAGES are files, folders (the images in them and below), patterns such as "*.jpg", and - for standard input. An
-    image that cannot be used is reported, the rest goes on, and the exit code is 4.
+    image that cannot be used is reported and skipped; the exit code is then 4.
     """
     if as_json and as_csv:
         raise UsageError("Results are printed as --json or as --csv; give one of them.")

@@ -151,7 +151,7 @@ def _checked(python: str) -> str:
     except (OSError, ValueError, subprocess.TimeoutExpired):
         version = ()
     if len(version) != 2:
-        raise MachineError(f"{python} is no Python interpreter.")
+        raise MachineError(f"{python} is not a Python interpreter.")
     if version < OLDEST:
         raise MachineError(f"{python} is Python {version[0]}.{version[1]}; a worker needs 3.11 or newer.")
     return os.path.abspath(path)  # a virtual environment is known by its link: it is not resolved

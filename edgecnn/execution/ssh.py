@@ -59,7 +59,7 @@ class SshHost:
     def __init__(self, address: str, python: str = "") -> None:
         match = ADDRESS.fullmatch(address)
         if match is None:
-            raise UsageError(f"{address} is no device; write it as ssh://user@host or ssh://user@host:port.")
+            raise UsageError(f"{address} is not a remote host; write it as ssh://user@host or ssh://user@host:port.")
         self.name, self._python = address, python or "python3"
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         command = shlex.split(os.environ.get("EDGECNN_SSH", "ssh"))

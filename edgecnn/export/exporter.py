@@ -35,7 +35,7 @@ def source_of(run: Run, max_accuracy_drop: float) -> tuple[ExportSource, Calibra
     contract = run.contract()
     samples = samples_of(run, contract)
     if samples.drawn:
-        log("The run carries no images: drawn ones are used for calibration")
+        log("The run has no images: calibrating with synthetic ones")
     source = ExportSource(
         model=load_model(run, contract),
         contract=contract,
@@ -68,7 +68,7 @@ def _calibration(samples: Samples) -> Calibration:
         images=len(samples.calibration),
         sha256=hashlib.sha256(samples.calibration.tobytes()).hexdigest(),
         evaluation_images=mixed,
-        source="drawn images" if samples.drawn else "training images",
+        source="synthetic images" if samples.drawn else "training images",
         method="minimum and maximum over these images and a black and a white one",
         tool="",
     )

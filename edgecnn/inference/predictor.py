@@ -168,7 +168,7 @@ class Predictor:
         if name in self.absorbed:
             other = self.absorbed[name]
             raise UsageError(
-                f"Layer {name} has no maps of its own in {self._model.path.name}: {other} absorbed it; ask for that."
+                f"Layer {name} has no maps of its own in {self._model.path.name}: it is fused into {other}; use that."
             )
         if name not in self.layers:
             raise unknown_name("layer", name, self.layers)

@@ -1,4 +1,4 @@
-"""What every pair of artifact and runtime answers about the evaluation images, and how the answers agree."""
+"""Outputs of every target for the evaluation images, and how they agree."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ PART_SEED = 1  # of the images that slow runtimes and emulated CPUs answer
 
 @dataclass(frozen=True)
 class InferenceResult:
-    """What one pair answered: float32 [len(indices), classes] of that meaning for these images."""
+    """Outputs of one target: float32 [len(indices), classes] of that meaning for these images."""
 
     pair: ExportTarget
     logits: Logits
@@ -53,7 +53,7 @@ class InferenceResult:
 def part(count: int, most: int | None) -> Indices:
     """Indices of `most` images drawn from `count`, in order; of all of them when there are no more.
 
-    A smaller part lies inside every larger one, so that any two pairs have answered images in common.
+    A smaller part lies inside every larger one, so that any two targets have images in common.
     """
     import numpy as np
 
@@ -72,7 +72,7 @@ def run_targets(
     extras: Sequence[str] = ("allow_fallback",),
     meaning: str = LOGITS,
 ) -> tuple[Logits, list[InferenceResult], dict[str, EdgecnnError]]:
-    """What the reference and each pair answer, and why a pair did not, by its name.
+    """Outputs of the reference and of each target, and why a target did not run, by its name.
 
     As many workers as there are cores, each computing on one thread; `most` is how many images slow runtimes and
     emulated CPUs answer (None: as many as each is asked by itself). The reference is asked here, each pair on the host
@@ -140,7 +140,7 @@ def _ask(
     *,
     compare_exact: bool = False,
 ) -> Answered:
-    """All answers of one artifact on one runtime, from a worker on one thread, `batch` images a call.
+    """All outputs of one artifact on one runtime, from a worker on one thread, `batch` images per call.
 
     With `compare_exact` the file is run a second time on exact int8 kernels.
     """
@@ -184,7 +184,7 @@ def _compared(
 
 
 def bit_equal(one: InferenceResult, asked: Sequence[InferenceResult], reference: Logits) -> tuple[str, ...]:
-    """Which rows, and the reference, gave the very same outputs for the images both answered."""
+    """Which rows, and the reference, gave the very same outputs for the images both ran."""
     import numpy as np
 
     names = [KERAS] if np.array_equal(one.logits, reference[one.indices]) else []
@@ -197,7 +197,7 @@ def bit_equal(one: InferenceResult, asked: Sequence[InferenceResult], reference:
 
 
 def common(a: InferenceResult, b: InferenceResult) -> tuple[Logits, Logits]:
-    """The outputs of both for the images that both answered."""
+    """The outputs of both for the images that both ran."""
     import numpy as np
 
     if len(a.indices) == len(b.indices):
@@ -207,7 +207,7 @@ def common(a: InferenceResult, b: InferenceResult) -> tuple[Logits, Logits]:
 
 
 def matrix(reference: Logits, asked: Sequence[InferenceResult]) -> tuple[tuple[float, ...], ...]:
-    """Share of equal answers of each with each, the reference first; see
+    """Share of equal top-1 classes of each with each, the reference first; see
     :func:`edgecnn.data.output_labels.equal_share`."""
     table = [[1.0, *(one.agreement.top1 for one in asked)]]
     for one in asked:

@@ -1,6 +1,6 @@
-"""Every way by which an image file becomes the model's input, held against each other: the pixels must be equal.
+"""Compare every preprocessing path from an image file to the model's input: the pixels must be equal.
 
-What breaks apps is preprocessing that differs from training's. So files of every awkward kind are made from drawn
+What breaks apps is preprocessing that differs from training's. So files of every awkward kind are made from synthetic
 images and taken through all ways there are.
 """
 

@@ -53,7 +53,7 @@ class Readers:
         if processes < 1:
             raise UsageError(f"Images are read by 1 process or more, not {processes}.")
         if sys.platform == "win32":
-            raise MachineError("On Windows images are read by 1 process; ask for no more.")
+            raise MachineError("On Windows images are read by 1 process; use processes=1.")
         pairs = [socket.socketpair() for _ in range(processes - 1)]
         theirs = [their for _, their in pairs]
         # Elsewhere than on Linux system libraries that numpy uses are not made for forks.

@@ -79,7 +79,7 @@ def _check(nodes: dict[str, int], provider: str, name: str, allow_fallback: bool
     if wanted not in nodes or (elsewhere and not allow_fallback):
         found = ", ".join(f"{count} compute nodes on {place}" for place, count in nodes.items()) or "none"
         raise MachineError(
-            f"LiteRT does not run all of {name} on {provider} here ({found}); ask for another of its kernels, or "
+            f"LiteRT does not run all of {name} on {provider} here ({found}); choose other kernels of it, or "
             "accept a split with --allow-fallback."
         )
 

@@ -1,9 +1,9 @@
 """Latency of the trained model and of every export on every runtime here: one image, one thread and all cores, or
-what is asked for.
+as the options say.
 
 Every target lives in a worker of its own, which is started several times. Warm-up ends when it is seen to have ended;
 then blocks of all targets are interleaved in a seeded random order, one worker awake at a time, so that a slow minute
-of the machine hits all alike. Every timed call is kept.
+of the machine affects all alike. Every timed call is kept.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def bench(run: Run, options: BenchOptions | None = None, *, keep: bool = True) -
 
 
 def _offers(place: Host) -> dict[str, Any]:
-    """What can be loaded there, and on what machine."""
+    """Packages and execution providers there, and facts of the machine."""
     with WorkerClient("what is installed", place) as far:
         return far.ask("offers")
 
@@ -148,7 +148,7 @@ def _wanted(
     `missing` are the runtimes that are not here, with why.
     """
     if not found and not missing:
-        raise UsageError("No runtime that is asked for runs a format that is asked for, on a provider asked for.")
+        raise UsageError("No chosen runtime runs a chosen format on a chosen execution provider.")
     if not found:
         raise MachineError(f"Nothing can be measured here: {'; '.join(missing.values())}.")
     threads = options.threads or tuple(sorted({1, cores}))
@@ -158,17 +158,17 @@ def _wanted(
     left_out: dict[str, str] = {}
     for pair in found:
         if options.io_binding and "io_binding" not in pair.runtime.extras:
-            left_out[f"{pair.runtime.name} with I/O binding"] = "it has none"
+            left_out[f"{pair.runtime.name} with I/O binding"] = "it does not support it"
             continue
         extras = [*partial, *(("io_binding",) if options.io_binding else ())]
         chosen = tuple(name for name in extras if name in pair.runtime.extras)
         batches = [batch for batch in options.batches if batch == 1 or pair.artifact.image.shape[0] is None]
         if len(batches) < len(options.batches):
-            left_out[f"{pair.artifact.format} in larger batches"] = "its file takes one image a call"
+            left_out[f"{pair.artifact.format} in larger batches"] = "its file takes 1 image per call"
         wanted += [BenchmarkTarget(pair, n, batch, chosen, options.cpu_affinity) for n in threads for batch in batches]
     if not wanted:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in {**missing, **left_out}.items())
-        raise UsageError(f"Nothing that is asked for goes together: {reasons}.")
+        raise UsageError(f"No combination of these options can be measured: {reasons}.")
     return wanted, left_out
 
 
@@ -215,7 +215,7 @@ def _measured(targets: Sequence[BenchmarkTarget], place: Host, images: Path, opt
 def _baseline(targets: Sequence[BenchmarkTarget], wanted: str) -> int:
     """Which target the others are compared with: the first of the format wanted, on the fewest threads."""
     if wanted and wanted not in {target.pair.artifact.format for target in targets}:
-        raise UsageError(f"The baseline {wanted} is not among what is measured; add --format {wanted}.")
+        raise UsageError(f"The baseline {wanted} is not measured; add --format {wanted}.")
 
     def rank(number: int) -> tuple[bool, int, int, int]:
         target = targets[number]
@@ -225,7 +225,7 @@ def _baseline(targets: Sequence[BenchmarkTarget], wanted: str) -> int:
 
 
 def remarks(record: Latency) -> list[str]:
-    """What a reader of the rows has to know."""
+    """Remarks that qualify the rows."""
     same = sum(1 for row in record.rows if row.ratio and row.ratio.state == SAME)
     found = [f"Ratios: time for an image against {record.baseline}, 99 % intervals; {same} show no difference."]
     found += [f"{row.format} on {row.threads} threads was still warming up." for row in record.rows if not row.warm]
@@ -236,5 +236,5 @@ def remarks(record: Latency) -> list[str]:
     if record.preparing:
         decode, resize = record.preparing.decode_ms, record.preparing.resize_ms
         first = f"decoding {decode:.2f} ms, " if decode is not None else ""
-        found.append(f"Apart from that, {record.preparing.image}: {first}resizing {resize:.2f} ms.")
+        found.append(f"Not included, {record.preparing.image}: {first}resizing {resize:.2f} ms.")
     return [*found, *(f"{name}: skipped, {reason}." for name, reason in record.skipped.items())]

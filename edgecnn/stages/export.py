@@ -1,4 +1,4 @@
-"""Export a run's model to the formats asked for; artifacts.json says what was written, and what could not be."""
+"""Export a run's model to the chosen formats; artifacts.json records what was written, and what could not be."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def inputs(run: Run, formats: Sequence[str], max_accuracy_drop: float) -> dict[s
 
 
 def chosen(formats: Sequence[str]) -> list[str]:
-    """The formats asked for in alphabetical order, all when none is named; raises UsageError for an unknown one."""
+    """The chosen formats in alphabetical order, all when none is named; raises UsageError for an unknown one."""
     return sorted({pick(Format, name).name for name in formats} or discover(Format))
 
 
@@ -98,7 +98,7 @@ def _told(outcome: Outcome) -> str:
 
 
 def show_failures(run: Run) -> None:
-    """Say again which formats the model could not be exported to, and why: the same would fail again."""
+    """Log again which formats the model could not be exported to, and why: the same would fail again."""
     for failure in run.artifacts().failures:
         log(_told(failure))
 
@@ -110,12 +110,12 @@ def require(record: Artifacts, formats: Sequence[str] = ()) -> None:
     if failed:
         of = f"{len(failed)} of {len(wanted)} format{'s' * (len(wanted) > 1)}"
         raise InputError(
-            f"{of} could not be exported: {', '.join(failed)}; why stands above and in {run_directory.ARTIFACTS}."
+            f"{of} could not be exported: {', '.join(failed)}; see the reasons above and in {run_directory.ARTIFACTS}."
         )
 
 
 def check(run: Run, formats: Sequence[str] = ()) -> list[str]:
-    """Export again elsewhere and compare with what the run holds; the formats that came out the same.
+    """Export again to a temporary folder and compare with what the run holds; the formats that are the same.
 
     By the bytes, or by the content hash of a format that cannot give the same bytes; a format that could not be
     exported is the same where it cannot again. Raises GateFailed naming the formats that differ.
@@ -155,7 +155,7 @@ def _content(outcome: Outcome) -> str:
 
 
 def _others(run: Run, wanted: Sequence[str], max_accuracy_drop: float) -> tuple[list[Outcome], list[str]]:
-    """Of the formats not asked for now: those that still are what this model gives, or else the formats to renew."""
+    """Of the other formats: the exports that are still up to date, or else the formats to export again."""
     try:
         old = run.load(run_directory.ARTIFACTS, Artifacts, "export")
     except NewerSchema:

@@ -1,4 +1,4 @@
-"""Hold every layer inside every export against Keras' own, and write layers.json and its picture."""
+"""Compare every layer inside every export with Keras' own, and write layers.json and its picture."""
 
 from __future__ import annotations
 
@@ -133,15 +133,15 @@ def layers(
 
 
 def describe(file: LayerParity) -> str:
-    """What was found in a file, in words."""
+    """The result for a file, as a sentence."""
     seen = f"; its runtime fuses {', '.join(file.fused)}" if file.fused else ""
     if file.answer_difference:
-        seen += f"; while observed its outputs differ by up to {file.answer_difference:.1g} from those otherwise"
+        seen += f"; while observed its outputs differ by up to {file.answer_difference:.1g} from the usual ones"
     if not file.culprit:
-        return f"{file.name}: all {len(file.layers)} layers are as their inputs let expect{seen}"
+        return f"{file.name}: all {len(file.layers)} layers are as expected from their inputs{seen}"
     row = next(row for row in file.layers if row.layer == file.culprit)
-    parts = f", which holds {', '.join(row.absorbed)} too," if row.absorbed else ""
-    return f"{file.name}: layer {row.layer}{parts} falls out: {row.falls_out}{seen}. {file.advice}"
+    parts = f", which includes {', '.join(row.absorbed)}," if row.absorbed else ""
+    return f"{file.name}: layer {row.layer}{parts} diverges: {row.falls_out}{seen}. {file.advice}"
 
 
 def _observe(

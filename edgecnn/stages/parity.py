@@ -1,4 +1,4 @@
-"""Ask every export on every runtime here about the same images as Keras, and judge what it answers."""
+"""Run every export on every runtime here on the same images as Keras, and compare the outputs."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ NOT_ASKED = -1  # in answers.npz
 class ParityOptions:
     """What to judge, on what, and how strictly.
 
-    `data` None is the test split the model was trained beside; `tolerances` are percentage points by format, "" for
+    `data` None is the test split of the training data; `tolerances` are percentage points by format, "" for
     all; `max_images` is how many images slow runtimes and emulated CPUs run (None: each one's own default); `cpus` are
     emulated, in addition to this machine's own.
     """
@@ -68,7 +68,7 @@ class ParityOptions:
 
 
 def inputs(run: Run, evaluation: Evaluation, options: ParityOptions) -> dict[str, str]:
-    """What decides the answers: the files' hashes, the images, the options, and the runtimes' versions."""
+    """What decides the outputs: the files' hashes, the images, the options, and the runtimes' versions."""
     return {
         **{
             name: run.hash_of(name)
@@ -108,7 +108,7 @@ def parity(run: Run, options: ParityOptions) -> Parity:
     contract = run.contract()
     meaning = contract.output_meaning
     evaluation = evaluation_of(contract, run.training().data, options.data)
-    # A provider that was named has to run everything; where none was, what each took is shown with its answers.
+    # A provider that was named has to run everything; otherwise the placement is reported with the outputs.
     extras = ("allow_fallback",) if options.allow_fallback or not options.providers else ()
     with (
         host_of(options.remote, options.python) as place,
@@ -142,7 +142,7 @@ def parity(run: Run, options: ParityOptions) -> Parity:
     for name in options.providers:
         if name not in {one.pair.provider for one in asked}:
             reason = next(skipped[pair.name] for pair in found if pair.provider == name)
-            raise MachineError(f"{name} was asked for and did not answer: {reason}.")
+            raise MachineError(f"{name} was chosen and did not run: {reason}.")
     rows = tuple(_row(one, asked, reference, evaluation, contract, options.tolerances, nothing) for one in asked)
     ways = pathways(contract)
     formats = [pair.format.name for pair in found] if options.providers or options.runtimes else _formats(run, options)
@@ -247,7 +247,7 @@ def _gate(pair: ExportTarget, tolerances: Mapping[str, float]) -> Gate:
 
 
 def _formats(run: Run, options: ParityOptions) -> Sequence[str]:
-    """The formats a verdict is asked for."""
+    """The formats that need a verdict."""
     return options.formats or [artifact.format for artifact in run.artifacts().artifacts]
 
 
@@ -258,7 +258,7 @@ def _whole(
     refused: Mapping[str, EdgecnnError],
     ways: Sequence[Pathway],
 ) -> tuple[str, tuple[str, ...]]:
-    """The verdict on the run, and its reasons beside those of the rows.
+    """The verdict on the run, and its reasons in addition to those of the rows.
 
     A file that a runtime refuses is broken; where the runtime is a slow one, which takes less, or its CPU is emulated,
     or it ended by itself, nothing is proven of it there. A provider that does not work here says nothing where another
@@ -274,7 +274,7 @@ def _whole(
         is_broken = isinstance(error, InputError) and pair.max_images is None
         (broken if is_broken else unasked).append(f"{pair.name} does not run: {str(error).rstrip('.')}")
     different = [
-        f"{way.name} brings other pixels than the contract's rules: {', '.join(way.different)}"
+        f"{way.name} gives other pixels than the contract's rules: {', '.join(way.different)}"
         for way in ways
         if way.different
     ]
@@ -282,7 +282,7 @@ def _whole(
         return FAIL, (*broken, *different)
     missing = [name for name in dict.fromkeys(formats) if name not in {pair.format.name for pair in found}]
     if missing:
-        unasked.append(f"{', '.join(missing)} could be asked on no runtime here")
+        unasked.append(f"{', '.join(missing)} runs on no runtime here")
     if unasked or not rows:
         return NOT_PROVEN, tuple(unasked)
     return (PASS if all(row.verdict == PASS for row in rows) else NOT_PROVEN), ()
@@ -291,7 +291,7 @@ def _whole(
 def _save_answers(
     run: Run, reference: Logits, evaluation: Evaluation, asked: Sequence[InferenceResult], meaning: str
 ) -> None:
-    """Every answer, for `edgecnn compare`: int32 [rows, N] with NOT_ASKED, the reference's, and the labels."""
+    """Every top-1 class, for `edgecnn compare`: int32 [rows, N] with NOT_ASKED, the reference's, and the labels."""
     import numpy as np
 
     answers = np.full((len(asked), len(reference)), NOT_ASKED, np.int32)

@@ -74,9 +74,9 @@ def teacher_run(name: str, architecture: Architecture, labels: tuple[str, ...]) 
     run = Run.at(find_run(name))
     contract = run.contract()
     if contract.labels != labels or image_shape(contract) != architecture.image_shape:
-        raise InputError(f"{name} cannot teach here: it takes other images or answers other labels.")
+        raise InputError(f"{name} cannot teach here: its input images or its labels differ.")
     if contract.output_meaning != "logits":
-        raise InputError(f"{name} cannot teach here: it answers with {contract.output_meaning}, and logits are needed.")
+        raise InputError(f"{name} cannot teach here: it outputs {contract.output_meaning}, and logits are needed.")
     run.model_path(contract)
     return run
 

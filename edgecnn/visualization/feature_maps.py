@@ -136,7 +136,7 @@ def _check(activations: Floats, channel: int | None, title: str) -> None:
     import numpy as np
 
     if not np.isfinite(activations).all():
-        raise InputError(f"Layer {title} gives values that are not finite; the model is broken, train or export anew.")
+        raise InputError(f"Layer {title} gives values that are not finite; the model is broken, train or export again.")
     channels = activations.shape[2] if activations.ndim == 3 else 0
     if channel is not None and not 0 <= channel < channels:
         there = f"has channels 0 to {channels - 1}" if channels else "has no channels"

@@ -131,9 +131,9 @@ def _draw_confusion(run: Run, training: Training) -> None:
         if few:
             axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right", rotation_mode="anchor")
             axes.set_yticks(range(len(labels)), labels)
-        axes.set_xlabel("answer")
+        axes.set_xlabel("prediction")
         axes.set_ylabel("label")
-        axes.set_title(f"{training.accuracy.split.capitalize()} images by label and answer")
+        axes.set_title(f"{training.accuracy.split.capitalize()} images by label and prediction")
         axes.spines[:].set_visible(False)
         axes.tick_params(left=False, bottom=False)
 

@@ -216,5 +216,5 @@ def test_nobody_answers() -> None:
 
 @pytest.mark.parametrize("address", ["raspberry", "ssh://", "http://host", "ssh://host:port", "ssh://-oProxyCommand=x"])
 def test_what_is_no_address_is_wrong_usage(address: str) -> None:
-    with pytest.raises(UsageError, match="is no device"):
+    with pytest.raises(UsageError, match="is not a remote host"):
         SshHost(address)

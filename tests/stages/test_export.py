@@ -74,7 +74,7 @@ def test_without_samples_drawn_images_calibrate_and_the_record_says_so(run: Run)
     run.path(run_directory.SAMPLES).unlink()
     artifact = next(a for a in export(run, ["tflite_int8"]).artifacts if a.format == "tflite_int8")
     assert artifact.calibration is not None
-    assert artifact.calibration.source == "drawn images"
+    assert artifact.calibration.source == "synthetic images"
 
 
 def test_the_formats_are_listed_with_what_runs_them(capsys: pytest.CaptureFixture[str]) -> None:

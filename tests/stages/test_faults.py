@@ -127,9 +127,7 @@ def test_a_resize_with_another_filter_is_caught(run: Run, monkeypatch: pytest.Mo
     assert record.verdict == "fail"
     assert record.rows[0].verdict == "pass"
     (reason,) = record.reasons
-    assert reason.startswith(
-        "a folder of classes, to training and parity brings other pixels than the contract's rules"
-    )
+    assert reason.startswith("a folder of classes, to training and parity gives other pixels than the contract's rules")
 
 
 def test_a_layer_scaled_by_a_twentieth_is_named_in_every_file(

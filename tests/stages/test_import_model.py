@@ -242,7 +242,7 @@ def test_scores_from_import_to_report(keras: Any, tmp_path: Path, capsys: pytest
     answer = Predictor(run.root).predict(tmp_path / "dark.png")
     assert answer.independent and answer.probabilities is answer.scores
     page = report(run).read_text()
-    assert "independent scores: a label holds above 0.5" in page
+    assert "independent scores: a label applies above 0.5" in page
     assert f"Macro accuracy, the mean over labels: keras {macro.share:.2%}" in page
 
 
@@ -415,7 +415,7 @@ def test_files_that_are_no_models(keras: Any, tmp_path: Path) -> None:
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
     for name, words in (
-        ("absent.keras", "There is no model"), ("saved_model", "is a folder"), ("model.onnx", r"no \.keras or \.h5"),
+        ("absent.keras", "There is no model"), ("saved_model", "is a folder"), ("model.onnx", r"not a \.keras or \.h5"),
         ("cut.keras", "is damaged or no Keras model"), ("none.keras", "is damaged"), ("text.keras", "is damaged"),
         ("cut.h5", "is damaged"), ("text.h5", "is damaged"), ("only.weights.h5", "holds weights|is damaged"),
         ("empty.keras", "cannot be loaded by Keras"),
@@ -489,7 +489,7 @@ def test_a_rebuilt_model_may_differ_by_a_share_of_its_outputs(keras: Any) -> Non
         for share, is_refused in ((1e-5, False), (1e-3, True)):
             other.layers[-1].set_weights([value * (1 + share) for value in weights])
             if is_refused:
-                with pytest.raises(InputError, match="answers otherwise than it did"):
+                with pytest.raises(InputError, match="gives other outputs than before"):
                     _compare(model, other, images, [1.0], [0.0])
             else:
                 _compare(model, other, images, [1.0], [0.0])

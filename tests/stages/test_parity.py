@@ -136,7 +136,7 @@ def test_a_runtime_can_be_chosen(run: Run, capsys: pytest.CaptureFixture[str]) -
 
 
 def test_a_provider_that_cannot_answer_is_an_error(run: Run) -> None:
-    with pytest.raises(MachineError, match=r"cuda was asked for and did not answer: .*has no CUDAExecutionProvider"):
+    with pytest.raises(MachineError, match=r"cuda was chosen and did not run: .*has no CUDAExecutionProvider"):
         parity(run, ParityOptions(formats=("onnx_float32",), providers=("cuda",)))
     with pytest.raises(UsageError, match="did you mean cuda"):
         parity(run, ParityOptions(providers=("cuad",)))
@@ -159,9 +159,9 @@ def test_a_verdict_on_drawn_images_is_stale_once_the_data_is_back(run: Run) -> N
     run.save(run_directory.TRAINING, replace(training, data=replace(training.data, spec="/nowhere/data.npz")))
     options = ParityOptions(formats=("onnx_float32",))
     record = parity(run, options)
-    assert "drawn images" in record.evaluated_on
+    assert "synthetic images" in record.evaluated_on
     assert record.reference_accuracy is record.rows[0].accuracy is record.rows[0].paired is None
-    assert record.verdict == "pass", "agreement is judged on drawn images"
+    assert record.verdict == "pass", "agreement is judged on synthetic images"
     assert is_current(run, options)
     run.save(run_directory.TRAINING, training)
     assert not is_current(run, options)
@@ -199,7 +199,7 @@ def test_a_runtime_that_is_not_installed_leaves_its_formats_unproven(run: Run, m
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if "litert" in name else there(name))
     record = parity(run, replace(LOOSE, formats=("onnx_float32", "tflite_float32")))
     assert record.verdict == "not proven"
-    assert record.reasons == ("tflite_float32 could be asked on no runtime here",)
+    assert record.reasons == ("tflite_float32 runs on no runtime here",)
     assert [row.verdict for row in record.rows] == ["pass"]
 
 

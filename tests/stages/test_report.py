@@ -47,7 +47,7 @@ SEARCH = records.Precision(
 DATA = DataSource(
     name="small", spec="/home/someone/small.npz", sha256="d" * 64, labels=LABELS, train_count=1500, test_count=700
 )
-NOTICE = "Synthetic data: no network, so drawn images stand in."
+NOTICE = "Synthetic data: no network, so synthetic images replace it."
 IMAGE = TensorSpec(name="image", dtype="uint8", shape=(None, 32, 32, 3))
 LOGITS = TensorSpec(name="logits", dtype="float32", shape=(None, 3))
 PLACEMENT = Placement(device="cpu", compute_nodes={"XNNPACK": 7}, other_nodes={"LiteRT kernels": 2})
@@ -189,7 +189,7 @@ def build(root: Path, data: DataSource = DATA) -> Run:
     for name in (plots.CURVES, plots.CLASS_ACCURACY, plots.CONFUSION, "features/input.png", "features/conv2d.png"):
         draw(run, name)
     run.save(run_directory.FEATURES, records.Features(
-        schema=schema, origin=origin_of(run, "features", run_directory.ARTIFACTS), data=data, image="a drawn frog",
+        schema=schema, origin=origin_of(run, "features", run_directory.ARTIFACTS), data=data, image="a synthetic frog",
         input="features/input.png", pictures={"conv2d": "features/conv2d.png"},
     ))  # fmt: skip
     return run
@@ -226,10 +226,11 @@ def page_of(run: Run) -> Page:
 def test_the_page_holds_every_figure(small: Run) -> None:
     text = page_of(small).text
     for figure in (
-        "cnn-small", "All 2 exports answer as trained", "85.00%", "82.00% to 88.00%", "700 images", "122,570", "131",
+        "cnn-small", "All 2 exports match the trained model", "85.00%", "82.00% to 88.00%", "700 images", "122,570",
+        "131", "negative flip", "positive flip", "wrong both times",
         "485", "0.019", "0.046", "0.500", "0.138", "1.500", "×1.0", "×2.5", "×26.6", "86.00%", "+0.57", "98.29%",
         "12 flips", "0.0312", "agreement at least 98.0%", "XNNPACK 7", "LiteRT kernels 2", "500", "min-max", "tool 1",
-        "2 epochs in 2 min 4 s", "a drawn frog", "Layer conv2d", "60 warm-up calls", "qubits is not installed",
+        "2 epochs in 2 min 4 s", "a synthetic frog", "Layer conv2d", "60 warm-up calls", "qubits is not installed",
         "1 thread", "2 threads", "66.67%",
         "99.11%", "36.4", "0.99912", "a file to the predictor", "equal to the bit", "24.8",
         *FORMATS, *(f"on {runtime} (cpu)" for runtime, _ in FORMATS.values()),
@@ -328,7 +329,7 @@ def test_what_is_missing_is_said_with_its_command(small: Run, missing: str, hint
     page = page_of(small)
     for text in (page.text.split("Reproduce")[0], small.path(MARKDOWN).read_text().split("## Reproduce")[0]):
         assert hint in text and all(format in text for format in FORMATS)
-        assert ("All 2 exports answer as trained" in text) == (missing != run_directory.PARITY)
+        assert ("All 2 exports match the trained model" in text) == (missing != run_directory.PARITY)
     assert getattr(small.load(run_directory.REPORT, Report, "report"), missing.removesuffix(".json")) is None
 
 
@@ -343,17 +344,17 @@ def test_what_is_required_is_asked_for_and_nothing_written(small: Run, required:
 def test_a_failed_gate_is_the_verdict(small: Run) -> None:
     small.save(run_directory.PARITY, parity_of(small, DATA, failing="tflite_int8"))
     text = page_of(small).text
-    assert "1 of 2 exports does not answer as trained: tflite_int8 (1 pass, 0 not proven)" in text
+    assert "1 of 2 exports does not match the trained model: tflite_int8 (1 pass, 0 not proven)" in text
     assert "tflite_int8 on litert (cpu): accuracy fell by 9.00 points, 1.0 are allowed." in text
     assert "✗ fail" in text and "All 2" not in text
-    assert "1 of 2 exports does not answer as trained" in small.path(MARKDOWN).read_text()
+    assert "1 of 2 exports does not match the trained model" in small.path(MARKDOWN).read_text()
 
 
 def test_a_layer_that_falls_out_is_the_verdict(small: Run) -> None:
     small.save(run_directory.LAYERS, layers_of(small, DATA, culprit="conv2d_1"))
     text = page_of(small).text
-    assert "1 of 2 exports does not answer as trained: tflite_int8 (1 pass, 0 not proven)" in text
-    assert "tflite_int8 on litert (cpu): layer conv2d_1 falls out. Export it again." in text
+    assert "1 of 2 exports does not match the trained model: tflite_int8 (1 pass, 0 not proven)" in text
+    assert "tflite_int8 on litert (cpu): layer conv2d_1 diverges. Export it again." in text
     assert "its gain is 1.050 times that of its inputs" in text
 
 
@@ -383,8 +384,8 @@ def test_figures_of_replaced_exports_are_left_out(small: Run) -> None:
     assert "None of 2 exports fails, 1 pass, 1 not proven yet: onnx_float32" in text
     assert "×26.6" not in text and "×1.0" in text
     for name in (run_directory.PARITY, run_directory.LATENCY):
-        assert f"{name} was made before the last export" in text
-    assert "drawn from earlier exports" in text and "Layer conv2d" not in text
+        assert f"{name} is older than the last export" in text
+    assert "They are from earlier exports" in text and "Layer conv2d" not in text
     assert small.load(run_directory.REPORT, Report, "report").features is not None
 
 

@@ -217,7 +217,7 @@ def test_another_seed_starts_anew_and_more_epochs_go_on(
         longer = train(run, options)
         assert "Resuming after epoch 8" in capsys.readouterr().err
         other = train(run, replace(options, seed=2, epochs=1))
-        assert "starting anew" in capsys.readouterr().err
+        assert "starting again" in capsys.readouterr().err
     assert len(longer.history) == EPOCHS + 1
     assert len(other.history) == 1
     assert other.history[0] != longer.history[0]

@@ -52,7 +52,7 @@ def make(source: BundleSource, folder: Path) -> None:
         "sha256": source.artifact.sha256,
         "images": [pixels.tobytes() for pixels in images],
         "outputs": measured.outputs.tolist(),
-        "images_are": "drawn images" if source.drawn else "test images of the run",
+        "images_are": "synthetic images" if source.drawn else "test images of the run",
     }
     for path in sorted(SOURCES.iterdir()):
         if path.suffix == ".j2":
