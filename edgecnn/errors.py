@@ -70,7 +70,7 @@ class GateFailed(EdgecnnError):
 
 
 class UsageError(EdgecnnError):
-    """The command line asks for something that does not exist."""
+    """The command line names something that does not exist."""
 
     exit_code = 2
 

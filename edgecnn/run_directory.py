@@ -177,7 +177,7 @@ class Run:
             origin = getattr(self.load(name, kind, ""), "origin", None)
         except NewerSchema:
             raise
-        except InputError:  # missing or unreadable: to be made anew
+        except InputError:  # missing or unreadable: to be made again
             return False
         return (
             isinstance(origin, Origin)

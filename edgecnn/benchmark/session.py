@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 BLOCK_SECONDS = 0.004
 LEAST_CALLS, MOST_CALLS = 10, 40  # of a block
 SKIPPED_CALLS = 5  # at the start of a block, while the caches fill again
-STEPS_OF_CLOCK = 100  # a sample is so many steps of the clock long, or the mean of several calls
+STEPS_OF_CLOCK = 100  # minimum length of a sample in steps of the clock; shorter calls are averaged
 WARMUP_CALLS = 10
 WARMUP_SECONDS = 2.0
 WARM = 0.02  # warm-up has ended when two blocks in succession are no more than this share below the best before
-MORE_CORES = 0.5  # beyond the threads asked for, that a worker may use while it is timed
+MORE_CORES = 0.5  # that a worker may use beyond its threads while it is timed
 BOUND = "invoke; input and output stay on the device"
 PHOTO = (480, 640)  # height, width of the file whose decoding is timed
 PREPARED = 20

@@ -51,10 +51,10 @@ class Host(Protocol):
         """A worker that may use these cores, as in "0,1" ("": all)."""
 
     def put(self, path: Path) -> str:
-        """The path, over there, of a file or folder of ours."""
+        """The path on the host of a local file or folder."""
 
     def result(self, path: Path) -> str:
-        """Where over there a worker writes what :meth:`fetch` is to bring to `path`."""
+        """The path on the host of what :meth:`fetch` is to bring to `path`."""
 
     def fetch(self, path: Path) -> None:
         """Bring what a worker wrote to the place it is wanted at."""

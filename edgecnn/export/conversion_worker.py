@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 
 class Converter:
-    """The near end of the process; use as a context manager.
+    """Client of the conversion process; use as a context manager.
 
     Raises InputError for a model or images that cannot be used, MachineError where this machine cannot convert.
     """
@@ -125,7 +125,7 @@ class Converter:
 
 
 class _Server:
-    """The far end."""
+    """The conversion process."""
 
     def __init__(self) -> None:
         self._loaded: tuple[ExportSource, Calibration] | None = None

@@ -44,13 +44,13 @@ S = TypeVar("S", bound=Source)
 class Predictor:
     """A classifier ready to use.
 
-    `model` is a run directory, an .onnx file, or the name of a published run; of a run, `format` says which of its
+    `model` is a run directory, an .onnx file, or the name of a pretrained run; `format` chooses one of a run's
     ONNX exports (None: onnx_float32). `threads` is how many ONNX Runtime may compute with, `providers` which execution
     providers, the preferred first: ONNX Runtime's names, or those of `--ep`, cpu or cuda for instance.
 
     Several threads may use it at once. It pickles, with the file's content inside. A forked process opens the content
-    anew; it has to end with `os._exit`, as multiprocessing's do, since ONNX Runtime's own clean-up would wait there for
-    ever. `close`, or the end of a `with` block, frees the model.
+    again; it has to end with `os._exit`, as multiprocessing's do, since ONNX Runtime's own clean-up would never return
+    there. `close`, or the end of a `with` block, frees the model.
 
     A file that edgecnn did not export has neither labels nor rules for images: it only shows its `layers`.
 

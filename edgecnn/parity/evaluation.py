@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     Answered = tuple[Logits, Placement, float, int | None]  # as in Asked
 
-EXACT = "exact_int8"  # the extra of a runtime that has exact int8 kernels beside its fast ones
+EXACT = "exact_int8"  # the extra of a runtime that has exact int8 kernels in addition to its fast ones
 MOST_WORKERS = 4  # at once: each holds a runtime in memory
 PART_SEED = 1  # of the images that slow runtimes and emulated CPUs answer
 
@@ -159,7 +159,7 @@ def _ask(
 
 
 def has_other_kernels(pair: ExportTarget, place: Host | None) -> bool:
-    """Whether the pair's runtime has, here, exact int8 kernels beside those it takes by itself for this file."""
+    """Whether the pair's runtime has, here, exact int8 kernels other than those it uses by default for this file."""
     is_native = place is None or not place.name
     return (
         is_native

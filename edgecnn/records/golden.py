@@ -44,5 +44,5 @@ class Regolden:
     images: int
     rows: tuple[GoldenRow, ...]
     skipped: dict[str, str]
-    unasked: tuple[str, ...]  # exports that nothing here could be asked about
+    unasked: tuple[str, ...]  # exports that no runtime here ran
     verdict: str  # "pass", "fail", or "not proven" where some are unasked

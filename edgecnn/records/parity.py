@@ -101,7 +101,7 @@ class Parity:
     rows: tuple[ParityRow, ...]
     agreement: tuple[tuple[float, ...], ...]  # of each with each, the reference first, over the images both answered
     pathways: tuple[Pathway, ...]
-    skipped: dict[str, str]  # what could not be asked -> why
+    skipped: dict[str, str]  # what did not run -> why
     verdict: str  # "pass", "fail" or "not proven"
     reasons: tuple[str, ...]  # for the whole run, in addition to those of the rows
     reference_macro_accuracy: Accuracy | None = None

@@ -24,7 +24,7 @@ RESOLVERS = {"xnnpack": "AUTO", "builtin": "BUILTIN_WITHOUT_DEFAULT_DELEGATES", 
 
 
 class LiteRTSession:
-    """An interpreter with the kernels asked for, a batch of one."""
+    """An interpreter with the chosen kernels, batch size 1."""
 
     def __init__(
         self, path: Path, threads: int, provider: str, extra_outputs: tuple[str, ...], allow_fallback: bool
@@ -73,7 +73,7 @@ class LiteRTSession:
 
 
 def _check(nodes: dict[str, int], provider: str, name: str, allow_fallback: bool) -> None:
-    """Raises MachineError where other kernels than those asked for execute compute nodes."""
+    """Raises MachineError where other kernels than the chosen ones execute compute nodes."""
     wanted = DELEGATE if provider == "xnnpack" else KERNELS
     elsewhere = sum(count for place, count in nodes.items() if place != wanted)
     if wanted not in nodes or (elsewhere and not allow_fallback):

@@ -1,4 +1,4 @@
-"""ONNX Runtime on the execution provider asked for, never silently on another."""
+"""ONNX Runtime on the chosen execution provider, never silently on another."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ PACKAGES = {
 
 
 class OnnxRuntimeSession:
-    """An inference session whose nodes' execution providers were asked for and are kept."""
+    """An inference session whose nodes run on the chosen execution providers only."""
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class BoundSession(OnnxRuntimeSession):
 
 
 def _find_libraries(provider: str) -> None:
-    """Let NVIDIA's libraries be found that pip installed beside ONNX Runtime."""
+    """Let NVIDIA's libraries be found that pip installed with ONNX Runtime."""
     import onnxruntime
 
     if DEVICES.get(provider) == "cuda" and hasattr(onnxruntime, "preload_dlls"):
@@ -176,7 +176,7 @@ def check_available(providers: Sequence[Provider]) -> None:
 
 
 def check_placement(placement: Placement, providers: Sequence[Provider]) -> None:
-    """Raises MachineError where a compute node runs on another provider than those asked for."""
+    """Raises MachineError where a compute node runs on a provider that was not chosen."""
     elsewhere = {name: n for name, n in placement.compute_nodes.items() if name not in names_of(providers)}
     if elsewhere:
         found = ", ".join(f"{count} compute nodes on {name}" for name, count in elsewhere.items())

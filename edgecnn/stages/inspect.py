@@ -282,11 +282,11 @@ def _promise(contract: Contract | None) -> list[str]:
         return lines
     lines += [*_fact("format", facts.format), *_layer_map(facts.layers)]
     if facts.absorbed:
-        lines += _fact("absorbed", ", ".join(f"{layer} in {into}" for layer, into in facts.absorbed.items()))
+        lines += _fact("fused", ", ".join(f"{layer} in {into}" for layer, into in facts.absorbed.items()))
     if facts.calibration is not None:
         known = facts.calibration
         lines += _fact("calibration", f"{known.images:,} {known.source}, {known.method}, {known.tool}")
-        lines += _fact("kept float", ", ".join(facts.kept_float))
+        lines += _fact("not quantized", ", ".join(facts.kept_float))
     return [*lines, *_fact("versions", ", ".join(f"{name} {version}" for name, version in facts.versions.items()))]
 
 

@@ -47,7 +47,7 @@ class TrainOptions:
     recipe: str = TUTORIAL.name
     epochs: int | None = None
     seed: int = 1
-    teacher: str | None = None  # a run directory or a published run's name
+    teacher: str | None = None  # a run directory or a pretrained run's name
     validation_images: int = 0  # training images set aside to measure on instead of the test images
 
 
@@ -96,13 +96,13 @@ def _begun_with(run: Run) -> DataSource | None:
 
 
 def recipe_of(options: TrainOptions) -> Recipe:
-    """The recipe asked for, as it will be followed: without a teacher nothing is said of one."""
+    """The chosen recipe as it will run: without its distillation settings where there is no teacher."""
     recipe = pick_recipe(pick(Architecture, options.architecture), options.recipe)
     return recipe if options.teacher is not None else replace(recipe, teacher_share=0.0, teacher_temperature=1.0)
 
 
 def epochs_of(options: TrainOptions) -> int:
-    """How many epochs are asked for."""
+    """The number of epochs to train."""
     return options.epochs or recipe_of(options).epochs
 
 

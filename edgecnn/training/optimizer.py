@@ -82,7 +82,7 @@ def teacher_run(name: str, architecture: Architecture, labels: tuple[str, ...]) 
 
 
 def load_teacher(name: str) -> Any:
-    """The model of a run that teaches, to be asked only."""
+    """The teacher's model, for inference only."""
     import keras
 
     run = Run.at(find_run(name))

@@ -61,7 +61,7 @@ def pick_recipe(architecture: Architecture, name: str) -> Recipe:
 
 
 def described(recipe: Recipe) -> str:
-    """Every choice beside the epochs that differs from the defaults, in a line."""
+    """Every setting other than the epochs that differs from the defaults, in one line."""
     words = []
     for field in fields(recipe):
         value = getattr(recipe, field.name)

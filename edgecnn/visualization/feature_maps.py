@@ -31,7 +31,7 @@ BAR_HEIGHT = 280  # at most
 BAR_SPACE = 104  # right of the maps: the scale bar and its figures
 PANEL_GAP = 24
 PANEL_CAPTION = 26
-ROW_HEIGHTS = ((1, 200), (4, 96), (math.inf, 40))  # of bars: up to so many rows, and how tall each is
+ROW_HEIGHTS = ((1, 200), (4, 96), (math.inf, 40))  # of bars: number of rows at most, and their height
 MOST_WIDE_BARS = 4_096  # with more values each bar is one pixel wide
 
 INK, FAINT_INK = "#1f2328", "#6b7280"

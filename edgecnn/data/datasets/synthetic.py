@@ -282,7 +282,7 @@ def _light(rng: np.random.Generator, canvas: Field) -> Field:
     return noise
 
 
-@cache  # several stages of one process ask for it, and drawing takes seconds
+@cache  # several stages of one process need it, and generating takes seconds
 def load() -> LabelledImages:
     """The set of `SEED`, always the same."""
     return labelled_images(
