@@ -58,7 +58,7 @@ def plan(run: Run, options: TrainOptions) -> tuple[LabelledImages, dict[str, str
     between changes nothing.
     """
     architecture, recipe = pick(Architecture, options.architecture), recipe_of(options)
-    if options.teacher is not None and not recipe.teacher_share:
+    if options.teacher is not None and not recipe.distillation_alpha:
         raise UsageError(f"The recipe {recipe.name} of {architecture.name} takes no teacher.")
     begun = _begun_with(run) if options.data == AUTO else None
     data = load_data(begun.spec if begun else options.data, architecture.image_shape[:2])
@@ -73,7 +73,7 @@ def plan(run: Run, options: TrainOptions) -> tuple[LabelledImages, dict[str, str
         "tensorflow": installed_versions().get("tensorflow", "missing"),
         "keras": installed_versions().get("keras", "missing"),
     }
-    if recipe.scheduled:  # the rate of an epoch depends on how many there are to be
+    if recipe.lr_schedule:  # the rate of an epoch depends on how many there are to be
         inputs["scheduled_epochs"] = str(epochs_of(options))
     if options.validation_images:
         inputs["hold_out"] = str(options.validation_images)
@@ -98,7 +98,9 @@ def _begun_with(run: Run) -> DataSource | None:
 def recipe_of(options: TrainOptions) -> Recipe:
     """The chosen recipe as it will run: without its distillation settings where there is no teacher."""
     recipe = pick_recipe(pick(Architecture, options.architecture), options.recipe)
-    return recipe if options.teacher is not None else replace(recipe, teacher_share=0.0, teacher_temperature=1.0)
+    return (
+        recipe if options.teacher is not None else replace(recipe, distillation_alpha=0.0, distillation_temperature=1.0)
+    )
 
 
 def epochs_of(options: TrainOptions) -> int:

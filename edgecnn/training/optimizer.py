@@ -93,7 +93,7 @@ def _rate(recipe: Recipe, steps: int, epochs: int) -> Any:
     """The learning rate: a number, or a schedule over all steps."""
     import keras
 
-    if not recipe.scheduled:
+    if not recipe.lr_schedule:
         return recipe.learning_rate
     rising = min(round(recipe.warmup_epochs * steps), epochs * steps - 1)
     if not rising:

@@ -527,14 +527,16 @@ def test_a_training_without_validation_has_no_columns_for_it(small: Run) -> None
     training = small.training()
     blind = tuple(replace(epoch, val_loss=None, val_accuracy=None) for epoch in training.history)
     held_out = replace(training.accuracy, split="held-out")
-    told = replace(training, history=blind, accuracy=held_out, choices="flip, shift 2", teacher="/a/run", hold_out=90)
+    told = replace(
+        training, history=blind, accuracy=held_out, choices="random flip, random shift 2", teacher="/a/run", hold_out=90
+    )
     small.save(run_directory.TRAINING, told)
     report(small)
     whole, _ = commands(small.load(run_directory.REPORT, Report, "report"))
     assert whole.endswith("--teacher PATH/run --validation-images 90")
     for page in ("report.html", "report.md"):
         text = small.path(page).read_text()
-        assert "flip, shift 2" in text
+        assert "random flip, random shift 2" in text
         assert "held-out images" in text
         assert "out loss" not in text
 

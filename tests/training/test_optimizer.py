@@ -23,7 +23,7 @@ keras = pytest.importorskip("keras")
 
 from edgecnn.training.optimizer import compile_model, device, label_accuracy, load_model, soft_loss, teacher_run  # noqa: E402
 
-SCHEDULED = replace(TUTORIAL, optimizer="sgd", learning_rate=0.1, scheduled=True, warmup_epochs=2)
+SCHEDULED = replace(TUTORIAL, optimizer="sgd", learning_rate=0.1, lr_schedule=True, warmup_epochs=2)
 LABELS = ("balloon", "boat", "butterfly")
 
 

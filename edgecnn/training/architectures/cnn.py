@@ -13,12 +13,12 @@ TUNED = Recipe(
     optimizer="adamw",
     learning_rate=0.004,
     weight_decay=0.01,
-    scheduled=True,
+    lr_schedule=True,
     warmup_epochs=1,
-    flip=True,
-    shift=2,
-    teacher_share=0.9,
-    teacher_temperature=2.0,
+    random_flip=True,
+    random_shift=2,
+    distillation_alpha=0.9,
+    distillation_temperature=2.0,
 )
 
 

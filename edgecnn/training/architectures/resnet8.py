@@ -16,10 +16,10 @@ TUNED = Recipe(
     batch_size=128,
     optimizer="sgd",
     learning_rate=0.1,
-    scheduled=True,
+    lr_schedule=True,
     warmup_epochs=1,
-    flip=True,
-    shift=4,
+    random_flip=True,
+    random_shift=4,
 )
 
 
