@@ -210,7 +210,7 @@ def test_a_reference_that_hardly_varies_proves_nothing() -> None:
         _answers(np.zeros(1_000, np.int64)), None
     )
     guesses = np.random.default_rng(1).integers(0, CLASSES, 1_000)
-    assert "not shown to do better than guessing" in uninformative_reference_reason(_answers(guesses), labels)
+    assert "not shown to be better than guessing" in uninformative_reference_reason(_answers(guesses), labels)
     assert (
         uninformative_reference_reason(_answers(labels, 300), labels)
         == uninformative_reference_reason(_answers(labels), None)

@@ -86,7 +86,7 @@ def test_batches_threads_and_a_baseline_are_chosen(run: Run, capsys: pytest.Capt
     assert {(row.format, row.batch) for row in record.rows} == {
         ("onnx_float32", 1), ("onnx_float32", 8), ("tflite_int8", 1)
     }  # fmt: skip
-    assert "takes one image a call" in capsys.readouterr().out
+    assert "takes 1 image per call" in capsys.readouterr().out
     assert record.baseline.startswith("tflite_int8")
 
 

@@ -394,7 +394,7 @@ def test_models_that_are_no_classifiers_of_images(keras: Any, tmp_path: Path) ->
         (keras.Model(image, [layers.Dense(3)(x), layers.Dense(3)(x)]), "1 inputs and 2 outputs"),
         (keras.Model([image, other], layers.Dense(3)(layers.Flatten()(image - other))), "2 inputs and 1 outputs"),
         (keras.Model(first._keras_history.operation.input, layers.Dense(3)(layers.Flatten()(first))), "channels first"),
-        (_shaped(keras, (8, 8, 3), 4), "names 3 classes and .* answers 4"),
+        (_shaped(keras, (8, 8, 3), 4), "names 3 classes and .* outputs 4"),
     ):
         _refused(tmp_path, replace(_options(tmp_path, model), input_range="0..1"), words)
 
@@ -416,7 +416,7 @@ def test_files_that_are_no_models(keras: Any, tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(content)
     for name, words in (
         ("absent.keras", "There is no model"), ("saved_model", "is a folder"), ("model.onnx", r"not a \.keras or \.h5"),
-        ("cut.keras", "is damaged or no Keras model"), ("none.keras", "is damaged"), ("text.keras", "is damaged"),
+        ("cut.keras", "is damaged or not a Keras model"), ("none.keras", "is damaged"), ("text.keras", "is damaged"),
         ("cut.h5", "is damaged"), ("text.h5", "is damaged"), ("only.weights.h5", "holds weights|is damaged"),
         ("empty.keras", "cannot be loaded by Keras"),
     ):  # fmt: skip
@@ -428,7 +428,7 @@ def test_files_that_are_no_models(keras: Any, tmp_path: Path) -> None:
     [
         (b"a\n\nb\n", "line 2 is empty"),
         (b"a\nb\na", "line 3 repeats the label 'a'"),
-        ("Käse".encode("latin-1"), "no UTF-8"),
+        ("Käse".encode("latin-1"), "not UTF-8"),
         (b"", "line 1 is empty"),
     ],
 )
