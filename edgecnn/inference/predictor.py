@@ -110,7 +110,7 @@ class Predictor:
         """The prediction for one image: a path, a file's bytes, a Pillow image, or uint8 pixels, RGB or grey.
 
         For a list, tuple or iterator of images it is an iterator, in the same order. A list is computed in batches; of
-        an iterator each image is answered before the next is taken, a camera's for instance. With more
+        an iterator each image is classified before the next is taken, a camera's for instance. With more
         `processes`, a number or running :class:`Readers`, so many read files, a few batches ahead. Memory is bounded.
         Raises :class:`InputError` as :func:`edgecnn.preprocessing.decode.fitted` does.
         """
@@ -135,7 +135,7 @@ class Predictor:
                 yield from self._answer(batch)
 
     def _answer(self, batch: Batch) -> Iterator[Prediction | EdgecnnError]:
-        """The answers to a batch in the order of its images, errors in the places of those that could not be read."""
+        """The results of a batch in the order of its images, errors in the places of those that could not be read."""
         answers: Iterator[Prediction] = iter(())
         if len(batch.pixels):
             scores = self._model.session().run(self._outputs, {self._input: batch.pixels})[0]

@@ -40,7 +40,7 @@ class Export:
     layers: dict[str, LayerTensor]
     absorbed: dict[str, str]  # Keras layer without a tensor of its own -> the layer it was fused into
     calibration: Calibration | None
-    kept_float: tuple[str, ...]  # layers of a quantized file that stay in float32
+    kept_float: tuple[str, ...]  # layers of a quantized file excluded from quantization (float32)
 
 
 @dataclass(frozen=True, kw_only=True)

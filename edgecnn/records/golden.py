@@ -25,7 +25,7 @@ class GoldenRow:
     """One target run again."""
 
     name: str
-    agreement: float | None  # share of equal best answers; None where it did not answer
+    agreement: float | None  # share of equal top-1 classes; None where it did not run
     max_difference: float | None
     sqnr_db: float | None  # None where outputs are equal to the bit, too
     verdict: str  # "pass" or "fail"

@@ -1,4 +1,4 @@
-"""The pictures of a training, of a search for precision, of layers inside exports, and of answers that changed."""
+"""The pictures of a training, of a search for precision, of layers inside exports, and of flips."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ def draw_layers(run: Run, files: Sequence[LayerParity]) -> None:
 
 
 def draw_flips(run: Run, rows: Sequence[ParityRow], evaluation: Evaluation, labels: Sequence[str]) -> bool:
-    """Write the picture of images that exports answer otherwise, those of most exports first; whether there are any."""
+    """Write the picture of the flips, images of most exports first; returns whether there are any."""
     import numpy as np
 
     seen: dict[int, list[Flip]] = {}
