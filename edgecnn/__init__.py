@@ -12,7 +12,7 @@ __all__ = ["Predictor", "__version__"]
 
 
 def __getattr__(name: str) -> object:
-    """Import the predictor when it is first asked for, so that `import edgecnn` costs nothing."""
+    """Import the predictor when it is first used, so that `import edgecnn` costs nothing."""
     if name == "Predictor":
         from edgecnn.inference.predictor import Predictor
 

@@ -12,7 +12,7 @@ MAX_SIDE = 65_535  # JPEG's own limit; keeps the sums behind the weights far ins
 
 Pixels: TypeAlias = "npt.NDArray[np.uint8]"  # images [N, H, W, C], or one [H, W, C]
 Floats: TypeAlias = "npt.NDArray[np.float32]"  # of any shape
-Logits: TypeAlias = "npt.NDArray[np.float32]"  # [N, classes]: what a model answers
+Logits: TypeAlias = "npt.NDArray[np.float32]"  # [N, classes]: outputs of a model
 Labels: TypeAlias = "npt.NDArray[np.int64]"  # [N]: numbers of classes
 Indices: TypeAlias = "npt.NDArray[np.int64]"  # [N]: numbers of images or classes
 Size: TypeAlias = "tuple[int, int]"  # height, width

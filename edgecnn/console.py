@@ -37,7 +37,7 @@ def progress(label: str, total: float, done: int = 0) -> Iterator[Callable[[floa
         return
     from tqdm import tqdm
 
-    tqdm.monitor_interval = 0  # no thread beside ours: processes are forked
+    tqdm.monitor_interval = 0  # no thread in addition to ours: processes are forked
     form = "{desc} {bar:40} {percentage:3.0f} %  {elapsed} passed, {remaining} left"
     with tqdm(desc=label, total=total, initial=done, leave=False, file=sys.stderr, bar_format=form) as bar:
 

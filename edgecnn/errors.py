@@ -4,7 +4,7 @@
     ├── GateFailed      1   a parity gate failed
     ├── UsageError      2   an unknown format, runtime, architecture ... or options that exclude each other
     ├── MachineError    3   this machine cannot: package missing, lock held, disk full, not writable
-    │   └── DataUnavailable     the data set cannot be had here (no copy, no network)
+    │   └── DataUnavailable     the data set is unavailable here (no copy, no network)
     └── InputError      4   bad input: no such file, broken image, data set, model or run
         ├── NoSuchData          no data set at the path given
         └── NewerSchema         a file of a run was written by a newer edgecnn
@@ -70,7 +70,7 @@ class GateFailed(EdgecnnError):
 
 
 class UsageError(EdgecnnError):
-    """The command line asks for something that does not exist."""
+    """The command line names something that does not exist."""
 
     exit_code = 2
 
@@ -82,7 +82,7 @@ class MachineError(EdgecnnError):
 
 
 class DataUnavailable(MachineError):
-    """A data set cannot be had on this machine."""
+    """A data set is unavailable on this machine."""
 
 
 class InputError(EdgecnnError):
@@ -129,7 +129,7 @@ def reason_of(error: BaseException) -> str:
 
 def damaged(path: Path, kind: str, error: Exception) -> InputError:
     """The sentence for a file whose reader stumbled over it; `kind` says what it should have been."""
-    return InputError(f"{path} is damaged or no {kind} ({reason_of(error)}); export or copy it again.")
+    return InputError(f"{path} is damaged or not a valid {kind} ({reason_of(error)}); export or copy it again.")
 
 
 def missing_package(error: ModuleNotFoundError) -> MachineError | None:
@@ -152,9 +152,11 @@ def from_os_error(error: OSError) -> MachineError | None:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return MachineError(f"The disk is full at {place}; free some space and run the same command again.")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return MachineError(f"{place} is not writable or not readable; choose another directory or mend its rights.")
+        return MachineError(
+            f"{place} is not writable or not readable; choose another directory or correct its permissions."
+        )
     if error.errno in (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOENT):
-        return MachineError(f"{place} cannot be used; a part of this path is no directory, or cannot be made one.")
+        return MachineError(f"{place} cannot be used; part of this path is not a directory, or cannot be created.")
     if error.errno is None or error.errno == errno.EPIPE:
         return None
     return MachineError(f"The system refuses {place}: {error.strerror}.")

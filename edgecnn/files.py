@@ -64,7 +64,7 @@ def delete(path: Path) -> None:
 
 @contextmanager
 def staged(target: Path) -> Iterator[Path]:
-    """Yield a path beside `target` to write a file or a folder at; on success it takes the target's place.
+    """Yield a path next to `target` to write a file or a folder at; on success it replaces the target.
 
     The yielded name ends as the target's does, since Keras and others look at the suffix.
     """

@@ -30,11 +30,11 @@ class Step:
     name: str
     is_current: Callable[[], bool]
     execute: Callable[[], object]
-    remind: Callable[[], object] = lambda: None  # what is said again where it is up to date
+    remind: Callable[[], object] = lambda: None  # what is logged again where it is up to date
 
 
 def first_step(run: Run, options: TrainOptions | StartOptions, show: Callable[[str], None]) -> Step:
-    """Where the model comes from: a training, or a run that is published."""
+    """Where the model comes from: a training, or a pretrained run."""
     if isinstance(options, from_pretrained.StartOptions):
         return Step(
             "start", lambda: from_pretrained.is_current(run, options), lambda: from_pretrained.start(run, options)

@@ -22,19 +22,19 @@ def published_runs() -> dict[str, Path]:
 
 
 def published_path(run: Path) -> Path | None:
-    """Where the published run lies that RUN on a command line names; None where it is a path."""
+    """Path of the pretrained run that RUN on a command line names; None where it is a path."""
     return None if run.exists() else published_runs().get(str(run))
 
 
 def find_run(name: str) -> Path:
-    """What a user means by `name`: a path that exists, else the published run of that name.
+    """What a user means by `name`: a path that exists, else the pretrained run of that name.
 
-    Raises :class:`InputError`, naming the published runs, when it is neither.
+    Raises :class:`InputError`, naming the pretrained runs, when it is neither.
     """
     if os.path.exists(name):
         return Path(name)
     runs = published_runs()
     if name not in runs:
-        offer = f" or one of the published runs ({', '.join(runs)})" if runs else "; this copy has no published runs"
+        offer = f" or one of the pretrained runs ({', '.join(runs)})" if runs else "; this copy has no pretrained runs"
         raise InputError(f"There is no model '{name}'; give a path that exists{offer}.")
     return runs[name]

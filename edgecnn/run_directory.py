@@ -69,7 +69,7 @@ class Run:
         if self.root.is_dir():
             files = {p.name for p in self.root.iterdir()}
             if files and not files & {LOCK, CONTRACT, MODEL, ARTIFACTS}:
-                raise InputError(f"{self.root} holds other files and is no run; choose a new or an empty directory.")
+                raise InputError(f"{self.root} holds other files and is not a run; choose a new or an empty directory.")
         new = not self.root.is_dir()
         self.root.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(self.path(LOCK))
@@ -177,7 +177,7 @@ class Run:
             origin = getattr(self.load(name, kind, ""), "origin", None)
         except NewerSchema:
             raise
-        except InputError:  # missing or unreadable: to be made anew
+        except InputError:  # missing or unreadable: to be made again
             return False
         return (
             isinstance(origin, Origin)

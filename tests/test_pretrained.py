@@ -51,7 +51,7 @@ def test_every_record_and_file_is_there(published: Run) -> None:
 
 def test_no_image_of_the_data_set_and_no_path_is_in_it(published: Run) -> None:
     assert not published.path(SAMPLES).exists()
-    assert "drawn" in published.load(FEATURES, Features, "features").image
+    assert "synthetic" in published.load(FEATURES, Features, "features").image
     assert published.contract().data.spec == "cifar10"
     for pattern in TEXT_FILES:
         for file in published.root.rglob(pattern):

@@ -122,7 +122,7 @@ def test_the_lock_clears_what_a_killed_process_left(tmp_path: Path) -> None:
 
 def test_a_directory_of_somebody_elses_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").touch()
-    with pytest.raises(InputError, match="no run"), Run(tmp_path).lock():
+    with pytest.raises(InputError, match="not a run"), Run(tmp_path).lock():
         pass
     assert os.listdir(tmp_path) == ["thesis.tex"]
 

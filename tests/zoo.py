@@ -146,7 +146,7 @@ def _difference(run: Run, name: str, pixels: Any, wanted: Any) -> float:
     artifact = next(artifact for artifact in run.artifacts().artifacts if artifact.format == name)
     kind = pick(Format, name).file_kind
     runtime = next(r for r in (pick(Runtime, name) for name in RUNTIMES) if kind in r.file_kinds)
-    accepted = {"allow_partial": True} if "allow_partial" in runtime.extras else {}
+    accepted = {"allow_fallback": True} if "allow_fallback" in runtime.extras else {}
     session = runtime.load(run.artifact_path(artifact), 1, runtime.providers[0], (), **accepted)
     found = next(iter(session.run(pixels).values()))
     return float(np.abs(found - wanted).max() / max(np.abs(wanted).max(), 1e-30))

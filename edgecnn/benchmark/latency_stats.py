@@ -30,7 +30,7 @@ CONFIDENCE = 0.95
 RATIO_CONFIDENCE = 0.99
 RESTART_SHARE = 0.02  # by so much two starts of the same program may differ: where its memory comes to lie
 TYPICAL = 0.1  # the quantile of a block that stands for it
-BASELINE_EVERY = 3  # a block of the baseline stands among so many of the others
+BASELINE_EVERY = 3  # one block of the baseline per this many blocks of the others
 NOISY_SHARE = 0.10  # of the spin loop's spread
 SAME, FASTER, SLOWER = "no difference shown", "faster", "slower"
 

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 BLOCK_SECONDS = 0.004
 LEAST_CALLS, MOST_CALLS = 10, 40  # of a block
 SKIPPED_CALLS = 5  # at the start of a block, while the caches fill again
-STEPS_OF_CLOCK = 100  # a sample is so many steps of the clock long, or the mean of several calls
+STEPS_OF_CLOCK = 100  # minimum length of a sample in steps of the clock; shorter calls are averaged
 WARMUP_CALLS = 10
 WARMUP_SECONDS = 2.0
 WARM = 0.02  # warm-up has ended when two blocks in succession are no more than this share below the best before
-MORE_CORES = 0.5  # beyond the threads asked for, that a worker may use while it is timed
+MORE_CORES = 0.5  # that a worker may use beyond its threads while it is timed
 BOUND = "invoke; input and output stay on the device"
 PHOTO = (480, 640)  # height, width of the file whose decoding is timed
 PREPARED = 20
@@ -36,7 +36,7 @@ PREPARED = 20
 
 @dataclass(frozen=True)
 class BenchmarkTarget:
-    """What is timed: a file on a runtime and provider, with so many threads and images a call."""
+    """What is timed: a file on a runtime and provider, with this many threads and images per call."""
 
     pair: Target
     threads: int
@@ -86,7 +86,7 @@ class Measurement:
             self._warm_up()
             self.cores = tuple(worker.ask("facts")["cores"])
             if target.cores and target.cores != ",".join(map(str, self.cores)):
-                raise MachineError(f"The worker runs on cores {self.cores} and not on {target.cores}, as asked for.")
+                raise MachineError(f"The worker runs on cores {self.cores} and not on {target.cores} as required.")
         except BaseException:
             worker.close()
             raise
@@ -150,7 +150,7 @@ def row_of(measured: Measurement, baseline: Measurement, starts: int) -> Latency
     assert measured.placement is not None
     busy = median(measured.busy)
     if busy > target.threads + MORE_CORES:
-        raise MachineError(f"{target.name} computed on {busy:.1f} cores, more than the threads that were asked for.")
+        raise MachineError(f"{target.name} computed on {busy:.1f} cores, more than the number of threads.")
     compared = None
     if measured is not baseline:
         compared = ratio(measured.blocks, target.batch, baseline.blocks, baseline.target.batch, starts)

@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 EPILOG = (
     "Exit codes: 0 done; 1 a gate failed; 2 wrong usage; 3 this machine cannot (missing package, lock held, disk "
     "full, not writable, no network); 4 bad input (no such file, broken image, model, data or run); 130 interrupted; "
-    "141 the reader of the output went away."
+    "141 the output pipe was closed."
 )
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=EPILOG)
 @click.version_option(__version__, prog_name="edgecnn")
 def cli() -> None:
-    """Take a Keras image classifier to the devices it must run on, and prove that it arrives unchanged."""
+    """Export a Keras image classifier to devices, and prove that what arrives is what was trained."""
 
 
 for _module in (
@@ -79,7 +79,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        log("Interrupted; the same command goes on where this one stopped.")
+        log("Interrupted; run the same command again to resume.")
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # the reader of our output has gone, `| head` for instance
         nowhere = os.open(os.devnull, os.O_WRONLY)

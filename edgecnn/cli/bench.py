@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgecnn.cli.options import formats_option, json_option, place_options, print_json, providers_option, run_argument
+from edgecnn.cli.options import (
+    formats_option,
+    json_option,
+    place_options,
+    print_json,
+    providers_option,
+    run_argument,
+    runtimes_option,
+)
 from edgecnn.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +31,7 @@ def _numbers(context: click.Context, option: click.Parameter, words: str | None)
     try:
         found = sorted({int(word) for word in words.split(",")})
     except ValueError:
-        raise click.BadParameter(f"{words} is no list of numbers such as 1,2,4.") from None
+        raise click.BadParameter(f"{words} is not a list of numbers such as 1,2,4.") from None
     if found[0] < 1:
         raise click.BadParameter("every number is 1 or more.")
     return tuple(found)
@@ -33,24 +41,24 @@ def _cores(context: click.Context, option: click.Parameter, words: str) -> str:
     try:
         return ",".join(map(str, sorted({int(word) for word in words.split(",")}))) if words else ""
     except ValueError:
-        raise click.BadParameter(f"{words} is no list of numbers such as 0,1.") from None
+        raise click.BadParameter(f"{words} is not a list of numbers such as 0,1.") from None
 
 
 def _untimed(context: click.Context, option: click.Parameter, cpus: tuple[str, ...]) -> None:
     """`--cpu`, as parity takes it, is refused with the reason."""
     if cpus:
         raise UsageError(
-            f"{cpus[0]} would be emulated, and how long QEMU takes says nothing of how long that CPU would take; "
-            "measure on the device itself with --device."
+            f"{cpus[0]} would be emulated, and the speed of QEMU says nothing about the speed of that CPU; measure on "
+            "the device itself with --remote."
         )
 
 
 @click.command("bench")
 @run_argument
 @formats_option
-@click.option("--runtime", "runtimes", multiple=True, metavar="NAME", help="Only this runtime; repeatable.")
+@runtimes_option
 @providers_option
-@click.option("--threads", callback=_numbers, metavar="N,...", help="Default: one, and all cores.")
+@click.option("--threads", callback=_numbers, metavar="N,...", help="Default: 1, and all cores.")
 @click.option(
     "--batch",
     "batches",
@@ -58,28 +66,30 @@ def _untimed(context: click.Context, option: click.Parameter, cpus: tuple[str, .
     metavar="N,...",
     default="1",
     show_default=True,
-    help="Images a call; a TFLite file takes one.",
+    help="Images per call; a TFLite file takes 1.",
 )
-@click.option("--baseline", default="", metavar="FORMAT", help="What ratios are to. Default: onnx_float32.")
 @click.option(
-    "--starts",
+    "--baseline", default="", metavar="FORMAT", help="Format that ratios are relative to. Default: onnx_float32."
+)
+@click.option(
+    "--restarts",
     type=click.IntRange(min=1),
     default=3,
     show_default=True,
-    help="How often each worker is started: memory comes to lie elsewhere each time.",
+    help="How often each worker process is started; the memory layout differs each time.",
 )
-@click.option("--cores", callback=_cores, default="", metavar="N,...", help="The only cores workers may use.")
-@click.option("--io-binding", is_flag=True, help="ONNX Runtime: input and output stay on the device, untimed.")
+@click.option("--cpu-affinity", callback=_cores, default="", metavar="N,...", help="Run on these CPU cores only.")
+@click.option("--io-binding", is_flag=True, help="ONNX Runtime: keep input and output on the device, copies untimed.")
 @click.option("--cpu", hidden=True, multiple=True, callback=_untimed, expose_value=False)
 @place_options
 @json_option
 def command(run: Path, as_json: bool, **options: Any) -> None:
-    """Measure the latency of RUN's model and exports here: one image, one thread and all cores.
+    """Measure the latency of RUN's model and exports: one image, on one thread and on all cores.
 
-    Targets are measured in turn, in short blocks, so that what else the machine does hits all alike. Ratios compare
-    blocks that were measured next to each other, with a 99 % interval.
+    Targets are measured in turn, in short blocks, so that other load on the machine affects all of them alike. Ratios
+    compare blocks measured next to each other, with a 99 % interval.
 
-    RUN may be the name of a published run: then drawn images are its input, and nothing is written.
+    RUN may be the name of a pretrained run: then the input is synthetic images, and nothing is written.
     """
     from edgecnn.pretrained import published_path
     from edgecnn.run_directory import Run
@@ -99,7 +109,7 @@ def command(run: Path, as_json: bool, **options: Any) -> None:
     for line in (*_table(record), *remarks(record)):
         click.echo(line)
     if known:
-        click.echo(f"Nothing was written: {run} is a published run.")
+        click.echo(f"Nothing was written: {run} is a pretrained run.")
 
 
 def _table(record: Latency) -> Iterator[str]:

@@ -11,17 +11,17 @@ from edgecnn.cli.options import list_option, run_argument
 
 @click.command("bundle")
 @run_argument
-@click.option("--target", required=True, metavar="NAME", help="What it is for, tflite-micro for instance.")
+@click.option("--target", required=True, metavar="NAME", help="Target of the bundle, for instance tflite-micro.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="Folder to fill. Default: RUN/bundles/NAME, of a published run ./RUN-NAME.",
+    help="Output folder. Default: RUN/bundles/NAME, for a pretrained run ./RUN-NAME.",
 )
 @list_option("edgecnn.bundles.bundle:Bundle", "targets")
 def command(run: Path, target: str, out: Path | None) -> None:
-    """Write what a device's developer needs of RUN: the model, its contract, code, and a check.
+    """Write what a device developer needs from RUN: the model, its contract, code, and a test.
 
-    RUN may be the name of a published run.
+    RUN may be the name of a pretrained run.
     """
     from edgecnn.pretrained import published_path
     from edgecnn.run_directory import Run

@@ -14,12 +14,12 @@ from edgecnn.errors import GateFailed
 @click.option("--across-machines", is_flag=True, help="Compare latencies of different machines too.")
 @json_option
 def command(old: str, new: str, across_machines: bool, as_json: bool) -> None:
-    """Say whether the run NEW is worse than the run OLD; exit 1 when it is.
+    """Check whether the run NEW is worse than the run OLD; exit 1 when it is.
 
     Latencies are compared where both were measured, block by block, with 99 % intervals.
 
-    Both have been through parity; either may be the name of a published run. Accuracies are compared image by image
-    where both saw the same images.
+    Run `edgecnn parity` on both first; either may be the name of a pretrained run. Accuracies are compared image by
+    image where both runs used the same images.
     """
     from edgecnn.pretrained import find_run
     from edgecnn.run_directory import Run

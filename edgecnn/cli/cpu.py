@@ -9,7 +9,7 @@ from edgecnn.cli.options import json_option, print_json
 
 @click.group("cpu")
 def command() -> None:
-    """The CPUs that `edgecnn parity --cpu` emulates, and what they need."""
+    """List the CPUs that `edgecnn parity --cpu` emulates, and install what they need."""
 
 
 @command.command("list")
@@ -32,8 +32,8 @@ def list_command(as_json: bool) -> None:
 def install_command(architecture: str) -> None:
     """Install a Python for ARM in the user's cache, once: about 90 MB of Debian's packages and wheels.
 
-    Nothing of the system changes and no root is needed. An interrupted installation leaves nothing behind but
-    downloads, which the next one takes up. After an update of numpy or a runtime here, run it again.
+    It needs no root and does not change the system. An interrupted installation leaves only downloads behind, which the
+    next one reuses. Run it again after an update of numpy or a runtime.
     """
     from edgecnn.execution.arm64 import install
 

@@ -17,20 +17,22 @@ if TYPE_CHECKING:
 @run_argument
 @formats_option
 @click.option(
-    "--max-drop",
+    "--max-accuracy-drop",
     type=click.FloatRange(min=0),
     default=0.5,
     show_default=True,
     metavar="POINTS",
-    help="Accuracy that quantization may cost on training images before layers are kept in float32.",
+    help="Accuracy that quantization may cost on training images before layers are excluded from it.",
 )
-@click.option("--check", is_flag=True, help="Export again elsewhere and compare; exit 1 when a file differs.")
+@click.option(
+    "--check", is_flag=True, help="Export again to a temporary folder and compare; exit 1 when a file differs."
+)
 @list_option("edgecnn.export.format:Format", "formats")
 @json_option
-def command(run: Path, formats: Sequence[str], max_drop: float, check: bool, as_json: bool) -> None:
-    """Export RUN's model to the formats devices take.
+def command(run: Path, formats: Sequence[str], max_accuracy_drop: float, check: bool, as_json: bool) -> None:
+    """Export RUN's model to the formats of devices.
 
-    A format that the model cannot be exported to does not stop the others; exit 4 then, with the reason.
+    A format that fails does not stop the others; the exit code is then 4, with the reason.
     """
     from edgecnn.run_directory import Run
     from edgecnn.stages import export as stage
@@ -39,9 +41,9 @@ def command(run: Path, formats: Sequence[str], max_drop: float, check: bool, as_
     with place.lock():
         if check:
             same = stage.check(place, formats)
-            click.echo(f"The same again: {', '.join(same)}")
+            click.echo(f"Reproduced: {', '.join(same)}")
             return
-        record = stage.export(place, formats, max_drop)
+        record = stage.export(place, formats, max_accuracy_drop)
     if as_json:
         print_json(record)
     else:

@@ -24,7 +24,7 @@ def _channel(context: click.Context, option: click.Parameter, word: str) -> int 
         return None
     if word.isdecimal():
         return int(word)
-    raise click.BadParameter(f"'{word}' is neither a channel's number, counted from 0, nor all.")
+    raise click.BadParameter(f"'{word}' is neither a channel number, counted from 0, nor all.")
 
 
 @click.command("features")
@@ -36,22 +36,22 @@ def _channel(context: click.Context, option: click.Parameter, word: str) -> int 
     help="This channel alone, large; or all, as a grid.",
 )  # fmt: skip
 @click.option(
-    "--format", "kind", type=click.Choice(["png", "npz"]), default="png", show_default=True,
+    "--output", type=click.Choice(["png", "npz"]), default="png", show_default=True,
     help="Pictures, or one file of float32 arrays [H, W, C].",
 )  # fmt: skip
-@click.option("--export", metavar="NAME", help="Which of a run's ONNX exports, int8 for instance. Default: float32.")
+@click.option("--format", "export", metavar="NAME", help="ONNX export of the run, for instance int8. Default: float32.")
 @click.option(
     "--compare", nargs=2, metavar="NAME NAME",
-    help="Two exports side by side with their difference, float and int8 for instance; also two .onnx files.",
+    help="Two exports side by side with their difference, for instance float and int8; or two .onnx files.",
 )  # fmt: skip
 @click.option("--list", "only_list", is_flag=True, help="List the layers and exit.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder to fill. Default: features.")
+@click.option("--out", type=click.Path(path_type=Path), help="Output folder. Default: features.")
 def command(
     model: str,
     image: str | None,
     layers: Sequence[str],
     channel: int | None,
-    kind: str,
+    output: str,
     export: str | None,
     compare: tuple[str, str] | None,
     only_list: bool,
@@ -59,18 +59,18 @@ def command(
 ) -> None:
     """Draw the activations inside MODEL for an image.
 
-    MODEL is a run, an .onnx file, or the name of a published run. IMAGE may be - for standard input; without it a drawn
-    one is used.
+    MODEL is a run, an .onnx file, or the name of a pretrained run. IMAGE may be - for standard input. Default: a
+    synthetic image.
 
-    `edgecnn features RUN` alone draws one of the run's samples into the run, where the report finds it.
+    `edgecnn features RUN` alone draws one of the run's own samples and saves the pictures in the run, for the report.
     """
     from edgecnn.inference.predictor import Predictor
     from edgecnn.run_directory import Run
     from edgecnn.stages import features as stage
 
     if export is not None and compare is not None:
-        raise UsageError("--compare names the exports itself; leave out --export.")
-    asked = image or out or layers or channel is not None or export or compare or only_list or kind != "png"
+        raise UsageError("--compare names the exports itself; leave out --format.")
+    asked = image or out or layers or channel is not None or export or compare or only_list or output != "png"
     if Path(model).is_dir() and not asked:
         place = Run(Path(model))
         with place.lock():
@@ -93,7 +93,7 @@ def command(
                 _print_layers(predictor)
             return
         source, folder = None if image is None else source_of(image), out or Path("features")
-        if kind == "npz":
+        if output == "npz":
             click.echo(stage.save(pair, source, folder, layers=layers, channel=channel))
             return
         if compare is not None:
@@ -116,4 +116,4 @@ def _print_layers(predictor: Predictor) -> None:
     for name, shape in predictor.shapes.items():
         click.echo(f"{name:32} {' x '.join(str(side) for side in shape)}")
     for name, other in predictor.absorbed.items():
-        click.echo(f"{name:32} absorbed into {other}")
+        click.echo(f"{name:32} fused into {other}")

@@ -16,7 +16,7 @@ def _numbers(context: click.Context, option: click.Parameter, text: str | None) 
     try:
         numbers = tuple(float(number) for number in (text or "").split(",") if text)
     except ValueError:
-        raise click.BadParameter(f"{text} is no number and no list of numbers with commas between.") from None
+        raise click.BadParameter(f"{text} is neither a number nor a list of numbers separated by commas.") from None
     if not all(math.isfinite(number) for number in numbers):
         raise click.BadParameter(f"{text} is not finite.")
     return numbers
@@ -24,18 +24,18 @@ def _numbers(context: click.Context, option: click.Parameter, text: str | None) 
 
 @click.command("import")
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--labels", required=True, type=click.Path(path_type=Path), help="UTF-8 text, one class name a line.")
-@click.option("--data", required=True, metavar="auto|cifar10|synthetic|PATH", help="What the model answers about.")
+@click.option("--labels", required=True, type=click.Path(path_type=Path), help="UTF-8 text, one class name per line.")
+@click.option("--data", required=True, metavar="auto|cifar10|synthetic|PATH", help="Data set with the model's classes.")
 @click.option(
     "--input-range",
     type=click.Choice(["0..255", "0..1", "-1..1"]),
-    help="What MODEL takes pixels as. Default: whichever clearly answers more training images rightly.",
+    help="Pixel range that MODEL expects. Default: the one that clearly classifies more training images correctly.",
 )
-@click.option("--mean", callback=_numbers, metavar="R,G,B", help="Taken off next, in units of the input range.")
-@click.option("--std", callback=_numbers, metavar="R,G,B", help="Divided by last, in units of the input range.")
-@click.option("--out", "run", required=True, type=click.Path(path_type=Path), help="The run to begin.")
+@click.option("--mean", callback=_numbers, metavar="R,G,B", help="Subtracted next, in units of the input range.")
+@click.option("--std", callback=_numbers, metavar="R,G,B", help="Divisor, applied last, in units of the input range.")
+@click.option("--out", "run", required=True, type=click.Path(path_type=Path), help="Run directory to create.")
 def command(run: Path, **options: Any) -> None:
-    """Begin a run from MODEL, a .keras or .h5 classifier that was trained elsewhere.
+    """Create a run from MODEL, a .keras or .h5 classifier trained elsewhere.
 
     Nothing in MODEL is executed: Lambda layers and classes that are not Keras' own are refused.
     """

@@ -14,9 +14,9 @@ from edgecnn.cli.options import json_option, print_json
 @json_option
 @click.option("--visualize", is_flag=True, help="Open the graph in Model Explorer or Netron, where one is installed.")
 def command(file: Path, as_json: bool, visualize: bool) -> None:
-    """Say what FILE is, of any origin: inputs, operators, parameters, contract, and what is missing.
+    """Describe the model FILE, of any origin: inputs, operators, parameters, contract, and what is missing.
 
-    FILE is an .onnx file, a .tflite file or a SavedModel folder. Nothing in it is run.
+    FILE is an .onnx file, a .tflite file or a SavedModel folder. Nothing in it is executed.
     """
     from edgecnn.stages import inspect as stage
 

@@ -28,32 +28,41 @@ def formats_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def runtimes_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option("--runtime", "runtimes", multiple=True, metavar="NAME", help="Only this runtime; repeatable.")(
+        command
+    )
+
+
 def providers_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """`--ep`, the execution providers to ask."""
+    """`--ep`, the execution providers to run on."""
     return click.option(
         "--ep",
         "providers",
         multiple=True,
         metavar="NAME",
         help="Only this execution provider; repeatable. ONNX Runtime: cpu, cuda, tensorrt, openvino, coreml, directml, "
-        "webgpu, xnnpack; LiteRT: xnnpack, builtin, reference. Default: what works here, LiteRT with xnnpack.",
+        "webgpu, xnnpack; LiteRT: xnnpack, builtin, reference. Default: all that work here; LiteRT with xnnpack.",
     )(command)
 
 
 def place_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """`--allow-partial`, `--python` and `--device`: what may be executed where."""
+    """`--allow-fallback`, `--python` and `--remote`: where the exports run."""
     for option in (
         click.option(
-            "--device",
+            "--remote",
             default="",
             metavar="ssh://USER@HOST[:PORT]",
-            help="Work on another machine; it needs Python 3.11, numpy and a runtime, and is left as it was.",
+            help="Run on another machine over ssh. It needs Python 3.11, numpy and a runtime, and is left as it was.",
         ),
         click.option(
-            "--python", default="", metavar="PATH", help="The workers' interpreter: one with another ONNX Runtime."
+            "--python",
+            default="",
+            metavar="PATH",
+            help="Python to run the exports with, for instance one with another ONNX Runtime.",
         ),
         click.option(
-            "--allow-partial", is_flag=True, help="Accept that a provider named by --ep leaves nodes to the CPU."
+            "--allow-fallback", is_flag=True, help="Accept that a provider named by --ep leaves nodes to the CPU."
         ),
     ):
         command = option(command)
@@ -88,26 +97,24 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
             type=SEEDS,
             default=1,
             show_default=True,
-            help="Decides the weights and the order of the images.",
+            help="Seed of the weights and of the order of the images.",
         ),
         click.option("--epochs", type=click.IntRange(min=1), help="Default: the recipe's own number."),
         click.option(
-            "--hold-out",
+            "--validation-images",
             type=click.IntRange(min=1),
             metavar="N",
-            help="Set N training images aside and measure on them, not on the test images: to choose by.",
+            help="Set N training images aside and measure accuracy on them instead of the test images.",
         ),
-        click.option(
-            "--teacher", metavar="RUN", help="Learn from this run's answers too, where the recipe takes a teacher."
-        ),
-        click.option("--recipe", default="tutorial", show_default=True, help="How to train: tutorial or best."),
+        click.option("--teacher", metavar="RUN", help="Distil from this run too, where the recipe takes a teacher."),
+        click.option("--recipe", default="tutorial", show_default=True, help="How to train: tutorial or tuned."),
         click.option("--architecture", default="cnn", show_default=True, help="What to train."),
         click.option(
             "--data",
             default="auto",
             show_default=True,
             metavar="auto|cifar10|synthetic|PATH",
-            help="auto: CIFAR-10 where it can be had, otherwise drawn images. PATH: a cifar-10-batches-py folder, its "
+            help="auto: CIFAR-10 if available, otherwise synthetic images. PATH: a cifar-10-batches-py folder, its "
             ".tar.gz, an .npz, or a folder with train/<class>/* and test/<class>/*.",
         ),
     ):
@@ -115,10 +122,10 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def options_of(hold_out: int | None, **options: Any) -> TrainOptions:
+def options_of(validation_images: int | None, **options: Any) -> TrainOptions:
     from edgecnn.stages.train import TrainOptions
 
-    return TrainOptions(hold_out=hold_out or 0, **options)
+    return TrainOptions(validation_images=validation_images or 0, **options)
 
 
 def print_accuracy(record: Training) -> None:

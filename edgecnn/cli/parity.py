@@ -16,6 +16,7 @@ from edgecnn.cli.options import (
     print_json,
     providers_option,
     run_argument,
+    runtimes_option,
 )
 from edgecnn.errors import GateFailed, UsageError
 
@@ -36,7 +37,7 @@ def _tolerances(context: click.Context, option: click.Parameter, words: tuple[st
         try:
             found[name] = float(points)
         except ValueError:
-            raise click.BadParameter(f"{word} is no number of points and no FORMAT=POINTS.") from None
+            raise click.BadParameter(f"{word} is neither a number of points nor FORMAT=POINTS.") from None
         if not 0 <= found[name] < math.inf:
             raise click.BadParameter(f"{word}: a tolerance is 0 or more.")
     return found
@@ -45,22 +46,23 @@ def _tolerances(context: click.Context, option: click.Parameter, words: tuple[st
 @click.command("parity")
 @run_argument
 @formats_option
+@runtimes_option
 @providers_option
-@click.option("--data", metavar="auto|cifar10|synthetic|PATH", help="Judge on this test split. Default: RUN's own.")
+@click.option("--data", metavar="auto|cifar10|synthetic|PATH", help="Evaluate on this test split. Default: RUN's own.")
 @click.option(
     "--tolerance",
     "tolerances",
     multiple=True,
     callback=_tolerances,
     metavar="[FORMAT=]POINTS",
-    help="How far accuracy may fall; repeatable. Default: float 0.05, float16 0.2, dynamic 0.5, int8 1.",
+    help="How much accuracy may drop; repeatable. Default: float 0.05, float16 0.2, dynamic 0.5, int8 1.",
 )
 @click.option(
-    "--part",
+    "--max-images",
     type=click.IntRange(min=1),
-    metavar="IMAGES",
-    help="How many images a slow runtime or an emulated CPU runs. Default: TFLite Micro 1000, an emulated CPU 1000 "
-    "through an int8 file and 50 through a float file.",
+    metavar="N",
+    help="Images that a slow runtime or an emulated CPU runs. Default: TFLite Micro 1000; an emulated CPU 1000 for an "
+    "int8 file, 50 for a float file.",
 )
 @click.option(
     "--cpu",
@@ -68,9 +70,9 @@ def _tolerances(context: click.Context, option: click.Parameter, words: tuple[st
     multiple=True,
     metavar="NAME",
     help="Run the exports on this emulated CPU too: x86-64, haswell, cortex-a53, cortex-a76; repeatable. `edgecnn cpu "
-    "list` says which are ready here.",
+    "list` shows which are ready.",
 )
-@click.option("--layers", "by_layer", is_flag=True, help="Hold every layer inside the exports against Keras' too.")
+@click.option("--layers", "by_layer", is_flag=True, help="Compare every layer inside the exports with Keras too.")
 @place_options
 @json_option
 @click.pass_context
@@ -79,20 +81,21 @@ def command(
     /,
     run: Path,
     formats: Sequence[str],
+    runtimes: Sequence[str],
     providers: Sequence[str],
     by_layer: bool,
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Prove that every export of RUN answers as Keras does; exit 1 when one does not, or when it is not proven.
+    """Prove that every export of RUN matches Keras; exit 1 when one does not, or when it is not proven.
 
     An export passes when the 95 % interval of its change in accuracy, paired image by image, stays above minus the
-    tolerance. With too few images to tell it is not proven. Without labelled images its agreement is judged.
+    tolerance. With too few images it is not proven. Without labelled images, agreement with Keras decides.
 
-    RUN may be the name of a published run: then every file in it has to answer drawn images as it did when published,
-    nothing is written, and accuracy is not measured.
+    RUN may be the name of a pretrained run: then every file in it has to give its published outputs for synthetic
+    images. Nothing is written, and accuracy is not measured.
 
-    With --cpu every export is also run under QEMU on a CPU that this machine does not have.
+    With --cpu, every export also runs under QEMU on a CPU that this machine does not have.
     """
     from edgecnn.pretrained import published_path
     from edgecnn.run_directory import Run
@@ -100,22 +103,22 @@ def command(
     from edgecnn.stages.parity import ParityOptions
     from edgecnn.stages.parity import parity as stage
 
-    if options["cpus"] and (options["device"] or options["python"]):
-        raise UsageError("--cpu emulates CPUs on this machine, in this Python; leave out --device and --python.")
+    if options["cpus"] and (options["remote"] or options["python"]):
+        raise UsageError("--cpu emulates CPUs on this machine, in this Python; leave out --remote and --python.")
     if known := published_path(run):
         for option in context.command.params:
             if (
                 option.name not in ("run", "as_json", "cpus")
                 and context.get_parameter_source(str(option.name)) != DEFAULT
             ):
-                raise click.UsageError(f"{option.opts[0]} needs a run of one's own; {run} is a published one.")
-        _as_published(Run(known), options["cpus"], as_json)
+                raise click.UsageError(f"{option.opts[0]} needs a run of your own; {run} is a pretrained run.")
+        _check_pretrained(Run(known), options["cpus"], as_json)
         return
     place = Run.at(run)
-    chosen = ParityOptions(formats=tuple(formats), providers=tuple(providers), **options)
+    chosen = ParityOptions(formats=tuple(formats), runtimes=tuple(runtimes), providers=tuple(providers), **options)
     with place.lock():
         record = stage(place, chosen)
-        layers = layers_stage(place, chosen.data, formats, providers) if by_layer else None
+        layers = layers_stage(place, chosen.data, formats, providers, runtimes) if by_layer else None
     if as_json:
         print_json({"parity": record, "layers": layers} if by_layer else record)
     else:
@@ -126,14 +129,14 @@ def command(
         *(f"{file.name}, layer {file.culprit}" for file in (layers.files if layers else ()) if file.culprit),
     ]
     if layers and not layers.files:
-        failures.append("no export shows its layers here")
+        failures.append("no export gives layer outputs here")
     if failures:
         seen = layers is None or (layers.files and not any(file.culprit for file in layers.files))
         verb = "is not proven" if record.verdict != "fail" and seen else "failed"
         raise GateFailed(f"Parity {verb}: {'; '.join(failures)}.")
 
 
-def _as_published(run: Run, cpus: Sequence[str], as_json: bool) -> None:
+def _check_pretrained(run: Run, cpus: Sequence[str], as_json: bool) -> None:
     from edgecnn.stages.golden_check import check, describe
 
     record = check(run, cpus)
@@ -144,12 +147,12 @@ def _as_published(run: Run, cpus: Sequence[str], as_json: bool) -> None:
             click.echo(describe(row))
         for name, reason in record.skipped.items():
             click.echo(f"{name}: skipped, {reason}")
-        click.echo(f"Accuracy was not measured: {record.images} drawn images.")
+        click.echo(f"Accuracy was not measured: {record.images} synthetic images.")
     if record.verdict != "pass":
         failures = "; ".join(f"{row.name}: {row.reason}" for row in record.rows if row.verdict == "fail")
         if not failures:
-            raise GateFailed(f"{record.run} is not proven: {', '.join(record.unasked)} could not be asked here.")
-        raise GateFailed(f"{record.run} does not answer as published: {failures}.")
+            raise GateFailed(f"{record.run} is not proven: {', '.join(record.unasked)} could not run here.")
+        raise GateFailed(f"{record.run} does not give its published outputs: {failures}.")
 
 
 def _failures(record: Parity) -> Iterator[str]:
@@ -169,16 +172,16 @@ def _table(record: Parity) -> Iterator[str]:
     states = [row.verdict for row in record.rows]
     yield ", ".join(f"{states.count(state)} {words}" for state, words in TALLY.items())
     if record.reference_accuracy is None:
-        yield f"Agreement was judged on {record.evaluated_on}."
+        yield f"Agreement was measured on {record.evaluated_on}."
     if record.reference_macro_accuracy:
-        yield "Independent scores: accuracy counts images with every label decided rightly, same the equal decisions."
+        yield "Independent scores: accuracy counts images with every label decided correctly, same the equal decisions."
         accuracies = {
             record.reference: record.reference_macro_accuracy,
             **{r.name: r.macro_accuracy for r in record.rows},
         }
         yield f"Macro accuracy: {', '.join(f'{name} {a.share:.2%}' for name, a in accuracies.items() if a)}."
     if any(row.paired for row in record.rows):
-        yield "Flips: broken / repaired / wrong both times. Change: with its 95 % interval."
+        yield "Flips: negative / positive / wrong both times. Change: with its 95 % interval."
     for row in record.rows:
         if row.cpu:
             difference = row.native.words if row.native else "it did not run natively"
@@ -214,8 +217,8 @@ def _layer_table(record: Layers) -> Iterator[str]:
         for row in file.layers:
             gain = "-" if row.gain is None else f"{row.gain:.4f}"
             sqnr = f"{row.sqnr_db:.1f} dB" if row.sqnr_db is not None else "-" if row.gain is None else "equal"
-            parts = f"  holds {', '.join(row.absorbed)}" if row.absorbed else ""
+            parts = f"  includes {', '.join(row.absorbed)}" if row.absorbed else ""
             mark = f"  <- {row.falls_out}" if row.falls_out else ""
             yield f"  {row.layer:32} {sqnr:>9}  gain {gain}{parts}{mark}"
     for name, reason in record.skipped.items():
-        yield f"{name}: layers not seen, {reason}"
+        yield f"{name}: layers not compared, {reason}"

@@ -15,7 +15,7 @@ import click
 from edgecnn.cli.sources import image_paths, shown, source_of
 from edgecnn.console import late_progress, log
 from edgecnn.data.output_labels import SCORES
-from edgecnn.errors import InputError, UsageError
+from edgecnn.errors import InputError, UsageError, unknown_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -27,21 +27,34 @@ MANY = 500  # images from which on several processes are quicker, counting their
 FLUSH_SECONDS = 0.2
 
 
+def _providers(context: click.Context, option: click.Parameter, words: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of execution providers as given; raises UsageError for an unknown one."""
+    from edgecnn.runtimes.onnxruntime import PROVIDERS
+
+    for word in words:
+        if word not in PROVIDERS:
+            raise unknown_name("execution provider", word, PROVIDERS)
+    return words
+
+
 @click.command("predict")
 @click.argument("model")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGES...")
 @click.option("--top", default=3, show_default=True, type=click.IntRange(min=1), help="How many labels to print.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line; of a bad image with its error.")
-@click.option("--csv", "as_csv", is_flag=True, help="A table with commas; bad images are left out.")
-@click.option("--export", metavar="NAME", help="Which of a run's ONNX exports, int8 for instance. Default: float32.")
-@click.option("--threads", default=1, show_default=True, type=click.IntRange(min=1), help="To compute with.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line; a bad image gives its error.")
+@click.option("--csv", "as_csv", is_flag=True, help="Comma-separated table; bad images are left out.")
+@click.option("--format", "export", metavar="NAME", help="ONNX export of the run, for instance int8. Default: float32.")
 @click.option(
-    "--provider", "providers", multiple=True, metavar="NAME",
-    help="ONNX Runtime's execution provider; repeatable, the preferred first. Default: CPUExecutionProvider.",
+    "--threads", default=1, show_default=True, type=click.IntRange(min=1), help="CPU threads to compute with."
+)
+@click.option(
+    "--ep", "providers", multiple=True, metavar="NAME", callback=_providers,
+    help="Execution provider of ONNX Runtime: cpu, cuda, tensorrt, openvino, coreml, directml, webgpu or xnnpack; "
+    "repeatable, the preferred first. Default: cpu.",
 )  # fmt: skip
 @click.option(
     "--processes", type=click.IntRange(min=1),
-    help=f"To read images with. Default: one a core from {MANY} images on, otherwise 1.",
+    help=f"Processes that read images. Default: one per core from {MANY} images on, otherwise 1.",
 )  # fmt: skip
 def command(
     model: str,
@@ -54,12 +67,12 @@ def command(
     providers: Sequence[str],
     processes: int | None,
 ) -> None:
-    """Print labels and probabilities of images; independent scores as they are.
+    """Print labels and probabilities of images, or independent scores as they are.
 
-    MODEL is a run, an .onnx file, or the name of a published run such as cifar10-cnn.
+    MODEL is a run, an .onnx file, or the name of a pretrained run such as cifar10-cnn.
 
     IMAGES are files, folders (the images in them and below), patterns such as "*.jpg", and - for standard input. An
-    image that cannot be used is reported, the rest goes on, and the exit code is 4.
+    image that cannot be used is reported and skipped; the exit code is then 4.
     """
     if as_json and as_csv:
         raise UsageError("Results are printed as --json or as --csv; give one of them.")
@@ -67,7 +80,6 @@ def command(
     from edgecnn.environment import usable_cores
     from edgecnn.inference.predictor import Predictor
     from edgecnn.preprocessing.reader_pool import Readers
-    from edgecnn.runtimes.onnxruntime import CPU
 
     paths = image_paths(images)
     if processes is None:
@@ -76,7 +88,9 @@ def command(
         readers: Readers | int = 1
         if processes > 1:
             readers = stack.enter_context(Readers(processes))  # they start while the model is read
-        predictor = stack.enter_context(Predictor(model, format=export, threads=threads, providers=providers or (CPU,)))
+        predictor = stack.enter_context(
+            Predictor(model, format=export, threads=threads, providers=providers or ("cpu",))
+        )
         write = _writer(predictor.contract, as_json=as_json, as_csv=as_csv, top=top)
         sources = [source_of(path) for path in paths]
         together = sources if len(sources) >= MANY else iter(sources)  # a few are each answered at once

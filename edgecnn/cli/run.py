@@ -20,12 +20,16 @@ DEFAULT_RUN = "edgecnn-run"
 @click.command("run")
 @click.argument("run", type=click.Path(path_type=Path), default=DEFAULT_RUN)
 @training_options
-@click.option("--model", metavar="NAME", help="Begin with the published run NAME, or another run, instead of training.")
 @click.option(
-    "--allow-drawn", is_flag=True, help="With --model: calibrate with drawn images where its data is missing."
+    "--model", metavar="NAME", help="Start from the pretrained run NAME, or another run, instead of training."
+)
+@click.option(
+    "--allow-synthetic",
+    is_flag=True,
+    help="With --model: calibrate with synthetic images where its data is unavailable.",
 )
 @click.pass_context
-def command(context: click.Context, /, run: Path, model: str | None, allow_drawn: bool, **options: Any) -> None:
+def command(context: click.Context, /, run: Path, model: str | None, allow_synthetic: bool, **options: Any) -> None:
     """Train, export, check, measure and report, all in the directory RUN.
 
     Resumes where it stopped and skips what is up to date. A format that
@@ -39,13 +43,13 @@ def command(context: click.Context, /, run: Path, model: str | None, allow_drawn
     if model is not None:
         given = [name for name in options if name != "data" and context.get_parameter_source(name) != DEFAULT]
         if given:
-            raise click.UsageError(f"--{given[0].replace('_', '-')} is of a training, and --model {model} needs none.")
-        chosen = StartOptions(model=model, data=options["data"], allow_drawn=allow_drawn)
-    elif allow_drawn:
-        raise click.UsageError("--allow-drawn belongs to --model.")
+            raise click.UsageError(f"--{given[0].replace('_', '-')} is for training, which --model {model} skips.")
+        chosen = StartOptions(model=model, data=options["data"], allow_synthetic=allow_synthetic)
+    elif allow_synthetic:
+        raise click.UsageError("--allow-synthetic needs --model.")
     page, verdict = run_all(Run(run), chosen, click.echo)
     if verdict == "not proven":
         click.echo("Parity is not proven: the report says why.")
     click.echo(f"Report: {page.resolve()}")
     if verdict == "fail":
-        raise GateFailed("Parity failed: the report says which exports do not answer as trained.")
+        raise GateFailed("Parity failed: the report says which exports do not match Keras.")

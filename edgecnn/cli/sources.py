@@ -66,10 +66,8 @@ def _nonempty(files: Iterable[str], otherwise: str) -> list[str]:
 
 def _stdin() -> bytes:
     if sys.stdin.isatty():
-        raise click.UsageError(
-            "- reads an image from standard input, and that is this terminal; redirect a file to it."
-        )
+        raise click.UsageError("- reads an image from standard input, which is this terminal; redirect a file to it.")
     content = sys.stdin.buffer.read(MAX_STDIN_BYTES + 1)
     if len(content) > MAX_STDIN_BYTES:
-        raise InputError(f"Standard input goes on after {MAX_STDIN_BYTES:,} bytes, so it is no image.")
+        raise InputError(f"Standard input is longer than {MAX_STDIN_BYTES:,} bytes, so it is not an image.")
     return content

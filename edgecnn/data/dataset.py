@@ -87,7 +87,7 @@ class Dataset:
     `accepts` says whether a path is of this kind and `load` reads it; `load_by_name` is what `--data NAME` gives
     without a path. Both are told the size the images are wanted in, for sets whose images have sizes of their own;
     any other set gives its images as they are. They raise InputError for data that cannot be used and
-    DataUnavailable where the set cannot be had on this machine.
+    DataUnavailable where the set is unavailable on this machine.
     """
 
     PACKAGE: ClassVar[str] = "edgecnn.data.datasets"  # where its plug-ins lie

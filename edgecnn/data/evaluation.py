@@ -1,4 +1,4 @@
-"""The images that parity is judged on."""
+"""The images that parity is measured on."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from edgecnn.arrays import Pixels
     from edgecnn.records import Contract, DataSource
 
-DRAWN_EVALUATION = 5_000  # as many as show that a float export changes less than one answer in a thousand
+DRAWN_EVALUATION = 5_000  # enough to show that a float export changes fewer than 1 top-1 class in 1,000
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The images parity is judged on; `labels` is None where none are known for this model's classes.
+    """The images parity is measured on; `labels` is None where none are known for this model's classes.
 
     The images are an array, or :class:`edgecnn.data.fitting.Fitted` where the data set's have another size.
     """
@@ -31,19 +31,19 @@ class Evaluation:
     images: Pixels
     labels: npt.NDArray[np.int64] | None
     words: str
-    source: str  # SHA-256 of the data set they are of, or "drawn images"
+    source: str  # SHA-256 of the data set they are of, or "synthetic images"
 
 
 def evaluation_of(contract: Contract, trained_on: DataSource, spec: str | None) -> Evaluation:
-    """The test split of `spec`, or of the data the model was trained on where that can be had, else drawn images."""
+    """The test split of `spec`, or of the model's training data where it is available, else synthetic images."""
     shape = image_shape(contract)
     try:
         data = load_data(spec or trained_on.spec, shape[:2])
     except (DataUnavailable, NoSuchData):
         if spec is not None:
             raise
-        words = f"drawn images, since those of {trained_on.name} are not at hand; accuracy is not measured"
-        return Evaluation(drawn(DRAWN_EVALUATION, contract), None, words, "drawn images")
+        words = f"synthetic images, since {trained_on.name} is unavailable; accuracy is not measured"
+        return Evaluation(drawn(DRAWN_EVALUATION, contract), None, words, "synthetic images")
     data = align(data, contract.labels)
     same = "" if data.source.sha256 == trained_on.sha256 else ", not the copy the model was trained on"
     words = f"all test images of {data.source.name}{same}"

@@ -1,4 +1,4 @@
-"""The data set that `--data` asks for."""
+"""The data set that `--data` names."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ PREFERRED, BUILT_IN = "cifar10", "synthetic"
 def load_data(spec: str, size: Size) -> LabelledImages:
     """The data set `auto`, a name, or a path stands for; `size` is for sets whose images have sizes of their own.
 
-    `auto` is CIFAR-10 where it can be had, otherwise the built-in synthetic set with a notice that says so.
+    `auto` is CIFAR-10 where it is available, otherwise the built-in synthetic set with a notice that says so.
     """
     datasets = discover(Dataset)
     if spec == AUTO:
         try:
             return _by_name(datasets[PREFERRED], size)
         except DataUnavailable as error:
-            notice = f"Synthetic data: {error}, so the built-in drawn images stand in for CIFAR-10."
+            notice = f"Synthetic data: {error}, so the built-in synthetic images replace CIFAR-10."
             log(notice)
             data = _by_name(datasets[BUILT_IN], size)
             return replace(data, source=replace(data.source, notice=notice))
@@ -48,7 +48,7 @@ def load_data(spec: str, size: Size) -> LabelledImages:
     if path.is_dir() and (path / "test").is_dir():
         raise InputError(f"{path} has no training split: put images into {path / 'train'}/<class>/ too.")
     raise InputError(
-        f"{path} is no data set; there are a cifar-10-batches-py folder, its .tar.gz, an .npz, and train/<class>/* "
+        f"{path} is not a data set; use a cifar-10-batches-py folder, its .tar.gz, an .npz, or train/<class>/* "
         "with test/<class>/*."
     )
 

@@ -1,9 +1,9 @@
-"""What outputs answer about an image: the best label, or of independent scores the labels decided for.
+"""What outputs say about an image: the best label, or of independent scores the labels decided for.
 
 Logits and probabilities are of labels that exclude each other, and the answer is the label with the largest. Scores
 (of a model that ends in a sigmoid) are in [0, 1], each of its own label: a label holds above THRESHOLD, so an image may
-have none or several. The project's data sets give each image one label; there an image is answered rightly when every
-label is decided rightly: its own holds, no other does.
+have none or several. The project's data sets give each image one label; there an image is classified correctly
+when every label is decided correctly: its own applies, no other does.
 """
 
 from __future__ import annotations

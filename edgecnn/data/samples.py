@@ -1,4 +1,4 @@
-"""The few images that are kept with a run, and drawn ones in their stead."""
+"""The few images that are kept with a run, or synthetic ones in their place."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from edgecnn.records import Contract
     from edgecnn.run_directory import Run
 
-DRAWN_SEED = 20_260_101  # drawn images that stand in are the same everywhere
+DRAWN_SEED = 20_260_101  # synthetic images are the same everywhere
 DRAWN_COUNT = 1_000
 CALIBRATION_PER_CLASS = 50
 SELECTION_COUNT = 2_000
@@ -39,15 +39,15 @@ class Samples:
     """
 
     calibration: Pixels
-    selection: Pixels  # with `selection_labels`; none of them where images are drawn
+    selection: Pixels  # with `selection_labels`; none of them where images are synthetic
     selection_labels: npt.NDArray[np.int64]
     images: Pixels
     test_digests: npt.NDArray[np.uint64]
-    drawn: bool  # whether synthetic images stand in for the data set's own
+    drawn: bool  # whether synthetic images replace the data set's own
 
     def words(self) -> str:
         """Which images these are, for a reader."""
-        return "drawn images of the synthetic set" if self.drawn else "test images kept with the run"
+        return "synthetic images" if self.drawn else "test images kept with the run"
 
 
 def drawn(count: int, contract: Contract) -> Pixels:
@@ -95,7 +95,7 @@ def save_samples(run: Run, data: LabelledImages, seed: int) -> str:
 
 
 def samples_of(run: Run, contract: Contract) -> Samples:
-    """The images kept with the run, or drawn ones where it has none (a published run carries no data)."""
+    """The images kept with the run, or synthetic ones where it has none (a pretrained run carries no data)."""
     import numpy as np
 
     path = run.path(SAMPLES)
@@ -125,11 +125,11 @@ def _check(samples: Samples, contract: Contract) -> None:
 
     for array in (samples.calibration, samples.selection, samples.images):
         if array.dtype != np.uint8 or array.shape[1:] != image_shape(contract) or not len(array):
-            raise ValueError(f"{array.dtype} {list(array.shape)} is no uint8 array of images the model takes")
+            raise ValueError(f"{array.dtype} {list(array.shape)} is not a uint8 array of images that fit the model")
     labels = samples.selection_labels
     if labels.dtype != np.int64 or labels.shape != samples.selection.shape[:1]:
         raise ValueError("there is not one label for each image")
     if not 0 <= labels.min() <= labels.max() < len(contract.labels):
         raise ValueError("a label is out of range")
     if samples.test_digests.dtype != np.uint64 or samples.test_digests.ndim != 1:
-        raise ValueError(f"{samples.test_digests.dtype} is no array of digests")
+        raise ValueError(f"{samples.test_digests.dtype} is not an array of digests")

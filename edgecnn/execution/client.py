@@ -1,4 +1,4 @@
-"""The near end of a worker: a process that answers requests, here or on a device."""
+"""Client of a worker: a process that answers requests, here or on a remote host."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class WorkerClient:
-    """The near end of a process that answers requests; use as a context manager.
+    """Client of a process that answers requests; use as a context manager.
 
     Every request raises what the far end reports, InputError or MachineError, and MachineError when the process dies.
     """
@@ -57,7 +57,7 @@ class WorkerClient:
 
 
 class ModelWorker(WorkerClient):
-    """The near end of a session: the artifact is loaded when it starts. Paths are of this machine, wherever it runs.
+    """Client of a session: the artifact is loaded when it starts. Paths are of this machine, wherever it runs.
 
     `extras` are names of `Runtime.extras` that are wanted; `cores` are those it may use, as in "0,1" ("": all).
     """
@@ -89,7 +89,7 @@ class ModelWorker(WorkerClient):
     def load(self, extra_outputs: Iterable[str], extras: Iterable[str] = ()) -> None:
         """Load the artifact, in the place of what was loaded, with these tensors as further outputs.
 
-        `extras` are wanted beside those named at the start.
+        `extras` are used in addition to those named at the start.
         """
         wanted = [*self._settings["extras"], *extras]
         self.loaded = self.ask("load", **{**self._settings, "extras": wanted}, extra_outputs=list(extra_outputs))
@@ -100,7 +100,7 @@ class ModelWorker(WorkerClient):
         self.load(())
 
     def run(self, images: Path, answers: Path, batch: int = RUN_BATCH) -> float:
-        """Run a file of images, `batch` a call, and write what the model answers; the seconds it took."""
+        """Run a file of images, `batch` a call, and write the model's outputs; returns seconds."""
         places = {"images": self._place.put(images), "answers": self._place.result(answers)}
         seconds: float = self.ask("run", **places, batch=batch)["seconds"]
         self._place.fetch(answers)

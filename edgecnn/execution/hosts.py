@@ -51,10 +51,10 @@ class Host(Protocol):
         """A worker that may use these cores, as in "0,1" ("": all)."""
 
     def put(self, path: Path) -> str:
-        """The path, over there, of a file or folder of ours."""
+        """The path on the host of a local file or folder."""
 
     def result(self, path: Path) -> str:
-        """Where over there a worker writes what :meth:`fetch` is to bring to `path`."""
+        """The path on the host of what :meth:`fetch` is to bring to `path`."""
 
     def fetch(self, path: Path) -> None:
         """Bring what a worker wrote to the place it is wanted at."""
@@ -151,16 +151,16 @@ def _checked(python: str) -> str:
     except (OSError, ValueError, subprocess.TimeoutExpired):
         version = ()
     if len(version) != 2:
-        raise MachineError(f"{python} is no Python interpreter.")
+        raise MachineError(f"{python} is not a Python interpreter.")
     if version < OLDEST:
         raise MachineError(f"{python} is Python {version[0]}.{version[1]}; a worker needs 3.11 or newer.")
     return os.path.abspath(path)  # a virtual environment is known by its link: it is not resolved
 
 
 @contextmanager
-def host_of(device: str, python: str) -> Iterator[Host]:
-    """The place that `--device` and `--python` name."""
-    place: Host = SshHost(device, python) if device else LocalHost(python)
+def host_of(remote: str, python: str) -> Iterator[Host]:
+    """The host that `--remote` and `--python` name."""
+    place: Host = SshHost(remote, python) if remote else LocalHost(python)
     try:
         yield place
     finally:

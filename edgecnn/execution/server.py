@@ -48,11 +48,11 @@ if TYPE_CHECKING:
 
     from edgecnn.runtimes.runtime import Runtime, Session
 
-RUN_BATCH = 64  # images a call at most when a whole data set is run
+RUN_BATCH = 64  # images per call at most when a whole data set is run
 
 
 class _Server:
-    """The far end."""
+    """The worker process."""
 
     def __init__(self) -> None:
         self._session: Session | None = None

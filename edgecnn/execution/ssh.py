@@ -1,6 +1,6 @@
 """A machine that is reached by ssh: the worker's files are copied there, workers run there, nothing is left behind.
 
-One connection carries everything, as JSON lines to `edgecnn.execution.remote_agent` over there. ssh itself knows the
+One connection carries everything, as JSON lines to `edgecnn.execution.remote_agent` there. ssh itself knows the
 keys, the hosts and their ports; the environment variable EDGECNN_SSH, like GIT_SSH_COMMAND, holds the command to use in
 its place.
 """
@@ -31,7 +31,7 @@ ADDRESS = re.compile(r"ssh://(?P<host>(?:\w[\w.+-]*@)?(?:\w[\w.-]*|\[[0-9a-fA-F:
 OPTIONS = ("-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=15", "-o", "ServerAliveInterval=5", "-o",
            "ServerAliveCountMax=3")  # fmt: skip
 PING_SECONDS = 10.0
-# What python runs over there: it takes the package from stdin and goes on in it.
+# What the remote python runs: it takes the package from stdin and goes on in it.
 BEGINNING = """
 import io, json, shutil, sys, tarfile, tempfile
 folder = ""
@@ -59,7 +59,7 @@ class SshHost:
     def __init__(self, address: str, python: str = "") -> None:
         match = ADDRESS.fullmatch(address)
         if match is None:
-            raise UsageError(f"{address} is no device; write it as ssh://user@host or ssh://user@host:port.")
+            raise UsageError(f"{address} is not a remote host; write it as ssh://user@host or ssh://user@host:port.")
         self.name, self._python = address, python or "python3"
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         command = shlex.split(os.environ.get("EDGECNN_SSH", "ssh"))
@@ -87,11 +87,11 @@ class SshHost:
         threading.Thread(target=self._ping, daemon=True).start()
 
     def start(self, cores: str = "") -> RemoteProcess:
-        """A worker over there."""
+        """A remote worker."""
         return RemoteProcess(self, self.ask("start", "a worker", cores=cores)["worker"])
 
     def put(self, path: Path) -> str:
-        """Copy a file or a folder there, once; its path over there."""
+        """Copy a file or a folder to the host, once; its remote path."""
         if path not in self._there:
             name = f"{len(self._there)}-{path.name}"
             content = _packed(path) if path.is_dir() else path.read_bytes()
@@ -100,7 +100,7 @@ class SshHost:
         return self._there[path]
 
     def result(self, path: Path) -> str:
-        """Where over there a worker is to write what :meth:`fetch` brings to `path`."""
+        """The remote path of what :meth:`fetch` brings to `path`."""
         return f"{self._folder}/{path.name}"
 
     def fetch(self, path: Path) -> None:
@@ -120,7 +120,7 @@ class SshHost:
         return self._checked(answers.get(), what)
 
     def close(self) -> None:
-        """End the connection: over there everything ends with it."""
+        """End the connection: everything on the host ends with it."""
         self._closed.set()
         assert self._ssh.stdin is not None
         with suppress(BrokenPipeError):

@@ -1,4 +1,4 @@
-"""Which artifact can be asked on which runtime here: the rows of every table."""
+"""Which artifact runs on which runtime here: the rows of every table."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ One process converts one format after another, so that TensorFlow starts once an
 When it dies, the format it was at is lost, and a new process goes on with the next. Lines of JSON, one request at a
 time:
 
-    -> {"command": "load", "run": PATH, "max_drop": POINTS}           the model and the images
+    -> {"command": "load", "run": PATH, "max_accuracy_drop": POINTS}           the model and the images
     <- {}
     -> {"command": "convert", "format": NAME, "draft": PATH}          writes the file or folder at PATH
     <- an Artifact
@@ -41,13 +41,13 @@ if TYPE_CHECKING:
 
 
 class Converter:
-    """The near end of the process; use as a context manager.
+    """Client of the conversion process; use as a context manager.
 
     Raises InputError for a model or images that cannot be used, MachineError where this machine cannot convert.
     """
 
-    def __init__(self, run: Run, max_drop: float) -> None:
-        self._run, self._max_drop = run, max_drop
+    def __init__(self, run: Run, max_accuracy_drop: float) -> None:
+        self._run, self._max_accuracy_drop = run, max_accuracy_drop
         self._scratch = tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=run.root)  # goes however the process ends
         self._process: subprocess.Popen[str] | None = None
         try:
@@ -74,7 +74,7 @@ class Converter:
             process_group=0,  # Ctrl-C is for its parent to take
             text=True,
         )
-        self._ask("load", run=str(self._run.root), max_drop=self._max_drop)
+        self._ask("load", run=str(self._run.root), max_accuracy_drop=self._max_accuracy_drop)
 
     def _ask(self, command: str, **arguments: object) -> bytes:
         process = self._process
@@ -125,7 +125,7 @@ class Converter:
 
 
 class _Server:
-    """The far end."""
+    """The conversion process."""
 
     def __init__(self) -> None:
         self._loaded: tuple[ExportSource, Calibration] | None = None
@@ -145,9 +145,9 @@ class _Server:
             refused = InputError(reason_of(error))
         return json.dumps({"error": str(refused), "exit_code": refused.exit_code})
 
-    def load(self, run: str, max_drop: float) -> str:
+    def load(self, run: str, max_accuracy_drop: float) -> str:
         """Load the model and what it is calibrated with."""
-        self._loaded = source_of(Run(Path(run)), max_drop)
+        self._loaded = source_of(Run(Path(run)), max_accuracy_drop)
         return "{}"
 
     def convert(self, format: str, draft: str) -> str:

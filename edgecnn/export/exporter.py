@@ -30,19 +30,19 @@ CONVERTERS = (
 )  # fmt: skip
 
 
-def source_of(run: Run, max_drop: float) -> tuple[ExportSource, Calibration]:
+def source_of(run: Run, max_accuracy_drop: float) -> tuple[ExportSource, Calibration]:
     """What a run is exported from, and what a quantized format records of its calibration but the tool."""
     contract = run.contract()
     samples = samples_of(run, contract)
     if samples.drawn:
-        log("The run carries no images: drawn ones are used for calibration")
+        log("The run has no images: calibrating with synthetic ones")
     source = ExportSource(
         model=load_model(run, contract),
         contract=contract,
         calibration_images=samples.calibration,
         selection_images=samples.selection,
         selection_labels=samples.selection_labels,
-        max_drop_points=max_drop,
+        max_drop_points=max_accuracy_drop,
     )
     return source, _calibration(samples)
 
@@ -68,7 +68,7 @@ def _calibration(samples: Samples) -> Calibration:
         images=len(samples.calibration),
         sha256=hashlib.sha256(samples.calibration.tobytes()).hexdigest(),
         evaluation_images=mixed,
-        source="drawn images" if samples.drawn else "training images",
+        source="synthetic images" if samples.drawn else "training images",
         method="minimum and maximum over these images and a black and a white one",
         tool="",
     )

@@ -137,7 +137,7 @@ def _next(layer: Any, have: set[str]) -> str:
 
 
 def carriers(source: ExportSource, found: Iterable[str]) -> dict[str, str]:
-    """Layer with a tensor -> the layer whose weights make it: itself, or one that it absorbed."""
+    """Layer with a tensor -> the layer whose weights make it: itself, or one that is fused into it."""
     model: Any = source.model
     into = absorbed(source, found)
     weighted = [layer.name for layer in model.layers if any(len(weight.shape) > 1 for weight in layer.weights)]

@@ -64,8 +64,8 @@ def convert(source: ExportSource) -> Any:
 
 
 def _frozen(source: ExportSource) -> Any:
-    """The serving function with its weights as constants, and those tensors that a layer holds beside its weights:
-    tf2onnx's `from_function` makes inputs of the latter."""
+    """The serving function with its weights as constants, and those tensors that a layer holds in addition to its
+    weights: tf2onnx's `from_function` makes inputs of the latter."""
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 

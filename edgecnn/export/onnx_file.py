@@ -143,7 +143,7 @@ def weighted_nodes(model: bytes) -> dict[str, list[str]]:
 
 
 def run_batch(source: ExportSource) -> int:
-    """How many images a call may take, by what the model's widest layer holds."""
+    """The largest number of images per call, by the size of the model's widest layer."""
     model: Any = source.model
     return images_per_batch(activations(model.get_config()).widest_bytes, MAX_BATCH)
 

@@ -143,7 +143,7 @@ def answers(flatbuffer: bytes, images: Pixels) -> Floats:
 
 @lru_cache(maxsize=1)
 def float_answers(source: ExportSource) -> Floats:
-    """What the float file answers for the selection images."""
+    """Outputs of the float file for the selection images."""
     return answers(float_file(source), source.selection_images)
 
 

@@ -29,7 +29,7 @@ _INHERITED: list[object] = []  # by a forked process; never freed, since freeing
 class OnnxModel:
     """A file's content and the sessions that run it; the content is kept, so that both are of the very same file.
 
-    Safe to use from several threads. It pickles as its content, and in a forked process its sessions are opened anew.
+    Safe to use from several threads. It pickles as its content, and in a forked process its sessions are opened again.
     Raises :class:`InputError` for a file that cannot be used, MachineError for a provider that is not here or does not
     run all compute nodes.
     """
@@ -60,8 +60,8 @@ class OnnxModel:
         """What the file says of itself; raises InputError for a file that edgecnn did not export."""
         if self._contract is None:
             raise InputError(
-                f"{self.path} was not exported by edgecnn (no {CONTRACT_KEY} in its metadata), so its labels and how "
-                "images become its input are not known; use an .onnx file of a run."
+                f"{self.path} was not exported by edgecnn (no {CONTRACT_KEY} in its metadata), so its labels and its "
+                "preprocessing are unknown; use an .onnx file of a run."
             )
         return self._contract
 
@@ -129,10 +129,10 @@ class OnnxModel:
             else:
                 names = " and ".join(names_of(self._providers))
                 return MachineError(f"{names} cannot run the model on this machine ({reason_of(error)}).")
-        return InputError(f"{self.path} is damaged or no ONNX model ({reason_of(error)}); export or copy it again.")
+        return InputError(f"{self.path} is damaged or not an ONNX model ({reason_of(error)}); export or copy it again.")
 
     def _own_tensors(self) -> dict[str, LayerTensor]:
-        """What a file without a layer map can show: its float tensors with a batch and something beside.
+        """What a file without a layer map can show: its float tensors with a batch and at least one more dimension.
 
         A tensor that is rounded to integers next is left out: what ships is the rounded one.
         """
@@ -167,7 +167,7 @@ def model_file(model: str | Path, format: str | None) -> Path:
     place = find_run(str(model))
     if not place.is_dir():
         if format is not None:
-            raise UsageError(f"{place} is a single file; a format is chosen of a run.")
+            raise UsageError(f"{place} is a single file; a format selects an export of a run.")
         return place
     wanted = DEFAULT_FORMAT if format is None else format
     there = {path.stem: path for path in sorted((place / EXPORTS).glob(f"*{SUFFIX}"))}

@@ -21,7 +21,7 @@ from edgecnn.preprocessing.batches import prepared
 from edgecnn.preprocessing.decode import Source, check_rules, fitted
 from edgecnn.preprocessing.reader_pool import Readers
 from edgecnn.records.contract import image_shape
-from edgecnn.runtimes.onnxruntime import CPU
+from edgecnn.runtimes.onnxruntime import CPU, PROVIDERS
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
@@ -44,13 +44,13 @@ S = TypeVar("S", bound=Source)
 class Predictor:
     """A classifier ready to use.
 
-    `model` is a run directory, an .onnx file, or the name of a published run; of a run, `format` says which of its
+    `model` is a run directory, an .onnx file, or the name of a pretrained run; `format` chooses one of a run's
     ONNX exports (None: onnx_float32). `threads` is how many ONNX Runtime may compute with, `providers` which execution
-    providers, the preferred first.
+    providers, the preferred first: ONNX Runtime's names, or those of `--ep`, cpu or cuda for instance.
 
     Several threads may use it at once. It pickles, with the file's content inside. A forked process opens the content
-    anew; it has to end with `os._exit`, as multiprocessing's do, since ONNX Runtime's own clean-up would wait there for
-    ever. `close`, or the end of a `with` block, frees the model.
+    again; it has to end with `os._exit`, as multiprocessing's do, since ONNX Runtime's own clean-up would never return
+    there. `close`, or the end of a `with` block, frees the model.
 
     A file that edgecnn did not export has neither labels nor rules for images: it only shows its `layers`.
 
@@ -64,7 +64,8 @@ class Predictor:
         if threads < 1 or not providers:
             raise UsageError(f"A predictor needs 1 thread or more, not {threads}, and an execution provider.")
         path = model_file(model, format)
-        self._model = OnnxModel(path, path.read_bytes(), threads, tuple(providers))
+        own = tuple(PROVIDERS.get(name, name) if isinstance(name, str) else name for name in providers)
+        self._model = OnnxModel(path, path.read_bytes(), threads, own)
         if not self._model.is_foreign:
             check_rules(self.contract)
             self._shape = image_shape(self.contract)
@@ -109,7 +110,7 @@ class Predictor:
         """The prediction for one image: a path, a file's bytes, a Pillow image, or uint8 pixels, RGB or grey.
 
         For a list, tuple or iterator of images it is an iterator, in the same order. A list is computed in batches; of
-        an iterator each image is answered before the next is taken, a camera's for instance. With more
+        an iterator each image is classified before the next is taken, a camera's for instance. With more
         `processes`, a number or running :class:`Readers`, so many read files, a few batches ahead. Memory is bounded.
         Raises :class:`InputError` as :func:`edgecnn.preprocessing.decode.fitted` does.
         """
@@ -134,7 +135,7 @@ class Predictor:
                 yield from self._answer(batch)
 
     def _answer(self, batch: Batch) -> Iterator[Prediction | EdgecnnError]:
-        """The answers to a batch in the order of its images, errors in the places of those that could not be read."""
+        """The results of a batch in the order of its images, errors in the places of those that could not be read."""
         answers: Iterator[Prediction] = iter(())
         if len(batch.pixels):
             scores = self._model.session().run(self._outputs, {self._input: batch.pixels})[0]
@@ -167,7 +168,7 @@ class Predictor:
         if name in self.absorbed:
             other = self.absorbed[name]
             raise UsageError(
-                f"Layer {name} has no maps of its own in {self._model.path.name}: {other} absorbed it; ask for that."
+                f"Layer {name} has no maps of its own in {self._model.path.name}: it is fused into {other}; use that."
             )
         if name not in self.layers:
             raise unknown_name("layer", name, self.layers)

@@ -1,4 +1,4 @@
-"""What the predictor answers: one image's labels and probabilities or scores, and the answers to many."""
+"""Results of the predictor: one image's labels and probabilities or scores, and the results of many."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def predictions_of(scores: Floats, labels: tuple[str, ...], meaning: str) -> Ite
 
 
 class Predictions(Iterator[Prediction]):
-    """The answers to many images, in their order.
+    """The results of many images, in their order.
 
     Where an image cannot be used `next` raises its error, and the next `next` goes on with the image after it.
     """

@@ -1,4 +1,4 @@
-"""The contract inside an exported file, held against the run's: an app that goes by it must not be misled."""
+"""The contract inside an exported file, compared with the run's: an app that relies on it must not be misled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the int8 kernels of a CPU can overflow on the weights of an ONNX file, so that answers depend on the CPU.
+"""Whether the int8 kernels of a CPU can overflow on the weights of an ONNX file, so that outputs depend on the CPU.
 
 x86 CPUs without VNNI multiply uint8 by int8 with `vpmaddubsw`, which adds two neighbouring products in 16 bits and
 saturates (Intel 64 and IA-32 Architectures Software Developer's Manual, PMADDUBSW). ONNX Runtime uses it with AVX2

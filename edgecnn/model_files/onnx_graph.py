@@ -69,7 +69,7 @@ def inlined(proto: Any) -> Any:
 def text_of(value: Any) -> str:
     """A string of the file; protobuf gives bytes instead where it is no UTF-8."""
     if not isinstance(value, str):
-        raise ValueError(f"{value[:40]!r} is no UTF-8")
+        raise ValueError(f"{value[:40]!r} is not UTF-8")
     return value
 
 

@@ -51,7 +51,7 @@ def packed(model: Any) -> bytes:
     import flatbuffers
 
     class Builder(flatbuffers.Builder):  # type: ignore[misc]
-        """The generated code writes buffers without the alignment that the schema asks for."""
+        """The generated code writes buffers without the alignment that the schema requires."""
 
         def StartVector(self, size: int, count: int, alignment: int) -> Any:  # noqa: N802
             return super().StartVector(size, count, BUFFER_ALIGNMENT if size == 1 and count > 4 else alignment)

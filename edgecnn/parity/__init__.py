@@ -1,1 +1,1 @@
-"""Whether an export still answers as the trained model does."""
+"""Whether an export matches the trained model."""

@@ -1,4 +1,4 @@
-"""What every pair of artifact and runtime answers about the evaluation images, and how the answers agree."""
+"""Outputs of every target for the evaluation images, and how they agree."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     from edgecnn.execution.hosts import Host
     from edgecnn.execution.targets import ExportTarget
 
-EXACT = "exact_int8"  # the extra of a runtime that has exact int8 kernels beside its fast ones
+EXACT = "exact_int8"  # the extra of a runtime that has exact int8 kernels in addition to its fast ones
 MAX_WORKERS = 4  # at once: each holds a runtime in memory
 PART_SEED = 1  # of the images that slow runtimes and emulated CPUs answer
 
 
 @dataclass(frozen=True)
 class InferenceResult:
-    """What one pair answered: float32 [len(indices), classes] of that meaning for these images."""
+    """Outputs of one target: float32 [len(indices), classes] of that meaning for these images."""
 
     pair: ExportTarget
     logits: Logits
@@ -60,7 +60,7 @@ class Inference:
 def part(count: int, most: int | None) -> Indices:
     """Indices of `most` images drawn from `count`, in order; of all of them when there are no more.
 
-    A smaller part lies inside every larger one, so that any two pairs have answered images in common.
+    A smaller part lies inside every larger one, so that any two targets have images in common.
     """
     import numpy as np
 
@@ -77,7 +77,7 @@ def run_targets(
     *,
     max_images: int | None = None,
     hosts: Mapping[str, Host] | None = None,
-    extras: Sequence[str] = ("allow_partial",),
+    extras: Sequence[str] = ("allow_fallback",),
     meaning: str = LOGITS,
 ) -> Inference:
     """Run the reference, and each target on the host of its CPU ("": this machine), over the evaluation images.
@@ -198,7 +198,7 @@ def _outputs(
 
 
 def has_other_kernels(pair: ExportTarget, place: Host | None) -> bool:
-    """Whether the pair's runtime has, here, exact int8 kernels beside those it takes by itself for this file."""
+    """Whether the pair's runtime has, here, exact int8 kernels other than those it uses by default for this file."""
     is_native = place is None or not place.name
     return (
         is_native
@@ -230,7 +230,7 @@ def _compared(
 
 
 def bit_equal(one: InferenceResult, asked: Sequence[InferenceResult], reference: Logits) -> tuple[str, ...]:
-    """Which rows, and the reference, gave the very same outputs for the images both answered."""
+    """Which rows, and the reference, gave the very same outputs for the images both ran."""
     import numpy as np
 
     names = [KERAS] if np.array_equal(one.logits, reference[one.indices]) else []
@@ -243,7 +243,7 @@ def bit_equal(one: InferenceResult, asked: Sequence[InferenceResult], reference:
 
 
 def common(a: InferenceResult, b: InferenceResult) -> tuple[Logits, Logits]:
-    """The outputs of both for the images that both answered."""
+    """The outputs of both for the images that both ran."""
     import numpy as np
 
     if len(a.indices) == len(b.indices):
@@ -253,7 +253,7 @@ def common(a: InferenceResult, b: InferenceResult) -> tuple[Logits, Logits]:
 
 
 def matrix(reference: Logits, asked: Sequence[InferenceResult]) -> tuple[tuple[float, ...], ...]:
-    """Share of equal answers of each with each, the reference first; see
+    """Share of equal top-1 classes of each with each, the reference first; see
     :func:`edgecnn.data.output_labels.equal_share`."""
     table = [[1.0, *(one.agreement.top1 for one in asked)]]
     for one in asked:

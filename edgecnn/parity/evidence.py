@@ -1,4 +1,4 @@
-"""What the answers of one pair prove, beside those of the others: about other images, and about other CPUs."""
+"""What the outputs of one target prove, together with those of the others: about other images and other CPUs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SAFETY = 10.0  # changes of outputs assumed for all images, to those seen on a p
 class Evidence:
     """What a verdict looks at; see :func:`edgecnn.parity.verdict.verdict`.
 
-    `through` is the row by which it is judged where it answered a part of the images only, else "".
+    `through` is the row by which it is judged where it ran a part of the images only, else "".
     """
 
     agreement: Agreement
@@ -45,10 +45,10 @@ class Evidence:
 
 
 def evidence(one: InferenceResult, asked: Sequence[InferenceResult], labels: Indices | None) -> Evidence:
-    """What is known of a pair's answers; `labels` are those of the images it answered.
+    """What is known of a target's outputs; `labels` are those of the images it ran.
 
-    Where a slow runtime or an emulated CPU answered a part of the images, the same file was asked about all of them
-    elsewhere: what the file changes is known from there, and what the runtime or CPU changes of that from the part.
+    Where a slow runtime or an emulated CPU ran a part of the images, the same file ran all of them elsewhere: what the
+    file changes is known from there, and what the runtime or CPU changes in addition from the part.
     """
     bound = _bound(one, asked)
     if bound:
@@ -68,7 +68,7 @@ def evidence(one: InferenceResult, asked: Sequence[InferenceResult], labels: Ind
 
 
 def _bound(one: InferenceResult, asked: Sequence[InferenceResult]) -> Evidence | None:
-    """What is known of an emulated CPU that changes outputs by so little that hardly an answer can change.
+    """What is known of an emulated CPU that changes outputs by so little that hardly a top-1 class can change.
 
     A best class changes only where its margin is at most twice the change of an output, a decision on a score only
     where the score is as near to the threshold as that change. So the changes seen on the part, SAFETY times as large,
@@ -92,7 +92,7 @@ def _bound(one: InferenceResult, asked: Sequence[InferenceResult]) -> Evidence |
 
 
 def _margins(outputs: Logits, meaning: str) -> npt.NDArray[np.float32]:
-    """Twice the change of an output [N, classes] that can change an image's answer, float32 [N]."""
+    """Twice the change of an output [N, classes] that can change an image's class, float32 [N]."""
     import numpy as np
 
     if meaning == SCORES:

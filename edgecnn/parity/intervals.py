@@ -28,7 +28,7 @@ def accuracy(correct: int, total: int, split: str) -> Accuracy:
 
 
 def macro_accuracy(right: int, images: int, labels: int, split: str) -> Accuracy:
-    """The mean over labels of the share of images on which a label is decided rightly: `right` of `images * labels`.
+    """The mean over labels of the share of images on which a label is decided correctly: `right` of `images * labels`.
 
     Decisions about one image depend on each other, so the images are what is independent. An image's share of right
     decisions lies in [0, 1] and varies no more than a yes or no of the same mean does, so Wilson's interval of that

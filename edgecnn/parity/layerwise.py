@@ -1,4 +1,4 @@
-"""Which layer did it: every Keras layer's output held against the same layer inside the file that ships.
+"""Find the first divergent layer: every Keras layer's output compared with the same layer inside the exported file.
 
 The file is loaded with its layers' tensors, found by the recorded map, as further outputs; that its answers stay what
 they are otherwise, to the bit, is checked. A layer is judged by what its inputs explain, so that the noise which
@@ -114,7 +114,7 @@ def _visible_inputs(layer: str, inputs_of: Mapping[str, Sequence[str]], shown: M
 
 
 def _falls_out(found: Sums, sources: Sequence[LayerRow], expected: Expectation) -> str:
-    """In what way a layer is not what its inputs explain; empty where it is."""
+    """How a layer diverges from what its inputs explain; empty where it does not."""
     if not found.finite:
         return "its outputs are not finite"
     before_db = min([row.sqnr_db for row in sources if row.sqnr_db is not None], default=math.inf)
@@ -127,18 +127,19 @@ def _falls_out(found: Sums, sources: Sequence[LayerRow], expected: Expectation) 
         return f"its gain is {ratio:.3f} times that of its inputs"
     floor = min(before_db, expected.noise_db) - expected.drop_db
     if found.sqnr_db is not None and not found.sqnr_db >= floor:
-        return f"its SQNR is {found.sqnr_db:.1f} dB where {floor:.1f} dB are to be expected"
+        return f"its SQNR is {found.sqnr_db:.1f} dB where {floor:.1f} dB are expected"
     return ""
 
 
 def advice(format: str, kind: str, *, exported: bool) -> str:
-    """What to do about a layer that falls out."""
+    """What to do about a layer that diverges."""
     if not exported:
         return "The file is not the one that was exported: `edgecnn export RUN` makes it again."
     if kind == "int8":
         return (
-            f"`edgecnn export RUN --format {format} --max-drop 0` keeps the layers in float32 that quantization harms; "
-            "where it stays, the file was changed after the export or the converter is at fault."
+            f"`edgecnn export RUN --format {format} --max-accuracy-drop 0` keeps the layers in float32 "
+            "that quantization harms; if it still diverges, "
+            "the file was changed after the export or the converter is at fault."
         )
     return (
         "A float export does not change a layer: the file was changed after the export, or the converter is at fault."

@@ -1,4 +1,4 @@
-"""Is what an artifact answers still what the reference answers? Figures of agreement."""
+"""Figures of agreement between an artifact's outputs and the reference's."""
 
 from __future__ import annotations
 

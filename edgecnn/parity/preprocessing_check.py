@@ -1,6 +1,6 @@
-"""Every way by which an image file becomes the model's input, held against each other: the pixels must be equal.
+"""Compare every preprocessing path from an image file to the model's input: the pixels must be equal.
 
-What breaks apps is preprocessing that differs from training's. So files of every awkward kind are made from drawn
+What breaks apps is preprocessing that differs from training's. So files of every awkward kind are made from synthetic
 images and taken through all ways there are.
 """
 
@@ -35,7 +35,7 @@ SIDES = ((32, 32), (47, 61), (200, 133), (9, 301), (1, 1), (640, 480))  # height
 
 
 def pathways(contract: Contract) -> tuple[Pathway, ...]:
-    """Take the awkward files along every way, and compare what arrives with what the contract's rules make."""
+    """Run the awkward files through every preprocessing path, and compare with the contract's rules."""
     import numpy as np
 
     with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
@@ -50,7 +50,7 @@ def pathways(contract: Contract) -> tuple[Pathway, ...]:
 
 
 def awkward_files(folder: Path) -> list[Path]:
-    """PNG and JPEG files of odd sizes and all kinds that Pillow writes, drawn; in the order of their names."""
+    """PNG and JPEG files of odd sizes and all kinds that Pillow writes, synthetic; in the order of their names."""
     import numpy as np
     from PIL import Image
 

@@ -22,9 +22,9 @@ ROUNDING = 1e-9
 
 
 def uninformative_reference_reason(reference: Logits, labels: Labels | None, meaning: str = LOGITS) -> str:
-    """Why agreeing with this reference would prove nothing, in words; empty where it does prove something.
+    """Why agreement with this reference would prove nothing, as a clause; empty where it does prove something.
 
-    An untrained model gives every image nearly the same answer. The effective number of answers is the exponential of
+    An untrained model gives every image nearly the same class. The effective number of classes is the exponential of
     the entropy of their frequencies (Hill, "Diversity and evenness", 1973). Of scores the decisions have to vary, and
     the highest score has to find the label more often than guessing does: a model may decide for several labels, and
     find few images' own alone, without being untrained.
@@ -33,16 +33,18 @@ def uninformative_reference_reason(reference: Logits, labels: Labels | None, mea
 
     answers = answers_of(reference, meaning)
     if not np.isfinite(reference).all():
-        return "some answers of the trained model are not finite, so agreeing proves nothing"
+        return "some outputs of the trained model are not finite, so agreement proves nothing"
     shares = np.unique(answers, return_counts=True)[1] / len(answers)
     if (labels is None or meaning == SCORES) and float(np.exp(-(shares * np.log(shares)).sum())) < FEWEST_ANSWERS:
-        return f"the trained model gives {shares.max():.0%} of the images the same answer, so agreeing proves nothing"
+        return (
+            f"the trained model gives {shares.max():.0%} of the images the same prediction, so agreement proves nothing"
+        )
     if labels is None:
         return ""
     low, _ = mid_p_limits(int((reference.argmax(axis=1) == labels).sum()), len(labels))
     guess = np.bincount(labels).max() / len(labels)
     if low <= guess:
-        return "the trained model is not shown to do better than guessing, so agreeing proves nothing"
+        return "the trained model is not shown to be better than guessing, so agreement proves nothing"
     return ""
 
 
@@ -62,7 +64,7 @@ def verdict(
     agreement; its interval is therefore on the safe side.
     """
     if not found.finite:
-        return FAIL, "some answers are not finite"
+        return FAIL, "some outputs are not finite"
     low, high = _limits(found, images)
     low, high = low - open_share, high + open_share
     allowed, change = gate.tolerance_points, combined(steps, open_share)
@@ -96,7 +98,7 @@ def _told_apart(value: float, limit: float) -> str:
 
 
 def _too_few(found: Agreement, images: int, doubt: str, suffices: Callable[[int], bool]) -> str:
-    """Why so many images prove nothing, and how many would if answers change as often as among these."""
+    """Why this many images prove nothing, and how many would if outputs change as often as among these."""
     changed = f"{len(found.flips):,} changed" if found.flips else "none changed"
     if found.flips and found.paired:
         changed += f", {found.paired.broken:,} for the worse and {found.paired.repaired:,} for the better"

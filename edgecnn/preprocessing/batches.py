@@ -29,7 +29,7 @@ class Batch:
 
 
 def prepared(images: Iterable[Source], shape: Shape, size: int) -> Iterator[Batch]:
-    """The images, `size` a batch, each read when its batch is asked for."""
+    """The images, `size` a batch, each read when its batch is needed."""
     rest = iter(images)
     while sources := list(islice(rest, size)):
         yield prepare_batch(sources, shape)

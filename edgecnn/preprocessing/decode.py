@@ -114,7 +114,7 @@ def _readable(source: str | Path | bytes, name: str) -> str | BytesIO:
     if stat.S_ISDIR(status.st_mode):
         raise InputError(f"{name} is a directory; give the images in it one by one.")
     if not stat.S_ISREG(status.st_mode):  # a device or a pipe might never end
-        raise InputError(f"{name} is no regular file; save the image to a file first.")
+        raise InputError(f"{name} is not a regular file; save the image to a file first.")
     if status.st_size == 0:
         raise InputError(f"{name} is empty (0 bytes); copy or save it again.")
     return str(source)

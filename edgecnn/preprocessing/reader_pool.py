@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 LENGTHS = Struct("<II")
 FEW = 8  # images that this process reads at a time where it would have to wait
-QUEUE = 2  # batches a process is asked for at a time, so that it never waits for the next
+QUEUE = 2  # batches requested from a process at a time, so that it never waits for the next
 AHEAD = 8  # batches a process that may be read before they are used
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}  # numpy then loads in half the time, and a resize needs no more
 STOP_SECONDS = 5.0
@@ -53,7 +53,7 @@ class Readers:
         if processes < 1:
             raise UsageError(f"Images are read by 1 process or more, not {processes}.")
         if sys.platform == "win32":
-            raise MachineError("On Windows images are read by 1 process; ask for no more.")
+            raise MachineError("On Windows images are read by 1 process; use processes=1.")
         pairs = [socket.socketpair() for _ in range(processes - 1)]
         theirs = [their for _, their in pairs]
         # Elsewhere than on Linux system libraries that numpy uses are not made for forks.
@@ -133,7 +133,7 @@ class Readers:
 
 
 class _Reader:
-    """The near end of a socket."""
+    """The client's end of a socket."""
 
     def __init__(self, own: socket) -> None:
         self._socket = own
@@ -170,7 +170,7 @@ def _death_told() -> Iterator[None]:
     try:
         yield
     except (OSError, EOFError):
-        raise MachineError("A process that reads images has died; use fewer, or look at the memory.") from None
+        raise MachineError("A process that reads images has died; use fewer, or check the memory.") from None
 
 
 def _send(own: socket, message: object, content: memoryview | bytes = b"") -> None:
@@ -219,7 +219,7 @@ def _start(sockets: list[socket]) -> Any:
 
 
 def main(numbers: list[int]) -> None:
-    """The far end of these sockets: a process each, forked from this one when it has loaded what they need."""
+    """The servers of these sockets: a process each, forked from this one when it has loaded what they need."""
     import numpy  # noqa: F401
     from PIL import JpegImagePlugin, PngImagePlugin  # noqa: F401
 
@@ -231,7 +231,7 @@ def main(numbers: list[int]) -> None:
     for number in numbers:
         if number != mine:
             os.close(number)  # so that the death of a process closes its socket
-    with suppress(OSError, EOFError):  # the near end has gone
+    with suppress(OSError, EOFError):  # the client has gone
         _serve(mine)
     if mine == numbers[-1]:
         for _ in numbers[:-1]:

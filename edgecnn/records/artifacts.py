@@ -10,7 +10,7 @@ from edgecnn.records.contract import Calibration, LayerTensor
 
 @dataclass(frozen=True, kw_only=True)
 class PrecisionStep:
-    """What a quantized file loses with these layers kept in float32."""
+    """What a quantized file loses with these layers excluded from quantization."""
 
     kept_float: tuple[str, ...]
     drop_points: float  # against the float file, on the same training images
@@ -18,7 +18,7 @@ class PrecisionStep:
 
 @dataclass(frozen=True, kw_only=True)
 class LayerSpread:
-    """What int8 has to hold of a layer with weights, over a few calibration images."""
+    """The range of a layer with weights that int8 has to represent, over a few calibration images."""
 
     low: float  # of its output, after the activation
     high: float
@@ -28,7 +28,7 @@ class LayerSpread:
 
 @dataclass(frozen=True, kw_only=True)
 class Precision:
-    """How it was found which layers of a quantized file have to stay in float32."""
+    """The search for the layers of a quantized file to exclude from quantization."""
 
     max_drop_points: float
     images: int  # labelled training images it was measured on
@@ -41,13 +41,13 @@ class Precision:
 
 @dataclass(frozen=True, kw_only=True)
 class Int8Safety:
-    """Proof that an int8 ONNX file gives the same answers whatever int8 instructions a CPU has."""
+    """Proof that an int8 ONNX file gives the same outputs whatever int8 instructions a CPU has."""
 
     nodes: int  # that multiply by int8 weights
     channels: int  # output channels of all of them
     max_pair_sum: int  # the largest |a| + |b| over two weights of one output channel
     allowed_pair_sum: int
-    images_compared: int  # answered alike, to the bit, by default and exact kernels; 0 where there is one set only
+    images_compared: int  # with bit-equal outputs of default and exact kernels; 0 where there is one set only
 
 
 @dataclass(frozen=True, kw_only=True)

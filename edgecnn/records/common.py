@@ -17,7 +17,7 @@ class DataSource:
     labels: tuple[str, ...]
     train_count: int
     test_count: int
-    notice: str = ""  # what a reader of any figure has to know, e.g. that drawn images stand in
+    notice: str = ""  # what a reader of any figure has to know, e.g. that synthetic images replace it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ class TensorSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class Accuracy:
-    """Correct answers of `total` images of a split, with the 95 % Wilson interval of the share."""
+    """Correctly classified images of `total` of a split, with the 95 % Wilson interval of the share."""
 
     correct: int
     total: int
@@ -70,7 +70,7 @@ class Accuracy:
 
     @property
     def share(self) -> float:
-        """Correct answers as a share in [0, 1]."""
+        """Correctly classified images as a share in [0, 1]."""
         return self.correct / self.total
 
 

@@ -1,4 +1,4 @@
-"""The contract, and what an exported file says of itself beside it."""
+"""The contract, and what an exported file records about itself."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Calibration:
 
     images: int
     sha256: str  # over the pixels, in order
-    source: str  # "training images" or "drawn images"
+    source: str  # "training images" or "synthetic images"
     evaluation_images: int = 0  # how many of them are test images too
     method: str
     tool: str
@@ -33,14 +33,14 @@ class Calibration:
 
 @dataclass(frozen=True, kw_only=True)
 class Export:
-    """What an exported file says of itself, beside the contract it carries."""
+    """What an exported file records about itself, in addition to its contract."""
 
     format: str
     versions: dict[str, str]
     layers: dict[str, LayerTensor]
     absorbed: dict[str, str]  # Keras layer without a tensor of its own -> the layer it was fused into
     calibration: Calibration | None
-    kept_float: tuple[str, ...]  # layers of a quantized file that stay in float32
+    kept_float: tuple[str, ...]  # layers of a quantized file excluded from quantization (float32)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +71,6 @@ def image_shape(contract: Contract) -> tuple[int, int, int]:
             if 0 < min(height, width) <= max(height, width) <= MAX_SIDE:
                 return height, width, channels
     raise InputError(
-        f"The contract of {contract.model} asks for images of the shape {list(contract.image.shape)} and "
+        f"The contract of {contract.model} has images of the shape {list(contract.image.shape)} and "
         f"{len(contract.labels)} labels for outputs of the shape {list(contract.output.shape)}; it is damaged."
     )

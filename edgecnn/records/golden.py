@@ -1,4 +1,4 @@
-"""golden.json, and what comes of asking a published run again."""
+"""golden.json, and the result of running a pretrained run again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from edgecnn.records.parity import NativeDifference
 
 @dataclass(frozen=True, kw_only=True)
 class Golden:
-    """golden.json of a published run: what everything in it gave for drawn images."""
+    """golden.json of a pretrained run: the outputs of everything in it for synthetic images."""
 
     schema: int
     origin: Origin
@@ -22,10 +22,10 @@ class Golden:
 
 @dataclass(frozen=True, kw_only=True)
 class GoldenRow:
-    """One target asked again."""
+    """One target run again."""
 
     name: str
-    agreement: float | None  # share of equal best answers; None where it did not answer
+    agreement: float | None  # share of equal top-1 classes; None where it did not run
     max_difference: float | None
     sqnr_db: float | None  # None where outputs are equal to the bit, too
     verdict: str  # "pass" or "fail"
@@ -37,12 +37,12 @@ class GoldenRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Regolden:
-    """What `edgecnn parity NAME` prints of a published run."""
+    """What `edgecnn parity NAME` prints of a pretrained run."""
 
     schema: int
     run: str
     images: int
     rows: tuple[GoldenRow, ...]
     skipped: dict[str, str]
-    unasked: tuple[str, ...]  # exports that nothing here could be asked about
+    unasked: tuple[str, ...]  # exports that no runtime here ran
     verdict: str  # "pass", "fail", or "not proven" where some are unasked

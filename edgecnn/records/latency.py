@@ -64,7 +64,7 @@ class LatencyRow:
     peak_memory_bytes: int  # of the whole worker process
     placement: Placement
     samples_ns: tuple[int, ...]  # every timed call, in order
-    block_calls: int = 0  # every so many samples are a block; the fields below are of blocks measured this way
+    block_calls: int = 0  # samples per block; the fields below are of blocks measured this way
     blocks_at: tuple[int, ...] = ()  # when each block was measured: its number among all blocks of the session
     starts: int = 1  # of its process; each start has the same number of blocks
     p50_interval_ms: Interval | None = None

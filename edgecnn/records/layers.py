@@ -16,7 +16,7 @@ class LayerRow:
     sqnr_db: float | None  # None where they are equal, or not finite
     gain: float | None  # of the regression of the file's output on the layer's, through the origin; None: not finite
     absorbed: tuple[str, ...]  # layers that have no tensor of their own and are part of this one
-    falls_out: str  # in what way it falls out of what its inputs explain; empty where it does not
+    falls_out: str  # how it diverges from what its inputs explain; empty where it does not
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class LayerParity:
     answer_difference: float  # largest, of its outputs while observed from those otherwise; 0: equal to the bit
     fused: tuple[str, ...]  # layers that the runtime fuses when it loads the file: to show them would change answers
     layers: tuple[LayerRow, ...]
-    culprit: str  # the first layer that falls out, "" for none
+    culprit: str  # the first divergent layer, "" for none
     advice: str  # what to do about it
 
     @property

@@ -9,7 +9,7 @@ from edgecnn.records.common import Accuracy, DataSource, Difference, Origin, Pai
 
 @dataclass(frozen=True, kw_only=True)
 class Flip:
-    """An image on which an artifact answers otherwise than the reference."""
+    """An image that an artifact classifies differently from the reference."""
 
     image: int  # index in the evaluation split
     label: int | None
@@ -35,7 +35,7 @@ class NativeDifference:
             return f"equal to the bit with native on {self.images:,} images"
         largest = f"{self.max_difference:.2g}" if self.max_difference > 0 else "not finite"
         return (
-            f"{self.different_answers:,} of {self.images:,} images answered differently from native, largest "
+            f"{self.different_answers:,} of {self.images:,} images classified differently from native, largest "
             f"difference {largest}"
         )
 
@@ -49,10 +49,10 @@ class ParityRow:
     provider: str
     artifact_sha256: str
     images: int
-    accuracy: Accuracy | None  # of scores: with every label decided rightly; None where no labelled images were at hand
+    accuracy: Accuracy | None  # of scores: with every label decided correctly; None without labelled images
     paired: Paired | None  # against the reference; None as above
     judged: Difference | None  # what the gate looked at: `paired`, or a chain of two of them
-    through: str  # the row by which it was judged, where it answered a part of the images only; else empty
+    through: str  # the row by which it was judged, where it ran a part of the images only; else empty
     agreement: float  # share of equal top-1 answers; of scores, of equal decisions over images and labels
     top5_agreement: float | None  # share with the same five best classes, in whatever order; None of five or fewer
     flips: tuple[Flip, ...]
@@ -80,7 +80,7 @@ class ParityRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Pathway:
-    """A way by which image files become the model's input, held against the contract's rules."""
+    """A preprocessing path from image files to the model's input, compared with the contract's rules."""
 
     name: str
     files: int
@@ -89,7 +89,7 @@ class Pathway:
 
 @dataclass(frozen=True, kw_only=True)
 class Parity:
-    """parity.json; answers.npz beside it holds every top-1 answer."""
+    """parity.json; answers.npz next to it holds every top-1 class."""
 
     schema: int
     origin: Origin
@@ -101,8 +101,8 @@ class Parity:
     rows: tuple[ParityRow, ...]
     agreement: tuple[tuple[float, ...], ...]  # of each with each, the reference first, over the images both answered
     pathways: tuple[Pathway, ...]
-    skipped: dict[str, str]  # what could not be asked -> why
+    skipped: dict[str, str]  # what did not run -> why
     verdict: str  # "pass", "fail" or "not proven"
-    reasons: tuple[str, ...]  # for the whole, beside those of the rows
+    reasons: tuple[str, ...]  # for the whole run, in addition to those of the rows
     reference_macro_accuracy: Accuracy | None = None
-    device: str = ""  # where the exports were asked, if not here; the reference is asked here
+    device: str = ""  # where the exports ran, if not here; the reference runs here

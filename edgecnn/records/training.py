@@ -24,7 +24,7 @@ class Epoch:
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """checkpoint/state.json: how far training got; beside it lies the model after the last epoch it names."""
+    """checkpoint/state.json: how far training got; next to it is the model after the last epoch it names."""
 
     schema: int
     inputs: dict[str, str]
@@ -50,5 +50,5 @@ class Training:
     class_accuracy: tuple[Accuracy | None, ...]  # one a label, None for a label without test images
     confusion: tuple[tuple[int, ...], ...]  # rows are the true labels, columns the answers
     choices: str = ""  # the recipe's, in words
-    teacher: str = ""  # what the model was taught by, beside the labels
+    teacher: str = ""  # the run the model was distilled from, in addition to the labels
     hold_out: int = 0  # training images set aside, on which `accuracy` was measured

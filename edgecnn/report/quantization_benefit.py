@@ -103,12 +103,12 @@ def _verdict(size: float, share: float | None, judged: ParityRow | None, against
     if judged is not None and judged.verdict == FAIL:
         return "not worth it", f"It fails its gate: {judged.reason}."
     if share is None:
-        return "not known", "Its speed beside the float export has not been measured here."
+        return "not known", "Its speed relative to the float export has not been measured here."
     if judged is None:
-        return "not known", "Its answers have not been compared with the trained model's."
+        return "not known", "Its outputs have not been compared with the trained model's."
     smaller = f"{size:.0%} of the bytes of {against}"
     if share > SLOWER:
-        return "not worth it", f"It takes {share:.2f} times the time {where}, and saves space alone: {smaller}."
+        return "not worth it", f"It takes {share:.2f} times the time {where}, and only saves space: {smaller}."
     if share < FASTER:
         return "worth it", f"It takes {share:.2f} times the time {where}, and {smaller}."
     if size <= SMALLER:

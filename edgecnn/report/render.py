@@ -10,6 +10,9 @@ from edgecnn.data.output_labels import answer_name
 if TYPE_CHECKING:
     from edgecnn.records import LatencyRow
 
+# What a flip's kind is called on a page.
+FLIP_NAMES = {"broken": "negative flip", "repaired": "positive flip", "changed": "wrong both times"}
+
 
 def render(name: str, view: dict[str, Any], *, html: bool) -> str:
     """A page from its template; every value in it is escaped for HTML, or else for Markdown."""
@@ -33,6 +36,7 @@ def render(name: str, view: dict[str, Any], *, html: bool) -> str:
     environment.filters["target"] = target
     environment.filters["aligned"] = aligned
     environment.filters["answer"] = answer_name
+    environment.filters["flip"] = lambda kind: FLIP_NAMES.get(kind, kind)
     environment.filters["code"] = lambda text: Markup(
         " ".join(text.split())
     )  # in an indented block nothing is Markdown

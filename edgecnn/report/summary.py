@@ -1,4 +1,4 @@
-"""What a report concludes: the verdict in a sentence, the images answered otherwise, and how to make it again."""
+"""The summary of a report: the verdict in a sentence, the flips, and the commands that reproduce the run."""
 
 from __future__ import annotations
 
@@ -7,29 +7,32 @@ from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 
 from edgecnn.data.output_labels import SCORES, THRESHOLD
+from edgecnn.export.format import Format
 from edgecnn.parity.verdict import FAIL, NOT_PROVEN, PASS
+from edgecnn.plugins import discover
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from edgecnn.records import Flip, LayerParity, LayerSpread, Parity, Precision, Report
 
 WIDE = 16  # of int8's 256 steps that many are left for the small ones
-MOST_CHANGED = 24  # images in the table of changed answers
-# What a stage recorded of its options, and the options; a default that is not empty stands in DEFAULTS.
+MOST_CHANGED = 24  # images in the table of flips
+# The key that a stage records an option under, and the option; DEFAULTS has the defaults that are not empty.
 REPEATED = {"formats": "--format", "runtimes": "--runtime", "providers": "--ep", "tolerances": "--tolerance",
             "cpus": "--cpu"}  # fmt: skip
 LISTS = {"threads": "--threads", "batches": "--batch"}
 SINGLE = {
-    "part": "--part", "data": "--data", "baseline": "--baseline", "starts": "--starts", "cores": "--cores",
-    "python": "--python", "device": "--device",
+    "part": "--max-images", "data": "--data", "baseline": "--baseline", "starts": "--restarts",
+    "cores": "--cpu-affinity", "python": "--python", "device": "--remote", "max_drop": "--max-accuracy-drop",
 }  # fmt: skip
-FLAGS = {"allow_partial": "--allow-partial", "io_binding": "--io-binding"}
-DEFAULTS = {"batches": "1", "starts": "3"}
+FLAGS = {"allow_partial": "--allow-fallback", "io_binding": "--io-binding"}
+DEFAULTS = {"batches": "1", "starts": "3", "max_drop": "0.5"}
+RECIPES = {"best": "tuned"}  # a recipe's name in older records, and its name now
 
 
 def verdict(record: Report) -> tuple[str, str, list[str]]:
-    """The state "passed", "failed" or "unproven", the sentence that says so, and what to know about it."""
+    """The state "passed", "failed" or "unproven", the sentence that says so, and further details."""
     current = {artifact.sha256: artifact.format for artifact in record.artifacts.artifacts}
     parity = record.parity
     rows = [row for row in (parity.rows if parity else ()) if row.artifact_sha256 in current or row.verdict == FAIL]
@@ -40,17 +43,21 @@ def verdict(record: Report) -> tuple[str, str, list[str]]:
     details += [f"{reason}." for reason in (parity.reasons if parity else ())]
     failures = record.artifacts.failures
     details += [f"{failure.format} could not be exported: {failure.reason}." for failure in failures]
-    details += [f"{file.name}: layer {file.culprit} falls out. {file.advice}" for file in culprits(record)]
+    details += [f"{file.name}: layer {file.culprit} diverges. {file.advice}" for file in culprits(record)]
     if unchecked and rows:
         details.append(f"Not checked: {', '.join(unchecked)}.")
     if of[FAIL] or (parity and parity.verdict == FAIL) or culprits(record):
         names = list(dict.fromkeys([*of[FAIL], *(file.format for file in culprits(record))]))
         if not names:
-            return "failed", f"Not all of {total} arrive as trained", details
+            return "failed", f"Not all of {total} match the trained model", details
         verb = "does" if len(names) == 1 else "do"
         open_ones = [name for name in dict.fromkeys([*of[NOT_PROVEN], *unchecked]) if name not in names]
         rest = f"{len(current) - len({*names, *open_ones} & {*current.values()})} pass, {len(open_ones)} not proven"
-        return "failed", f"{len(names)} of {total} {verb} not answer as trained: {', '.join(names)} ({rest})", details
+        return (
+            "failed",
+            f"{len(names)} of {total} {verb} not match the trained model: {', '.join(names)} ({rest})",
+            details,
+        )
     if not rows:
         return "unproven", "Not proven yet: no export has been checked against the trained model", details
     least = min(rows, key=lambda row: row.agreement)
@@ -60,13 +67,13 @@ def verdict(record: Report) -> tuple[str, str, list[str]]:
         passed = len(current) - len(names)
         known = f"{passed} pass, {len(names)} not proven" if passed else "none proven"
         return "unproven", f"None of {total} fails, {known} yet: {', '.join(names)}", [
-            f"No gate was broken; {summary}", *details,
+            f"No gate failed; {summary}", *details,
         ]  # fmt: skip
-    sentence = f"All {total} answer as trained" if len(current) > 1 else "The export answers as trained"
+    sentence = f"All {total} match the trained model" if len(current) > 1 else "The export matches the trained model"
     if failures:
         sentence += f"; not exported: {', '.join(failure.format for failure in failures)}"
     unmeasured = [] if parity and parity.reference_accuracy else ["Accuracy was not measured."]
-    return "passed", sentence, [f"Every gate held; {summary}", *unmeasured, *details]
+    return "passed", sentence, [f"Every gate passed; {summary}", *unmeasured, *details]
 
 
 def scores_note(record: Report) -> str:
@@ -74,10 +81,10 @@ def scores_note(record: Report) -> str:
     if record.contract.output_meaning != SCORES:
         return ""
     text = (
-        f"The outputs are independent scores: a label holds above {THRESHOLD:g}. Accuracy here counts the images with "
-        "every label decided rightly, agreement the equal decisions over images and labels, and a flip is an image with"
-        f" any decision changed; the {record.training.accuracy.split} accuracy above counts images whose own label has "
-        "the highest score."
+        f"The outputs are independent scores: a label applies above {THRESHOLD:g}. Accuracy here counts the images "
+        "with every label decided correctly, agreement the equal decisions over images and labels, and a flip is an "
+        f"image with any decision changed; the {record.training.accuracy.split} accuracy above counts images whose own "
+        "label has the highest score."
     )
     parity = record.parity
     found = {parity.reference: parity.reference_macro_accuracy} if parity else {}
@@ -87,8 +94,8 @@ def scores_note(record: Report) -> str:
 
 
 def losses(search: Precision) -> list[tuple[str, float, LayerSpread | None, str]]:
-    """Of a search for the layers that lose in int8, the worst first: layer, SQNR in dB when it alone is quantized, what
-    int8 has to hold of it, and why it loses where that is seen there."""
+    """The layers that a mixed-precision search measured, the worst first: layer, SQNR in dB when it alone is quantized,
+    the range that int8 has to represent, and the reason for a loss where it is visible there."""
     found = []
     for layer, sqnr_db in sorted(search.sensitivity.items(), key=lambda item: item[1]):
         spread = search.spreads.get(layer)
@@ -106,14 +113,14 @@ def losses(search: Precision) -> list[tuple[str, float, LayerSpread | None, str]
 
 
 def culprits(record: Report) -> list[LayerParity]:
-    """The exports one of whose layers falls out."""
+    """The exports with a divergent layer."""
     current = {artifact.sha256 for artifact in record.artifacts.artifacts}
     files_seen = record.layers.files if record.layers else ()
     return [file for file in files_seen if file.culprit and file.artifact_sha256 in current]
 
 
 def changed(parity: Parity | None) -> list[tuple[Flip, list[str]]]:
-    """Images that exports answer otherwise, those of most exports first, with the exports' names."""
+    """Images that exports classify differently, those of most exports first, with the exports' names."""
     seen: dict[tuple[int, int], tuple[Flip, list[str]]] = {}
     for row in parity.rows if parity else ():
         for flip in row.flips:
@@ -122,21 +129,31 @@ def changed(parity: Parity | None) -> list[tuple[Flip, list[str]]]:
 
 
 def commands(record: Report) -> tuple[str, list[str]]:
-    """What makes this run again: one command for all of it ("" for a model trained elsewhere), and one a stage."""
+    """The commands that reproduce this run: one for all of it ("" for a model trained elsewhere), and one per stage."""
     training = record.training
+    recipe = RECIPES.get(training.recipe, training.recipe)
     options = (
         f"RUN --data {_portable(training.data.spec)} --architecture {shlex.quote(training.architecture)} "
-        f"--recipe {shlex.quote(training.recipe)} --epochs {len(training.history)} --seed {training.seed}"
+        f"--recipe {shlex.quote(recipe)} --epochs {len(training.history)} --seed {training.seed}"
         f"{f' --teacher {_portable(training.teacher)}' if training.teacher else ''}"
-        f"{f' --hold-out {training.hold_out}' if training.hold_out else ''}"
+        f"{f' --validation-images {training.hold_out}' if training.hold_out else ''}"
     )
     trained = training.origin.command == "train"
     stages = [f"edgecnn train {options}"] if trained else []
     for name, part in (("export", record.artifacts), ("parity", record.parity), ("bench", record.latency)):
-        words = _options(part.origin.inputs) if part and name != "export" else []
+        inputs = part.origin.inputs if part else {}
+        if name == "export" and inputs.get("formats", "").split() == sorted(discover(Format)):
+            inputs = {**inputs, "formats": ""}  # what it records where none is named
+        words = _options(inputs)
         words += ["--layers"] if name == "parity" and record.layers else []
         stages.append(" ".join([f"edgecnn {name} RUN", *words]))
     return f"edgecnn run {options}" if trained else "", [*stages, "edgecnn features RUN", "edgecnn report RUN"]
+
+
+def recorded(options: object, keys: Iterable[str]) -> dict[str, str]:
+    """The options of a stage, a dataclass named as the command line names them, as its record's inputs hold them."""
+    named = {**SINGLE, **FLAGS}
+    return {key: str(getattr(options, named[key].removeprefix("--").replace("-", "_"))) for key in keys}
 
 
 def _options(inputs: Mapping[str, str]) -> list[str]:

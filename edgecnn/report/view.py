@@ -1,7 +1,7 @@
 """What the report's pages show: everything the templates name.
 
 Rows of parity and latency are joined to the exports by the SHA-256 of the artifact they are about, so a figure never
-stands beside a file it was not measured on.
+is reported with a file it was not measured on.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class Line:
-    """One export on one runtime, "" where none was asked, or the model on Keras; latencies by number of threads.
+    """One export on one runtime, "" where none ran, or the model on Keras; latencies by number of threads.
 
     `cpu` is the emulated one that ran it, "" for the machine's own: only that one is timed.
     """
@@ -82,7 +82,7 @@ class Line:
 
     @property
     def is_reference(self) -> bool:
-        """Whether this is what the exports are held against."""
+        """Whether this is what the exports are compared with."""
         return self.artifact.format == KERAS
 
     @property
@@ -184,7 +184,7 @@ def _is_stale(run: Run, origin: Origin) -> bool:
 
 
 def lines(record: Report, artifacts: Sequence[Artifact]) -> list[Line]:
-    """The rows of the tables: each of these with every runtime and provider it was asked or measured on."""
+    """The rows of the tables: each of these with every runtime and provider it ran or was measured on."""
     found = []
     for artifact in artifacts:
         asked = [r for r in (record.parity.rows if record.parity else ()) if r.artifact_sha256 == artifact.sha256]
@@ -213,7 +213,7 @@ def scale(rows: Sequence[LatencyRow]) -> Scale | None:
 
 
 def _commonest_mistake(record: Report) -> tuple[str, str, int] | None:
-    """Label, answer and count of the confusion that occurs most often."""
+    """Label, prediction and count of the most frequent confusion."""
     labels, table = record.training.data.labels, record.training.confusion
     wrong = [(n, i, j) for i, row in enumerate(table) for j, n in enumerate(row) if i != j and n]
     if not wrong:
@@ -229,9 +229,7 @@ def _picture(run: Run, path: str) -> Picture | None:
         return None
     data = place.read_bytes() if place.is_relative_to(run.root.resolve()) else b""
     if not data.startswith(PNG_SIGNATURE) or len(data) < 24:
-        raise InputError(
-            f"{path} is no PNG picture inside {run.root}; delete it and run the stage that draws it again."
-        )
+        raise InputError(f"{path} is not a PNG picture inside {run.root}; delete it and run the stage that draws it.")
     uri = f"data:image/png;base64,{base64.b64encode(data).decode()}"
     return Picture(path, uri, int.from_bytes(data[16:20]), int.from_bytes(data[20:24]))
 

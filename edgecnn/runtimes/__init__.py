@@ -1,1 +1,1 @@
-"""What executes artifacts, one a file."""
+"""What executes artifacts, one per file."""

@@ -1,4 +1,4 @@
-"""Keras itself, the reference every export is held against."""
+"""Keras itself, the reference that every export is compared with."""
 
 from __future__ import annotations
 

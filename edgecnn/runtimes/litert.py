@@ -24,10 +24,10 @@ RESOLVERS = {"xnnpack": "AUTO", "builtin": "BUILTIN_WITHOUT_DEFAULT_DELEGATES", 
 
 
 class LiteRTSession:
-    """An interpreter with the kernels asked for, a batch of one."""
+    """An interpreter with the chosen kernels, batch size 1."""
 
     def __init__(
-        self, path: Path, threads: int, provider: str, extra_outputs: tuple[str, ...], allow_partial: bool
+        self, path: Path, threads: int, provider: str, extra_outputs: tuple[str, ...], allow_fallback: bool
     ) -> None:
         import numpy as np
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
@@ -50,7 +50,7 @@ class LiteRTSession:
             if detail["quantization"][0]
         }
         self.placement = _placement(self._interpreter._get_ops_details())
-        _check(self.placement.compute_nodes, provider, path.name, allow_partial)
+        _check(self.placement.compute_nodes, provider, path.name, allow_fallback)
 
     def run(self, pixels: Pixels) -> dict[str, npt.NDArray[np.float32]]:
         """uint8 [N, H, W, C], one image after the other, to {output name: float32 [N, classes]}."""
@@ -72,15 +72,15 @@ class LiteRTSession:
         return answers
 
 
-def _check(nodes: dict[str, int], provider: str, name: str, allow_partial: bool) -> None:
-    """Raises MachineError where other kernels than those asked for execute compute nodes."""
+def _check(nodes: dict[str, int], provider: str, name: str, allow_fallback: bool) -> None:
+    """Raises MachineError where other kernels than the chosen ones execute compute nodes."""
     wanted = DELEGATE if provider == "xnnpack" else KERNELS
     elsewhere = sum(count for place, count in nodes.items() if place != wanted)
-    if wanted not in nodes or (elsewhere and not allow_partial):
+    if wanted not in nodes or (elsewhere and not allow_fallback):
         found = ", ".join(f"{count} compute nodes on {place}" for place, count in nodes.items()) or "none"
         raise MachineError(
-            f"LiteRT does not run all of {name} on {provider} here ({found}); ask for another of its kernels, or "
-            "accept a split with --allow-partial."
+            f"LiteRT does not run all of {name} on {provider} here ({found}); choose other kernels of it, or "
+            "accept a split with --allow-fallback."
         )
 
 
@@ -134,10 +134,10 @@ def _takes(delegate: dict[str, Any], op: dict[str, Any], plain: list[dict[str, A
 
 
 def load(
-    path: Path, threads: int, provider: str, extra_outputs: tuple[str, ...], *, allow_partial: bool = False
+    path: Path, threads: int, provider: str, extra_outputs: tuple[str, ...], *, allow_fallback: bool = False
 ) -> Session:
     """A ready session on that many threads."""
-    return LiteRTSession(path, threads, provider, extra_outputs, allow_partial)
+    return LiteRTSession(path, threads, provider, extra_outputs, allow_fallback)
 
 
 PLUGIN = Runtime(
@@ -148,6 +148,6 @@ PLUGIN = Runtime(
     load=load,
     providers=tuple(RESOLVERS),
     default_providers=lambda: ("xnnpack",),
-    extras=("allow_partial",),
+    extras=("allow_fallback",),
     emulated=tuple(RESOLVERS),
 )

@@ -1,4 +1,4 @@
-"""ONNX Runtime on the execution provider asked for, never silently on another."""
+"""ONNX Runtime on the chosen execution provider, never silently on another."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ PACKAGES = {
 
 
 class OnnxRuntimeSession:
-    """An inference session whose nodes' execution providers were asked for and are kept."""
+    """An inference session whose nodes run on the chosen execution providers only."""
 
     def __init__(
         self,
@@ -50,13 +50,13 @@ class OnnxRuntimeSession:
         provider: str,
         extra_outputs: tuple[str, ...],
         *,
-        allow_partial: bool = False,
+        allow_fallback: bool = False,
         exact_int8: bool = False,
     ) -> None:
         providers = (PROVIDERS[provider],)
         check_available(providers)
         _find_libraries(provider)
-        accepted = (*providers, CPU) if allow_partial and provider != "cpu" else providers
+        accepted = (*providers, CPU) if allow_fallback and provider != "cpu" else providers
         content = with_outputs(path.read_bytes(), extra_outputs)
         self._session: Any = _opened(content, threads, accepted, provider, exact_int8)
         self._input = self._session.get_inputs()[0].name
@@ -101,7 +101,7 @@ class BoundSession(OnnxRuntimeSession):
 
 
 def _find_libraries(provider: str) -> None:
-    """Let NVIDIA's libraries be found that pip installed beside ONNX Runtime."""
+    """Let NVIDIA's libraries be found that pip installed with ONNX Runtime."""
     import onnxruntime
 
     if DEVICES.get(provider) == "cuda" and hasattr(onnxruntime, "preload_dlls"):
@@ -176,7 +176,7 @@ def check_available(providers: Sequence[Provider]) -> None:
 
 
 def check_placement(placement: Placement, providers: Sequence[Provider]) -> None:
-    """Raises MachineError where a compute node runs on another provider than those asked for."""
+    """Raises MachineError where a compute node runs on a provider that was not chosen."""
     elsewhere = {name: n for name, n in placement.compute_nodes.items() if name not in names_of(providers)}
     if elsewhere:
         found = ", ".join(f"{count} compute nodes on {name}" for name, count in elsewhere.items())
@@ -209,13 +209,13 @@ def load(
     provider: str,
     extra_outputs: tuple[str, ...],
     *,
-    allow_partial: bool = False,
+    allow_fallback: bool = False,
     io_binding: bool = False,
     exact_int8: bool = False,
 ) -> Session:
     """A ready session with that many intra-op threads."""
     kind = BoundSession if io_binding else OnnxRuntimeSession
-    return kind(path, threads, provider, extra_outputs, allow_partial=allow_partial, exact_int8=exact_int8)
+    return kind(path, threads, provider, extra_outputs, allow_fallback=allow_fallback, exact_int8=exact_int8)
 
 
 def default_providers() -> tuple[str, ...]:
@@ -234,7 +234,7 @@ PLUGIN = Runtime(
     load=load,
     providers=tuple(PROVIDERS),
     default_providers=default_providers,
-    extras=("allow_partial", "io_binding", "exact_int8"),
+    extras=("allow_fallback", "io_binding", "exact_int8"),
     emulated=("cpu",),
     fuses=True,
 )

@@ -42,10 +42,10 @@ class Runtime:
     packages: tuple[str, ...]
     load: Callable[..., Session]
     providers: tuple[str, ...] = ("cpu",)  # execution providers by the names `--ep` takes
-    default_providers: Callable[[], tuple[str, ...]] = lambda: ("cpu",)  # those asked when none is named
-    max_images: int | None = None  # asked of it when none is named: it is too slow for a whole test split
+    default_providers: Callable[[], tuple[str, ...]] = lambda: ("cpu",)  # used when none is named
+    max_images: int | None = None  # run by default: it is too slow for a whole test split
     exposes: bool = True  # whether it can show what lies inside a file
-    extras: tuple[str, ...] = ()  # what `load` can be told beside: "allow_partial", "io_binding"
+    extras: tuple[str, ...] = ()  # further flags that `load` takes: "allow_fallback", "io_binding"
     emulated: tuple[str, ...] = ()  # providers that run on an emulated CPU too
     fuses: bool = False  # whether it fuses operators when it loads a file, so that to show some changes answers
 

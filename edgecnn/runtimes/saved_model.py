@@ -47,7 +47,7 @@ class SavedModelSession:
 
 
 def _exposing(function: Any, tensors: tuple[str, ...]) -> tuple[tuple[str, ...], Any]:
-    """The signature's graph, frozen as layer maps name it, giving these tensors beside its only output."""
+    """The signature's graph, frozen as layer maps name it, giving these tensors in addition to its only output."""
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     frozen = convert_variables_to_constants_v2(function)

@@ -66,7 +66,7 @@ def _placement(model: bytes) -> Placement:
 
 
 def load(path: Path, threads: int, provider: str, extra_outputs: tuple[str, ...]) -> Session:
-    """A ready session; it computes on one thread whatever is asked, and shows no layers."""
+    """A ready session; it always computes on one thread, and gives no layer outputs."""
     return TFLiteMicroSession(path)
 
 

@@ -126,7 +126,7 @@ def trial(model_path: str) -> int:
 
 
 def main(model_path: str, images_path: str, answers_path: str) -> int:
-    """The far end; returns its exit code."""
+    """The interpreter process; returns its exit code."""
     import numpy as np
 
     model, images = Path(model_path).read_bytes(), np.load(images_path)

@@ -1,9 +1,9 @@
 """Latency of the trained model and of every export on every runtime here: one image, one thread and all cores, or
-what is asked for.
+as the options say.
 
 Every target lives in a worker of its own, which is started several times. Warm-up ends when it is seen to have ended;
 then blocks of all targets are interleaved in a seeded random order, one worker awake at a time, so that a slow minute
-of the machine hits all alike. Every timed call is kept.
+of the machine affects all alike. Every timed call is kept.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from edgecnn.execution.hosts import host_of
 from edgecnn.execution.targets import with_trained
 from edgecnn.files import TEMPORARY, save_array
 from edgecnn.records import SCHEMA, Latency, Machine
+from edgecnn.report.summary import recorded
 from edgecnn.run_directory import Run
 
 if TYPE_CHECKING:
@@ -36,8 +37,8 @@ if TYPE_CHECKING:
     from edgecnn.execution.targets import Target
 
 BASELINE = "onnx_float32"  # where it is among the formats
-ROUNDS = 81  # of blocks, over all starts
-OTHER_OPTIONS = ("baseline", "starts", "cores", "allow_partial", "io_binding", "python", "device")
+ROUNDS = 81  # of blocks, over all restarts
+RECORDED = ("baseline", "starts", "cores", "allow_partial", "io_binding", "python", "device")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +51,12 @@ class BenchOptions:
     threads: tuple[int, ...] = ()
     batches: tuple[int, ...] = (1,)
     baseline: str = ""
-    starts: int = 3
-    cores: str = ""
-    allow_partial: bool = False
+    restarts: int = 3
+    cpu_affinity: str = ""
+    allow_fallback: bool = False
     io_binding: bool = False
     python: str = ""
-    device: str = ""
+    remote: str = ""
 
 
 def inputs(run: Run, options: BenchOptions) -> dict[str, str]:
@@ -68,7 +69,7 @@ def inputs(run: Run, options: BenchOptions) -> dict[str, str]:
         "providers": " ".join(sorted(options.providers)),
         "threads": " ".join(map(str, options.threads)),
         "batches": " ".join(map(str, options.batches)),
-        **{name: str(getattr(options, name)) for name in OTHER_OPTIONS},
+        **recorded(options, RECORDED),
         "machine": f"{machine.processor}, {machine.cores} cores, {machine.system}, Python {machine.python}",
         **runtime_versions(),
     }
@@ -91,7 +92,7 @@ def bench(run: Run, options: BenchOptions | None = None, *, keep: bool = True) -
     contract = run.contract()
     samples = samples_of(run, contract)
     with ExitStack() as stack:
-        place: Host = stack.enter_context(host_of(options.device, options.python))
+        place: Host = stack.enter_context(host_of(options.remote, options.python))
         offers = _offers(place)
         found, skipped = with_trained(
             run, contract, options.formats, options.providers, options.runtimes, offers["runtimes"]
@@ -110,7 +111,7 @@ def bench(run: Run, options: BenchOptions | None = None, *, keep: bool = True) -
         photo(picture)
         measured = _measured(targets, place, images, options)
         skipped |= measured.skipped
-        rows = tuple(row_of(one, measured.baseline, options.starts) for one in measured.measurements)
+        rows = tuple(row_of(one, measured.baseline, options.restarts) for one in measured.measurements)
         with WorkerClient("preparing images", place) as far:
             prepared = preparing(far, place.put(picture), contract)
     record = Latency(
@@ -124,7 +125,7 @@ def bench(run: Run, options: BenchOptions | None = None, *, keep: bool = True) -
         noise=noise(measured.spins, (measured.facts[0]["load"], measured.facts[1]["load"])),
         preparing=prepared,
         timer_ns=measured.facts[0]["timer_ns"],
-        device=options.device,
+        device=options.remote,
         machine=machine if place.name else None,
         versions=offers["versions"] if place.name else {},
     )
@@ -134,7 +135,7 @@ def bench(run: Run, options: BenchOptions | None = None, *, keep: bool = True) -
 
 
 def _offers(place: Host) -> dict[str, Any]:
-    """What can be loaded there, and on what machine."""
+    """Packages and execution providers there, and facts of the machine."""
     with WorkerClient("what is installed", place) as far:
         return far.ask("offers")
 
@@ -147,27 +148,27 @@ def _wanted(
     `missing` are the runtimes that are not here, with why.
     """
     if not found and not missing:
-        raise UsageError("No runtime that is asked for runs a format that is asked for, on a provider asked for.")
+        raise UsageError("No chosen runtime runs a chosen format on a chosen execution provider.")
     if not found:
         raise MachineError(f"Nothing can be measured here: {'; '.join(missing.values())}.")
     threads = options.threads or tuple(sorted({1, cores}))
     # A provider that was named has to run everything; where none was, what each took is shown with the figures.
-    partial = ("allow_partial",) if options.allow_partial or not options.providers else ()
+    partial = ("allow_fallback",) if options.allow_fallback or not options.providers else ()
     wanted: list[BenchmarkTarget] = []
     left_out: dict[str, str] = {}
     for pair in found:
         if options.io_binding and "io_binding" not in pair.runtime.extras:
-            left_out[f"{pair.runtime.name} with I/O binding"] = "it has none"
+            left_out[f"{pair.runtime.name} with I/O binding"] = "it does not support it"
             continue
         extras = [*partial, *(("io_binding",) if options.io_binding else ())]
         chosen = tuple(name for name in extras if name in pair.runtime.extras)
         batches = [batch for batch in options.batches if batch == 1 or pair.artifact.image.shape[0] is None]
         if len(batches) < len(options.batches):
-            left_out[f"{pair.artifact.format} in larger batches"] = "its file takes one image a call"
-        wanted += [BenchmarkTarget(pair, n, batch, chosen, options.cores) for n in threads for batch in batches]
+            left_out[f"{pair.artifact.format} in larger batches"] = "its file takes 1 image per call"
+        wanted += [BenchmarkTarget(pair, n, batch, chosen, options.cpu_affinity) for n in threads for batch in batches]
     if not wanted:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in {**missing, **left_out}.items())
-        raise UsageError(f"Nothing that is asked for goes together: {reasons}.")
+        raise UsageError(f"No combination of these options can be measured: {reasons}.")
     return wanted, left_out
 
 
@@ -184,20 +185,20 @@ class _Measured:
 
 def _measured(targets: Sequence[BenchmarkTarget], place: Host, images: Path, options: BenchOptions) -> _Measured:
     """Start everything several times and measure. A target whose provider was not named and does not run is skipped."""
-    rounds = -(-ROUNDS // options.starts)
+    rounds = -(-ROUNDS // options.restarts)
     running = [Measurement(target) for target in targets]
     spins: list[int] = []
     facts: list[dict[str, Any]] = []
     skipped: dict[str, str] = {}
-    with progress("measuring", options.starts * (len(targets) + rounds)) as advance:
+    with progress("measuring", options.restarts * (len(targets) + rounds)) as advance:
         steps = count(1)
-        for start in range(options.starts):
+        for start in range(options.restarts):
             with ExitStack() as stack:
                 for one in list(running):
                     try:
                         stack.enter_context(one.start(place, images))
                     except MachineError as error:
-                        if options.providers or options.device or start:
+                        if options.providers or options.remote or start:
                             raise
                         skipped[one.target.pair.name] = str(error).rstrip(".")
                         running.remove(one)
@@ -214,7 +215,7 @@ def _measured(targets: Sequence[BenchmarkTarget], place: Host, images: Path, opt
 def _baseline(targets: Sequence[BenchmarkTarget], wanted: str) -> int:
     """Which target the others are compared with: the first of the format wanted, on the fewest threads."""
     if wanted and wanted not in {target.pair.artifact.format for target in targets}:
-        raise UsageError(f"The baseline {wanted} is not among what is measured; add --format {wanted}.")
+        raise UsageError(f"The baseline {wanted} is not measured; add --format {wanted}.")
 
     def rank(number: int) -> tuple[bool, int, int, int]:
         target = targets[number]
@@ -224,7 +225,7 @@ def _baseline(targets: Sequence[BenchmarkTarget], wanted: str) -> int:
 
 
 def remarks(record: Latency) -> list[str]:
-    """What a reader of the rows has to know."""
+    """Remarks that qualify the rows."""
     same = sum(1 for row in record.rows if row.ratio and row.ratio.state == SAME)
     found = [f"Ratios: time for an image against {record.baseline}, 99 % intervals; {same} show no difference."]
     found += [f"{row.format} on {row.threads} threads was still warming up." for row in record.rows if not row.warm]
@@ -235,5 +236,5 @@ def remarks(record: Latency) -> list[str]:
     if record.preparing:
         decode, resize = record.preparing.decode_ms, record.preparing.resize_ms
         first = f"decoding {decode:.2f} ms, " if decode is not None else ""
-        found.append(f"Apart from that, {record.preparing.image}: {first}resizing {resize:.2f} ms.")
+        found.append(f"Not included, {record.preparing.image}: {first}resizing {resize:.2f} ms.")
     return [*found, *(f"{name}: skipped, {reason}." for name, reason in record.skipped.items())]

@@ -28,7 +28,7 @@ BETTER, WORSE, SAME, UNKNOWN = "better", "worse", "no difference shown", "not co
 
 @dataclass(frozen=True)
 class _Answers:
-    """A run's answers.npz: every top-1 answer, -1 where a target was not asked."""
+    """A run's answers.npz: every top-1 class, -1 where a target did not run the image."""
 
     by_name: dict[str, Indices]
     labels: Indices
@@ -46,7 +46,7 @@ def compare(old: Run, new: Run, *, across_machines: bool = False) -> Comparison:
     """
     classes = [sorted(run.contract().labels) for run in (old, new)]
     if classes[0] != classes[1]:
-        raise UsageError(f"{old.root} and {new.root} answer with other classes; they cannot be compared.")
+        raise UsageError(f"{old.root} and {new.root} have different classes; they cannot be compared.")
     records = [run.load(run_directory.PARITY, Parity, "parity") for run in (old, new)]
     answers = [_answers(run, record) for run, record in zip((old, new), records, strict=True)]
     labelled = len(answers[0].labels) > 0
@@ -109,7 +109,7 @@ def _answers(run: Run, record: Parity) -> _Answers:
 
     path = run.path(run_directory.ANSWERS)
     if path.is_file() and run.hash_of(run_directory.ANSWERS) != record.origin.outputs.get(run_directory.ANSWERS):
-        raise InputError(f"{path} is not what belongs to parity.json; `edgecnn parity {run.root}` writes both again.")
+        raise InputError(f"{path} does not belong to parity.json; `edgecnn parity {run.root}` writes both again.")
     try:
         with np.load(path, allow_pickle=False) as archive:
             by_name = dict(zip(archive["names"].tolist(), archive["answers"], strict=True))

@@ -1,4 +1,4 @@
-"""Export a run's model to the formats asked for; artifacts.json says what was written, and what could not be."""
+"""Export a run's model to the chosen formats; artifacts.json records what was written, and what could not be."""
 
 from __future__ import annotations
 
@@ -24,48 +24,48 @@ if TYPE_CHECKING:
 
     Outcome = Artifact | ExportFailure
 
-DEFAULT_MAX_DROP = 0.5  # points
+DEFAULT_MAX_ACCURACY_DROP = 0.5  # points
 
 
-def inputs(run: Run, formats: Sequence[str], max_drop: float) -> dict[str, str]:
+def inputs(run: Run, formats: Sequence[str], max_accuracy_drop: float) -> dict[str, str]:
     """What decides the exports: file hashes, formats, the budget, and the converters' versions."""
     versions = installed_versions()
     return {
         **{name: run.hash_of(name) for name in (run_directory.MODEL, run_directory.CONTRACT, run_directory.SAMPLES)},
         "formats": " ".join(chosen(formats)),
-        "max_drop": str(max_drop),
+        "max_drop": str(max_accuracy_drop),
         **{name: versions.get(name, "missing") for name in CONVERTERS},
     }
 
 
 def chosen(formats: Sequence[str]) -> list[str]:
-    """The formats asked for in alphabetical order, all when none is named; raises UsageError for an unknown one."""
+    """The chosen formats in alphabetical order, all when none is named; raises UsageError for an unknown one."""
     return sorted({pick(Format, name).name for name in formats} or discover(Format))
 
 
-def is_current(run: Run, formats: Sequence[str] = (), max_drop: float = DEFAULT_MAX_DROP) -> bool:
+def is_current(run: Run, formats: Sequence[str] = (), max_accuracy_drop: float = DEFAULT_MAX_ACCURACY_DROP) -> bool:
     """Whether the run already holds these exports."""
-    return run.is_current(run_directory.ARTIFACTS, Artifacts, inputs(run, formats, max_drop))
+    return run.is_current(run_directory.ARTIFACTS, Artifacts, inputs(run, formats, max_accuracy_drop))
 
 
-def export(run: Run, formats: Sequence[str] = (), max_drop: float = DEFAULT_MAX_DROP) -> Artifacts:
+def export(run: Run, formats: Sequence[str] = (), max_accuracy_drop: float = DEFAULT_MAX_ACCURACY_DROP) -> Artifacts:
     """Write `exports/<format><suffix>` for each format (all when none is named), and artifacts.json.
 
-    A quantized format that loses more than `max_drop` percentage points on training images keeps the layers that
-    cause it in float32. Exports of other formats stay, and are made anew where the model, the samples or a converter
-    has changed. A format that the model cannot be exported to is among the record's failures, and its earlier export
-    is removed. Raises UsageError for an unknown format and InputError for a model that cannot be read.
+    A quantized format that loses more than `max_accuracy_drop` percentage points on training images keeps the layers
+    that cause it in float32. Exports of other formats stay, and are made again where the model, the samples or a
+    converter has changed. A format that the model cannot be exported to is among the record's failures, and its earlier
+    export is removed. Raises UsageError for an unknown format and InputError for a model that cannot be read.
     """
     contract = run.contract()
-    outcomes, stale = _others(run, chosen(formats), max_drop)
-    with Converter(run, max_drop) as converter:
+    outcomes, stale = _others(run, chosen(formats), max_accuracy_drop)
+    with Converter(run, max_accuracy_drop) as converter:
         for name in sorted([*chosen(formats), *stale]):
             outcome = _export_one(converter, run.root, name)
             log(_told(outcome))
             outcomes.append(outcome)
     outcomes.sort(key=lambda outcome: outcome.format)
     artifacts = tuple(outcome for outcome in outcomes if isinstance(outcome, Artifact))
-    decided = inputs(run, [outcome.format for outcome in outcomes], max_drop)
+    decided = inputs(run, [outcome.format for outcome in outcomes], max_accuracy_drop)
     searched = [artifact for artifact in artifacts if artifact.precision and artifact.precision.sensitivity]
     pictures = [draw_precision(run, a.format, a.precision) for a in searched if a.precision]
     record = Artifacts(
@@ -98,7 +98,7 @@ def _told(outcome: Outcome) -> str:
 
 
 def show_failures(run: Run) -> None:
-    """Say again which formats the model could not be exported to, and why: the same would fail again."""
+    """Log again which formats the model could not be exported to, and why: the same would fail again."""
     for failure in run.artifacts().failures:
         log(_told(failure))
 
@@ -110,12 +110,12 @@ def require(record: Artifacts, formats: Sequence[str] = ()) -> None:
     if failed:
         of = f"{len(failed)} of {len(wanted)} format{'s' * (len(wanted) > 1)}"
         raise InputError(
-            f"{of} could not be exported: {', '.join(failed)}; why stands above and in {run_directory.ARTIFACTS}."
+            f"{of} could not be exported: {', '.join(failed)}; see the reasons above and in {run_directory.ARTIFACTS}."
         )
 
 
 def check(run: Run, formats: Sequence[str] = ()) -> list[str]:
-    """Export again elsewhere and compare with what the run holds; the formats that came out the same.
+    """Export again to a temporary folder and compare with what the run holds; the formats that are the same.
 
     By the bytes, or by the content hash of a format that cannot give the same bytes; a format that could not be
     exported is the same where it cannot again. Raises GateFailed naming the formats that differ.
@@ -127,11 +127,11 @@ def check(run: Run, formats: Sequence[str] = ()) -> list[str]:
     missing = [name for name in wanted if name not in known]
     if missing:
         raise run.without_export(record, missing[0])
-    max_drop = float(record.origin.inputs.get("max_drop", DEFAULT_MAX_DROP))
+    max_accuracy_drop = float(record.origin.inputs.get("max_drop", DEFAULT_MAX_ACCURACY_DROP))
     differing = []
     with (
         tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=run.root) as folder,
-        Converter(run, max_drop) as converter,
+        Converter(run, max_accuracy_drop) as converter,
     ):
         for name in wanted:
             before = known[name]
@@ -154,8 +154,8 @@ def _content(outcome: Outcome) -> str:
     return outcome.content_sha256 if isinstance(outcome, Artifact) else ""
 
 
-def _others(run: Run, wanted: Sequence[str], max_drop: float) -> tuple[list[Outcome], list[str]]:
-    """Of the formats not asked for now: those that still are what this model gives, or else the formats to renew."""
+def _others(run: Run, wanted: Sequence[str], max_accuracy_drop: float) -> tuple[list[Outcome], list[str]]:
+    """Of the other formats: the exports that are still up to date, or else the formats to export again."""
     try:
         old = run.load(run_directory.ARTIFACTS, Artifacts, "export")
     except NewerSchema:
@@ -165,6 +165,6 @@ def _others(run: Run, wanted: Sequence[str], max_drop: float) -> tuple[list[Outc
     outcomes: list[Outcome] = [*old.artifacts, *old.failures]
     known = [outcome for outcome in outcomes if outcome.format in discover(Format)]
     others = [outcome for outcome in known if outcome.format not in wanted]
-    if is_current(run, [outcome.format for outcome in known], max_drop):
+    if is_current(run, [outcome.format for outcome in known], max_accuracy_drop):
         return others, []
     return [], [outcome.format for outcome in others]

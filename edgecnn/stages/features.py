@@ -44,9 +44,9 @@ def features(
     """Draw what layers of a model make of an image; returns layer -> picture, in order.
 
     Writes `<out>/input.png`, the image as the model sees it, and `<out>/<layer>.png`, or with `channel` that
-    channel alone as `<out>/<layer>-channel<N>.png`. `image` is as in :meth:`Predictor.predict`, None for a drawn one.
+    channel alone as `<out>/<layer>-channel<N>.png`. `image` is as in :meth:`Predictor.predict`, None: synthetic.
     `layers` are names, none for the first six, `all` for all; of those not named the ones without channels are left out
-    when a `channel` is asked for. Nothing is written unless everything could be drawn.
+    when a `channel` is given. Nothing is written unless everything could be drawn.
     """
     pixels = _pixels(predictor, image)
     names = _wanted(layers, [predictor], channel)
@@ -116,7 +116,7 @@ def _wanted(layers: Sequence[str], predictors: Sequence[Predictor], channel: int
         return list(dict.fromkeys(layers))
     common = [name for name in predictors[0].layers if all(name in other.layers for other in predictors)]
     if not common:
-        raise InputError("The model has no layer that can be shown; export it again.")
+        raise InputError("The model has no layer with feature maps; export it again.")
     names = common if layers else common[:DEFAULT_LAYERS]
     return names if channel is None else [name for name in names if len(predictors[0].shapes[name]) == 3]
 
@@ -185,7 +185,7 @@ def drawn_from(run: Run) -> str | None:
 def draw_run(run: Run) -> Features:
     """Draw the first six layers for the first of the run's samples into `features/`, and write features.json.
 
-    A run without samples gets a drawn image. Raises InputError where there is no ONNX export to draw from.
+    A run without samples gets a synthetic image. Raises InputError where there is no ONNX export to draw from.
     """
     contract = run.contract()
     for artifact in run.artifacts().artifacts:

@@ -1,4 +1,4 @@
-"""Begin a run from a published one: its model and records, and training images to calibrate with where they are had."""
+"""Create a run from a pretrained one: its model and records, and training images for calibration where available."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class StartOptions:
-    """Which model, a run's path or a published run's name; where its data is, and what may stand in for it."""
+    """A run's path or a pretrained run's name, its data, and whether synthetic images may replace that."""
 
     model: str
     data: str = AUTO
-    allow_drawn: bool = False
+    allow_synthetic: bool = False
 
 
 def is_current(run: Run, options: StartOptions) -> bool:
@@ -42,9 +42,9 @@ def is_current(run: Run, options: StartOptions) -> bool:
 
 
 def start(run: Run, options: StartOptions) -> Training:
-    """Copy what the published run begins with, and draw the samples from its data set.
+    """Copy the pretrained run's first files, and sample its data set.
 
-    Raises MachineError where that cannot be had and drawn images are not allowed, InputError for a damaged run.
+    Raises MachineError where that is unavailable and synthetic images are not allowed, InputError for a damaged run.
     """
     published = Run.at(find_run(options.model))
     contract, training = published.contract(), published.training()
@@ -52,7 +52,7 @@ def start(run: Run, options: StartOptions) -> Training:
     data = _data(contract, training, options)
     notice = ""
     if data is None:
-        notice = f"Drawn images stand in for {training.data.name}: quantized exports are calibrated on them."
+        notice = f"Synthetic images replace {training.data.name}: quantized exports are calibrated with them."
         log(notice)
     source = replace(training.data, notice=notice)
     copied = [
@@ -78,15 +78,15 @@ def start(run: Run, options: StartOptions) -> Training:
 
 
 def _data(contract: Contract, training: Training, options: StartOptions) -> LabelledImages | None:
-    """The data set, its images at the model's size; None where drawn images stand in."""
+    """The data set, its images at the model's size; None where synthetic images replace it."""
     shape = image_shape(contract)
     try:
         data = load_data(training.data.spec if options.data == AUTO else options.data, shape[:2])
     except (DataUnavailable, NoSuchData) as error:
-        if options.data != AUTO or not options.allow_drawn:
+        if options.data != AUTO or not options.allow_synthetic:
             raise MachineError(
-                f"{training.data.name} is not at hand, with whose training images exports are calibrated: give --data, "
-                "or --allow-drawn to calibrate with drawn images instead."
+                f"{training.data.name} is unavailable, and exports are calibrated with its training images: give "
+                "--data, or --allow-synthetic to calibrate with synthetic images instead."
             ) from error
         return None
     data = align(data, contract.labels)

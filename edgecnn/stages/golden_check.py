@@ -1,7 +1,7 @@
-"""Does every file of a published run still answer as published? Proved on drawn images, with no data at hand.
+"""Check that every file of a pretrained run still gives its published outputs, on synthetic images alone.
 
-A published run carries no image of its data set. It carries golden.json instead: what the model and each export gave
-for drawn images, which the package draws again by their seed.
+A pretrained run carries no image of its data set. It carries golden.json instead: what the model and each export gave
+for synthetic images, which the package generates again from their seed.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ LEAST_DB = {"float32": 80.0, "float16": 50.0, "int8": 25.0}  # other CPUs round 
 
 
 def make(run: Run) -> Golden:
-    """Write golden.json: outputs for the drawn images of the model and of each export on each runtime here."""
+    """Write golden.json: outputs for the synthetic images of the model and of each export on each runtime here."""
     evaluation = _images(run)
     found = _ask(run, evaluation, ())
     record = Golden(
@@ -59,26 +59,26 @@ def make(run: Run) -> Golden:
 
 
 def check(run: Run, cpus: Sequence[str] = ()) -> Regolden:
-    """Ask everything again, on these emulated CPUs too, and compare; nothing is written.
+    """Run everything again, on these emulated CPUs too, and compare; nothing is written.
 
     Raises InputError where golden.json is missing, UsageError for an unknown CPU, MachineError for one not ready here.
     """
     if not run.path(run_directory.GOLDEN).is_file():
         raise InputError(
-            f"{run.path(run_directory.GOLDEN)} is missing, which says what was answered; install it again."
+            f"{run.path(run_directory.GOLDEN)} is missing, which holds the published outputs; install the run again."
         )
     record = run.load(run_directory.GOLDEN, Golden, "publish")
     evaluation = _images(run)
     if evaluation.source != record.images_sha256:
-        raise InputError(f"{run.path(run_directory.GOLDEN)} is about other drawn images than this edgecnn draws.")
-    log(f"Asking {run.root.name} about {COUNT} drawn images again")
+        raise InputError(f"{run.path(run_directory.GOLDEN)} is for other synthetic images than this edgecnn generates.")
+    log(f"Running {run.root.name} on {COUNT} synthetic images")
     found = _ask(run, evaluation, cpus)
     rows = [_failed(name, f"it does not run: {str(error).rstrip('.')}") for name, error in found.broken.items()]
     rows.append(_row(KERAS, record.outputs[KERAS], found.reference, "float32"))
     for one in found.asked:
         published = record.outputs.get(replace(one.pair, cpu="").name)
         if published is None:
-            found.skipped[one.pair.name] = "it was not asked when the run was published"
+            found.skipped[one.pair.name] = "it did not run when the run was published"
             continue
         there = [published[i] for i in one.indices]
         reason = OTHER_FILE if sha256_of(one.pair.path) != one.pair.artifact.sha256 else ""
@@ -94,7 +94,7 @@ def check(run: Run, cpus: Sequence[str] = ()) -> Regolden:
     others = [artifact.format for artifact in unasked if sha256_of(run.path(artifact.path)) != artifact.sha256]
     rows += [_failed(format, OTHER_FILE) for format in others]
     missing = set(record.outputs) - {KERAS} - answered - found.skipped.keys() - found.broken.keys()
-    found.skipped.update(dict.fromkeys(sorted(missing), "it could not be asked on this machine"))
+    found.skipped.update(dict.fromkeys(sorted(missing), "it could not run on this machine"))
     open_ones = (*(artifact.format for artifact in unasked), *found.unanswered)
     state = FAIL if any(row.verdict == FAIL for row in rows) else NOT_PROVEN if open_ones else PASS
     return Regolden(
@@ -109,7 +109,7 @@ def check(run: Run, cpus: Sequence[str] = ()) -> Regolden:
 
 
 def _row(name: str, published: Sequence[Sequence[float]], outputs: Logits, numbers: str, reason: str = "") -> GoldenRow:
-    """A target's outputs float32 [N, classes] beside those published; `reason` is why it fails whatever they are."""
+    """A target's outputs float32 [N, classes] and the published ones; `reason` is why it fails whatever they are."""
     import numpy as np
 
     found = agreement(np.array(published, np.float32), outputs, None)
@@ -137,12 +137,12 @@ def _numbers(values: Logits) -> tuple[tuple[float, ...], ...]:
 
 def _images(run: Run) -> Evaluation:
     images = drawn(COUNT, run.contract())
-    return Evaluation(images, None, f"{COUNT} drawn images", hashlib.sha256(images.tobytes()).hexdigest())
+    return Evaluation(images, None, f"{COUNT} synthetic images", hashlib.sha256(images.tobytes()).hexdigest())
 
 
 @dataclass(frozen=True)
 class _Found:
-    """The reference's outputs float32 [COUNT, classes], those of each pair, and what did not answer, with reasons."""
+    """The reference's outputs float32 [COUNT, classes], those of each target, and what did not run, with reasons."""
 
     reference: Logits
     asked: list[InferenceResult]

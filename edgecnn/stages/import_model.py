@@ -3,7 +3,7 @@
 Pixels are first brought to the input range (0..255, 0..1 or -1..1), then (x - mean) / std where those are given, in
 units of that range. Which range it is, and whether the outputs are probabilities, is found out on images where it is
 not said; outputs of a sigmoid each are scores, and a single one is turned into the probabilities of two classes, the
-labels' first and second. Nothing is written before the rebuilt model is seen to answer as the original.
+labels' first and second. Nothing is written before the rebuilt model is seen to match the original.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def adopt(run: Run, options: ImportOptions) -> Training:
     shape, classes = keras_import.check(model, options.model)
     model.name = _called(model.name)  # TensorFlow does not run a model under every name
     if len(labels) != classes:
-        raise InputError(f"{options.labels} names {len(labels)} classes and {options.model} answers {classes}.")
+        raise InputError(f"{options.labels} names {len(labels)} classes and {options.model} outputs {classes}.")
     _check_mean_and_std(options, shape[2])
     data = align(load_data(options.data, shape[:2]), labels)
     data = fitted_data(data, shape)
@@ -96,18 +96,18 @@ def adopt(run: Run, options: ImportOptions) -> Training:
     )
     record = begin(run, rebuilt, data, answers, beginning)
     if record.accuracy.low <= 1 / classes:
-        log("That is no better than guessing: are the labels in the model's order, is the input range right?")
+        log("That is not better than guessing: are the labels in the model's order, is the input range right?")
     return record
 
 
 def read_labels(path: Path) -> tuple[str, ...]:
-    """The class names in a UTF-8 text file, one a line; blank lines at its end are passed over."""
+    """The class names in a UTF-8 text file, one per line; blank lines at its end are ignored."""
     if not path.is_file():
         raise InputError(f"There is no file of labels at {path}; check the path.")
     try:
         lines = [line.strip() for line in path.read_bytes().decode("utf-8-sig").rstrip().split("\n")]
     except UnicodeDecodeError:
-        raise InputError(f"{path} is no UTF-8 text; save it as UTF-8, one label a line.") from None
+        raise InputError(f"{path} is not UTF-8 text; save it as UTF-8, one label per line.") from None
     for number, line in enumerate(lines, 1):
         if not line:
             raise InputError(f"{path}: line {number} is empty; every class needs a name.")
@@ -122,7 +122,7 @@ def _check_mean_and_std(options: ImportOptions, channels: int) -> None:
     for name, numbers in (("--mean", options.mean), ("--std", options.std)):
         if len(numbers) not in (0, 1, channels):
             wanted = "1 number" if channels == 1 else f"1 or {channels} numbers"
-            raise UsageError(f"{name} has {len(numbers)} numbers; the model's {channels} channels want {wanted}.")
+            raise UsageError(f"{name} has {len(numbers)} numbers; the model's {channels} channels need {wanted}.")
     if not all(number > 0 for number in options.std):
         raise UsageError("--std has a number that is not above 0.")
 
@@ -137,7 +137,7 @@ def _scaling(options: ImportOptions, input_range: str) -> tuple[list[float], lis
 
 
 def _find_range(model: Any, data: LabelledImages, options: ImportOptions) -> str:
-    """The input range under which clearly more training images are answered rightly; UsageError where none is."""
+    """The input range under which clearly more training images are classified correctly; UsageError where none is."""
     import numpy as np
 
     groups = members(data.train_labels, len(data.source.labels), np.zeros(len(data.train_labels), np.bool_))
@@ -148,21 +148,21 @@ def _find_range(model: Any, data: LabelledImages, options: ImportOptions) -> str
     }
     best, second = sorted(right, key=lambda name: -right[name])[:2]
     figures = ", ".join(f"{count / len(some):.1%} with {name}" for name, count in right.items())
-    found = f"of {len(some)} training images it answers rightly {figures}"
+    found = f"of {len(some)} training images it classifies correctly {figures}"
     if accuracy(right[best], len(some), "").low <= accuracy(right[second], len(some), "").high:
-        raise UsageError(f"The input range cannot be told: {found}; give --input-range.")
+        raise UsageError(f"The input range is ambiguous: {found}; give --input-range.")
     log(f"Input range {best}: {found}")
     return best
 
 
 def _predict(model: Any, images: Pixels, scale: list[float], offset: list[float]) -> Floats:
-    """What a model answers to uint8 [N, H, W, C], brought to [0, 1] and then to its own input range: [N, classes], of a
+    """A model's outputs for uint8 [N, H, W, C], brought to [0, 1] and then to its own input range: [N, classes], of a
     single sigmoid the probabilities of both classes."""
     import numpy as np
 
     step = images_per_batch(activations(model.get_config()).widest_bytes, MAX_BATCH)
     parts = []
-    with progress("asking the model", len(images)) as advance:
+    with progress("running the model", len(images)) as advance:
         for first in range(0, len(images), step):
             pixels = images[first : first + step].astype(np.float64) / 255
             scaled = (pixels * scale + offset).astype(np.float32)
@@ -181,13 +181,13 @@ def _compare(model: Any, rebuilt: Any, images: Pixels, scale: list[float], offse
 
     wanted, outputs = _predict(model, images, scale, offset), _predict(rebuilt, images, [1.0], [0.0])
     if not np.isfinite(wanted).all():
-        raise InputError("The model's answers are not finite; a weight is damaged, or the input range is wrong.")
+        raise InputError("The model's outputs are not finite; a weight is damaged, or the input range is wrong.")
     largest = float(np.abs(wanted - outputs).max())
     half = any(layer.compute_dtype in HALF for layer in model._flatten_layers())
     size = float(np.abs(wanted).max())
     if not largest <= (HALF_TOLERANCE if half else TOLERANCE) * size:
         raise InputError(
-            f"The model, rebuilt as one graph, answers otherwise than it did (by {largest:.3g}, where its largest "
+            f"The model, rebuilt as one graph, gives other outputs than before (by {largest:.3g}, where its largest "
             f"output is {size:.3g})."
         )
     return outputs

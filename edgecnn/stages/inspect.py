@@ -91,15 +91,15 @@ def _kind(path: Path) -> str:
     if not os.path.exists(path):  # unlike Path.exists, also False for a name that no file can have
         raise InputError(f"There is no file or folder at {path}.")
     if not path.is_file():  # a pipe or a device might never end
-        raise InputError(f"{path} is no regular file; save the model to a file first.")
+        raise InputError(f"{path} is not a regular file; save the model to a file first.")
     with path.open("rb") as stream:
         head = stream.read(8)
     if not head:
         raise InputError(f"{path} is empty; export or copy it again.")
     if path.suffix in (".keras", ".h5", ".hdf5") or head == HDF5:
         raise InputError(
-            f"{path} is a Keras model, not an exported file: `edgecnn import` makes a run of it, `edgecnn export` "
-            "exports that."
+            f"{path} is a Keras model, not an exported file: create a run with `edgecnn import`, then run "
+            "`edgecnn export`."
         )
     if head[4:] == b"TFL3" or path.suffix == ".tflite":
         return "tflite"
@@ -107,13 +107,13 @@ def _kind(path: Path) -> str:
         return "onnx"
     if path.name == SAVED_MODEL:
         raise InputError(f"{path} is one file of a SavedModel; give its folder, {path.parent}.")
-    raise InputError(f"{path} is no .onnx file, .tflite file or SavedModel folder; these are what inspect reads.")
+    raise InputError(f"{path} is not an .onnx file, a .tflite file or a SavedModel folder.")
 
 
 def _no_model(path: Path) -> InputError:
     """What to say of a folder that is no SavedModel."""
     if not any((path / name).is_file() for name in (CONTRACT, MODEL, TRAINING, ARTIFACTS)):
-        return InputError(f"{path} is a folder without {SAVED_MODEL}, so it is no SavedModel.")
+        return InputError(f"{path} is a folder without {SAVED_MODEL}, so it is not a SavedModel.")
     folder = path / EXPORTS
     exports = sorted(file.name for file in folder.iterdir() if file.name[0] != ".") if folder.is_dir() else []
     if not exports:
@@ -128,7 +128,7 @@ def _contract(path: Path, found: Inspection, content: bytes | None) -> tuple[Con
         if beside.is_file():
             place = path.parent.parent / CONTRACT
             return None, [f"A SavedModel cannot carry a contract; it lies in {place} and has to be shipped along."]
-        return None, [f"A SavedModel cannot carry a contract, and no run's {CONTRACT} lies beside it: {GUESSES}."]
+        return None, [f"A SavedModel cannot carry a contract, and no run's {CONTRACT} is next to it: {GUESSES}."]
     if content is None:
         return None, [f"It carries no contract: {GUESSES}."]
     try:
@@ -273,7 +273,7 @@ def _promise(contract: Contract | None) -> list[str]:
     lines = [
         *_fact("contract", f"{contract.model}, of model.keras {contract.model_sha256[:12]}"),
         *_fact("pixels", f"{contract.layout}, {contract.colour}, {low} to {high}, resized by {contract.resize}"),
-        *_fact("answers", contract.output_meaning),
+        *_fact("outputs", contract.output_meaning),
         *_fact("labels", f"{len(contract.labels)}: {', '.join(contract.labels[:MOST_LABELS])}{more}"),
         *_fact("data", f"{contract.data.name}, sha256 {contract.data.sha256[:12]}"),
     ]
@@ -282,11 +282,11 @@ def _promise(contract: Contract | None) -> list[str]:
         return lines
     lines += [*_fact("format", facts.format), *_layer_map(facts.layers)]
     if facts.absorbed:
-        lines += _fact("absorbed", ", ".join(f"{layer} in {into}" for layer, into in facts.absorbed.items()))
+        lines += _fact("fused", ", ".join(f"{layer} in {into}" for layer, into in facts.absorbed.items()))
     if facts.calibration is not None:
         known = facts.calibration
         lines += _fact("calibration", f"{known.images:,} {known.source}, {known.method}, {known.tool}")
-        lines += _fact("kept float", ", ".join(facts.kept_float))
+        lines += _fact("not quantized", ", ".join(facts.kept_float))
     return [*lines, *_fact("versions", ", ".join(f"{name} {version}" for name, version in facts.versions.items()))]
 
 

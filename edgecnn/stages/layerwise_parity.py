@@ -1,4 +1,4 @@
-"""Hold every layer inside every export against Keras' own, and write layers.json and its picture."""
+"""Compare every layer inside every export with Keras' own, and write layers.json and its picture."""
 
 from __future__ import annotations
 
@@ -48,7 +48,9 @@ class _Observed:
     fused: tuple[str, ...]
 
 
-def inputs(run: Run, images: str, formats: Sequence[str], providers: Sequence[str]) -> dict[str, str]:
+def inputs(
+    run: Run, images: str, formats: Sequence[str], providers: Sequence[str], runtimes: Sequence[str] = ()
+) -> dict[str, str]:
     """What decides the figures: the files' hashes, the images, and the runtimes' versions."""
     return {
         **{
@@ -58,6 +60,7 @@ def inputs(run: Run, images: str, formats: Sequence[str], providers: Sequence[st
         "images": images,
         "formats": " ".join(sorted(formats)),
         "providers": " ".join(sorted(providers)),
+        **({"runtimes": " ".join(sorted(runtimes))} if runtimes else {}),
         **runtime_versions(),
     }
 
@@ -70,7 +73,13 @@ def is_current(run: Run) -> bool:
     return run.is_current(run_directory.LAYERS, Layers, inputs(run, evaluation.source, (), ()))
 
 
-def layers(run: Run, data: str | None = None, formats: Sequence[str] = (), providers: Sequence[str] = ()) -> Layers:
+def layers(
+    run: Run,
+    data: str | None = None,
+    formats: Sequence[str] = (),
+    providers: Sequence[str] = (),
+    runtimes: Sequence[str] = (),
+) -> Layers:
     """Observe the first evaluation images in every export that shows its layers.
 
     Raises InputError for a file that cannot be loaded, MachineError when a worker dies.
@@ -78,7 +87,7 @@ def layers(run: Run, data: str | None = None, formats: Sequence[str] = (), provi
     contract = run.contract()
     evaluation = evaluation_of(contract, run.training().data, data)
     images = evaluation.images[:IMAGES]
-    found, skipped = pairs(run, formats, providers)
+    found, skipped = pairs(run, formats, providers, runtimes)
     found = [pair for pair in found if pair.runtime.exposes and pair.artifact.layers]
     log(f"Layers of {len(found)} exports over {len(images)} images")
     with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=run.root) as folder:
@@ -113,7 +122,7 @@ def layers(run: Run, data: str | None = None, formats: Sequence[str] = (), provi
     draw_layers(run, results)
     record = Layers(
         schema=SCHEMA,
-        origin=run.origin("parity --layers", inputs(run, evaluation.source, formats, providers), [LAYERS]),
+        origin=run.origin("parity --layers", inputs(run, evaluation.source, formats, providers, runtimes), [LAYERS]),
         data=contract.data,
         images=count,
         files=tuple(results),
@@ -124,15 +133,15 @@ def layers(run: Run, data: str | None = None, formats: Sequence[str] = (), provi
 
 
 def describe(file: LayerParity) -> str:
-    """What was found in a file, in words."""
+    """The result for a file, as a sentence."""
     seen = f"; its runtime fuses {', '.join(file.fused)}" if file.fused else ""
     if file.answer_difference:
-        seen += f"; while observed its outputs differ by up to {file.answer_difference:.1g} from those otherwise"
+        seen += f"; while observed its outputs differ by up to {file.answer_difference:.1g} from the usual ones"
     if not file.culprit:
-        return f"{file.name}: all {len(file.layers)} layers are as their inputs let expect{seen}"
+        return f"{file.name}: all {len(file.layers)} layers are as expected from their inputs{seen}"
     row = next(row for row in file.layers if row.layer == file.culprit)
-    parts = f", which holds {', '.join(row.absorbed)} too," if row.absorbed else ""
-    return f"{file.name}: layer {row.layer}{parts} falls out: {row.falls_out}{seen}. {file.advice}"
+    parts = f", which includes {', '.join(row.absorbed)}," if row.absorbed else ""
+    return f"{file.name}: layer {row.layer}{parts} diverges: {row.falls_out}{seen}. {file.advice}"
 
 
 def _observe(

@@ -1,4 +1,4 @@
-"""Ask every export on every runtime here about the same images as Keras, and judge what it answers."""
+"""Run every export on every runtime here on the same images as Keras, and compare the outputs."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from edgecnn.parity.preprocessing_check import pathways
 from edgecnn.parity.verdict import FAIL, NOT_PROVEN, PASS, rule, uninformative_reference_reason, verdict
 from edgecnn.plugins import pick
 from edgecnn.records import SCHEMA, Parity, ParityRow
+from edgecnn.report.summary import recorded
 from edgecnn.run_directory import Run
 from edgecnn.visualization.plots import FLIPS, draw_flips
 
@@ -49,24 +50,25 @@ NOT_ASKED = -1  # in answers.npz
 class ParityOptions:
     """What to judge, on what, and how strictly.
 
-    `data` None is the test split the model was trained beside; `tolerances` are percentage points by format, "" for
-    all; `part` is how many images slow runtimes and emulated CPUs answer (None: as many as each is asked by itself);
-    `cpus` are those that are emulated, beside this machine's own.
+    `data` None is the test split of the training data; `tolerances` are percentage points by format, "" for
+    all; `max_images` is how many images slow runtimes and emulated CPUs run (None: each one's own default); `cpus` are
+    emulated, in addition to this machine's own.
     """
 
     data: str | None = None
     formats: tuple[str, ...] = ()
+    runtimes: tuple[str, ...] = ()
     providers: tuple[str, ...] = ()
     tolerances: Mapping[str, float] = field(default_factory=dict)
-    part: int | None = None
-    allow_partial: bool = False
+    max_images: int | None = None
+    allow_fallback: bool = False
     python: str = ""
-    device: str = ""
+    remote: str = ""
     cpus: tuple[str, ...] = ()
 
 
 def inputs(run: Run, evaluation: Evaluation, options: ParityOptions) -> dict[str, str]:
-    """What decides the answers: the files' hashes, the images, the options, and the runtimes' versions."""
+    """What decides the outputs: the files' hashes, the images, the options, and the runtimes' versions."""
     return {
         **{
             name: run.hash_of(name)
@@ -77,9 +79,10 @@ def inputs(run: Run, evaluation: Evaluation, options: ParityOptions) -> dict[str
         "formats": " ".join(sorted(options.formats)),
         "providers": " ".join(sorted(options.providers)),
         "tolerances": " ".join(f"{name}={points}" for name, points in sorted(options.tolerances.items())),
-        "part": str(options.part or ""),
-        **{name: str(getattr(options, name)) for name in ("device", "python", "allow_partial")},
+        "part": str(options.max_images or ""),
+        **recorded(options, ("device", "python", "allow_partial")),
         **runtime_versions(),
+        **({"runtimes": " ".join(sorted(options.runtimes))} if options.runtimes else {}),
         **({"cpus": " ".join(sorted(options.cpus))} if options.cpus else {}),
         **{cpu: emulator(CPUS[cpu]) for cpu in options.cpus},
     }
@@ -105,16 +108,21 @@ def parity(run: Run, options: ParityOptions) -> Parity:
     contract = run.contract()
     meaning = contract.output_meaning
     evaluation = evaluation_of(contract, run.training().data, options.data)
-    # A provider that was named has to run everything; where none was, what each took is shown with its answers.
-    extras = ("allow_partial",) if options.allow_partial or not options.providers else ()
+    # A provider that was named has to run everything; otherwise the placement is reported with the outputs.
+    extras = ("allow_fallback",) if options.allow_fallback or not options.providers else ()
     with (
-        host_of(options.device, options.python) as place,
+        host_of(options.remote, options.python) as place,
         emulated(options.cpus) as hosts,
         tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=run.root) as folder,
     ):
         offers = _offers(place) if place.name else None
-        found, skipped = pairs(run, options.formats, options.providers, offers=offers)
+        found, skipped = pairs(run, options.formats, options.providers, options.runtimes, offers)
         found += on_cpus(found, options.cpus)
+        for name in options.runtimes:
+            if name not in {pair.runtime.name for pair in found}:
+                if name in skipped:
+                    raise MachineError(f"{skipped[name]}.")
+                raise UsageError(f"None of these exports runs on {name}; `edgecnn parity --help` has the names.")
         for name in options.providers:
             if name not in {pair.provider for pair in found}:
                 raise UsageError(f"None of these exports runs on {name}; `edgecnn parity --help` has the names.")
@@ -124,7 +132,7 @@ def parity(run: Run, options: ParityOptions) -> Parity:
             found,
             evaluation,
             Path(folder),
-            max_images=options.part,
+            max_images=options.max_images,
             hosts={"": place, **hosts},
             extras=extras,
             meaning=meaning,
@@ -135,10 +143,10 @@ def parity(run: Run, options: ParityOptions) -> Parity:
     for name in options.providers:
         if name not in {one.pair.provider for one in asked}:
             reason = next(skipped[pair.name] for pair in found if pair.provider == name)
-            raise MachineError(f"{name} was asked for and did not answer: {reason}.")
+            raise MachineError(f"{name} was chosen and did not run: {reason}.")
     rows = tuple(_row(one, asked, reference, evaluation, contract, options.tolerances, nothing) for one in asked)
     ways = pathways(contract)
-    formats = [pair.format.name for pair in found] if options.providers else _formats(run, options)
+    formats = [pair.format.name for pair in found] if options.providers or options.runtimes else _formats(run, options)
     state, reasons = _whole(rows, formats, found, refused, ways)
     _save_answers(run, reference, evaluation, asked, meaning)
     outputs = [run_directory.ANSWERS]
@@ -159,7 +167,7 @@ def parity(run: Run, options: ParityOptions) -> Parity:
         skipped=skipped,
         verdict=state,
         reasons=reasons,
-        device=options.device,
+        device=options.remote,
     )
     run.save(run_directory.PARITY, record)
     return record
@@ -240,7 +248,7 @@ def _gate(pair: ExportTarget, tolerances: Mapping[str, float]) -> Gate:
 
 
 def _formats(run: Run, options: ParityOptions) -> Sequence[str]:
-    """The formats a verdict is asked for."""
+    """The formats that need a verdict."""
     return options.formats or [artifact.format for artifact in run.artifacts().artifacts]
 
 
@@ -251,7 +259,7 @@ def _whole(
     refused: Mapping[str, EdgecnnError],
     ways: Sequence[Pathway],
 ) -> tuple[str, tuple[str, ...]]:
-    """The verdict on the run, and its reasons beside those of the rows.
+    """The verdict on the run, and its reasons in addition to those of the rows.
 
     A file that a runtime refuses is broken; where the runtime is a slow one, which takes less, or its CPU is emulated,
     or it ended by itself, nothing is proven of it there. A provider that does not work here says nothing where another
@@ -267,7 +275,7 @@ def _whole(
         is_broken = isinstance(error, InputError) and pair.max_images is None
         (broken if is_broken else unasked).append(f"{pair.name} does not run: {str(error).rstrip('.')}")
     different = [
-        f"{way.name} brings other pixels than the contract's rules: {', '.join(way.different)}"
+        f"{way.name} gives other pixels than the contract's rules: {', '.join(way.different)}"
         for way in ways
         if way.different
     ]
@@ -275,7 +283,7 @@ def _whole(
         return FAIL, (*broken, *different)
     missing = [name for name in dict.fromkeys(formats) if name not in {pair.format.name for pair in found}]
     if missing:
-        unasked.append(f"{', '.join(missing)} could be asked on no runtime here")
+        unasked.append(f"{', '.join(missing)} runs on no runtime here")
     if unasked or not rows:
         return NOT_PROVEN, tuple(unasked)
     return (PASS if all(row.verdict == PASS for row in rows) else NOT_PROVEN), ()
@@ -284,7 +292,7 @@ def _whole(
 def _save_answers(
     run: Run, reference: Logits, evaluation: Evaluation, asked: Sequence[InferenceResult], meaning: str
 ) -> None:
-    """Every answer, for `edgecnn compare`: int32 [rows, N] with NOT_ASKED, the reference's, and the labels."""
+    """Every top-1 class, for `edgecnn compare`: int32 [rows, N] with NOT_ASKED, the reference's, and the labels."""
     import numpy as np
 
     answers = np.full((len(asked), len(reference)), NOT_ASKED, np.int32)

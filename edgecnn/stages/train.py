@@ -47,8 +47,8 @@ class TrainOptions:
     recipe: str = TUTORIAL.name
     epochs: int | None = None
     seed: int = 1
-    teacher: str | None = None  # a run directory or a published run's name
-    hold_out: int = 0  # training images set aside to measure on instead of the test images
+    teacher: str | None = None  # a run directory or a pretrained run's name
+    validation_images: int = 0  # training images set aside to measure on instead of the test images
 
 
 def plan(run: Run, options: TrainOptions) -> tuple[LabelledImages, dict[str, str]]:
@@ -58,7 +58,7 @@ def plan(run: Run, options: TrainOptions) -> tuple[LabelledImages, dict[str, str
     between changes nothing.
     """
     architecture, recipe = pick(Architecture, options.architecture), recipe_of(options)
-    if options.teacher is not None and not recipe.teacher_share:
+    if options.teacher is not None and not recipe.distillation_alpha:
         raise UsageError(f"The recipe {recipe.name} of {architecture.name} takes no teacher.")
     begun = _begun_with(run) if options.data == AUTO else None
     data = load_data(begun.spec if begun else options.data, architecture.image_shape[:2])
@@ -73,11 +73,11 @@ def plan(run: Run, options: TrainOptions) -> tuple[LabelledImages, dict[str, str
         "tensorflow": installed_versions().get("tensorflow", "missing"),
         "keras": installed_versions().get("keras", "missing"),
     }
-    if recipe.scheduled:  # the rate of an epoch depends on how many there are to be
+    if recipe.lr_schedule:  # the rate of an epoch depends on how many there are to be
         inputs["scheduled_epochs"] = str(epochs_of(options))
-    if options.hold_out:
-        inputs["hold_out"] = str(options.hold_out)
-        data = held_out(data, options.hold_out)
+    if options.validation_images:
+        inputs["hold_out"] = str(options.validation_images)
+        data = held_out(data, options.validation_images)
     if options.teacher is not None:
         inputs["teacher"] = teacher_run(options.teacher, architecture, data.source.labels).hash_of(run_directory.MODEL)
     return data, inputs
@@ -96,13 +96,15 @@ def _begun_with(run: Run) -> DataSource | None:
 
 
 def recipe_of(options: TrainOptions) -> Recipe:
-    """The recipe asked for, as it will be followed: without a teacher nothing is said of one."""
+    """The chosen recipe as it will run: without its distillation settings where there is no teacher."""
     recipe = pick_recipe(pick(Architecture, options.architecture), options.recipe)
-    return recipe if options.teacher is not None else replace(recipe, teacher_share=0.0, teacher_temperature=1.0)
+    return (
+        recipe if options.teacher is not None else replace(recipe, distillation_alpha=0.0, distillation_temperature=1.0)
+    )
 
 
 def epochs_of(options: TrainOptions) -> int:
-    """How many epochs are asked for."""
+    """The number of epochs to train."""
     return options.epochs or recipe_of(options).epochs
 
 
@@ -129,7 +131,7 @@ def train(run: Run, options: TrainOptions, show: Callable[[str], None] = log) ->
         test_images=fit(data.test_images, architecture.image_shape),
     )
     deterministic_keras(options.seed)
-    split = HELD_OUT if options.hold_out else SPLIT
+    split = HELD_OUT if options.validation_images else SPLIT
     log(
         f"Training {architecture.name} on {data.source.name}: {len(data.train_labels):,} training and "
         f"{len(data.test_labels):,} {split} images, {len(data.source.labels)} classes, {epochs} epochs, on {device()}"
@@ -155,7 +157,7 @@ def train(run: Run, options: TrainOptions, show: Callable[[str], None] = log) ->
         history=state.history,
         choices=described(recipe),
         teacher=options.teacher or "",
-        hold_out=options.hold_out,
+        hold_out=options.validation_images,
         split=split,
         log=(LOG,),
     )
@@ -190,7 +192,7 @@ def _lesson(data: LabelledImages, options: TrainOptions, recipe: Recipe, epochs:
         seed=options.seed,
         training=Feed(data.train_images, data.train_labels, classes, soft=soft),
         test=Feed(data.test_images, data.test_labels, classes, soft=soft),
-        validated=recipe.tests_each_epoch or options.hold_out > 0,
+        validated=recipe.tests_each_epoch or options.validation_images > 0,
         soft=soft,
         teacher=None if options.teacher is None else load_teacher(options.teacher),
     )

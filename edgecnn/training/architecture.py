@@ -21,4 +21,4 @@ class Architecture:
     summary: str
     image_shape: tuple[int, int, int]  # height, width, channels
     build: Callable[[tuple[int, int, int], int], object]
-    recipes: tuple[Recipe, ...] = ()  # beside `tutorial`, which all have
+    recipes: tuple[Recipe, ...] = ()  # in addition to `tutorial`, which all have

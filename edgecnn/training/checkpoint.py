@@ -18,7 +18,7 @@ STATE = f"{run_directory.CHECKPOINT}/state.json"
 
 
 def model_name(epochs: int) -> str:
-    """Where the model after so many epochs lies."""
+    """Path of the model after this many epochs."""
     return f"{run_directory.CHECKPOINT}/epoch_{epochs:03d}.keras"
 
 
@@ -31,13 +31,13 @@ def resumable(run: Run, inputs: dict[str, str], epochs: int) -> Progress | None:
     except NewerSchema:
         raise
     except InputError:
-        log("The checkpoint is damaged; starting anew")
+        log("The checkpoint is damaged; starting again")
         return None
     if state.inputs != inputs or len(state.history) > epochs:
-        log("The checkpoint is of another training or goes further; starting anew")
+        log("The checkpoint is of another training or has more epochs; starting again")
         return None
     if run.hash_of(model_name(len(state.history))) != state.checkpoint_sha256:
-        log("The checkpoint is damaged or of another training; starting anew")
+        log("The checkpoint is damaged or of another training; starting again")
         return None
     return state
 

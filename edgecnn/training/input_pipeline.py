@@ -50,10 +50,10 @@ class Feed:
 
         generator = np.random.default_rng([seed, number])
         order = generator.permutation(self._count)
-        if not (recipe.flip or recipe.shift or self._soft):
+        if not (recipe.random_flip or recipe.random_shift or self._soft):
             return self._batches((order,), recipe.batch_size, self._plain)
-        rows, columns = (generator.integers(-recipe.shift, recipe.shift + 1, self._count) for _ in "yx")
-        flipped = (generator.random(self._count) < 0.5) & recipe.flip
+        rows, columns = (generator.integers(-recipe.random_shift, recipe.random_shift + 1, self._count) for _ in "yx")
+        flipped = (generator.random(self._count) < 0.5) & recipe.random_flip
 
         def moved(indices: Any, down: Any, right: Any, flip: Any) -> tuple[Any, Any]:
             images = _moved(self._pixels(indices), self._side, down, right, flip)
@@ -90,8 +90,8 @@ class Feed:
         shares = tf.one_hot(labels, self._classes)
         learnt = shares * (1 - recipe.label_smoothing) + recipe.label_smoothing / self._classes
         if teacher is not None:
-            opinion = tf.nn.softmax(teacher(images, training=False) / recipe.teacher_temperature)
-            learnt = learnt * (1 - recipe.teacher_share) + opinion * recipe.teacher_share
+            opinion = tf.nn.softmax(teacher(images, training=False) / recipe.distillation_temperature)
+            learnt = learnt * (1 - recipe.distillation_alpha) + opinion * recipe.distillation_alpha
         return tf.stack([learnt, shares], axis=1)
 
 

@@ -46,7 +46,7 @@ def read(path: Path) -> Any:
     if not path.is_file():
         raise InputError(f"There is no model {path}; check the path.")
     if path.suffix not in (".keras", *HDF5):
-        raise InputError(f"{path} is no .keras or .h5 file; save the model with model.save('NAME.keras').")
+        raise InputError(f"{path} is not a .keras or .h5 file; save the model with model.save('NAME.keras').")
     configure_tensorflow()
     import keras
 
@@ -77,7 +77,7 @@ def _config(path: Path) -> Any:
     except InputError:
         raise
     except Exception as error:  # zip, HDF5 and JSON each fail in their own ways
-        raise InputError(f"{path} is damaged or no Keras model ({error}); copy or save it again.") from None
+        raise InputError(f"{path} is damaged or not a Keras model ({error}); copy or save it again.") from None
 
 
 def _objects(config: Any) -> Iterator[tuple[dict[str, Any], bool]]:

@@ -74,15 +74,15 @@ def teacher_run(name: str, architecture: Architecture, labels: tuple[str, ...]) 
     run = Run.at(find_run(name))
     contract = run.contract()
     if contract.labels != labels or image_shape(contract) != architecture.image_shape:
-        raise InputError(f"{name} cannot teach here: it takes other images or answers other labels.")
+        raise InputError(f"{name} cannot teach here: its input images or its labels differ.")
     if contract.output_meaning != "logits":
-        raise InputError(f"{name} cannot teach here: it answers with {contract.output_meaning}, and logits are needed.")
+        raise InputError(f"{name} cannot teach here: it outputs {contract.output_meaning}, and logits are needed.")
     run.model_path(contract)
     return run
 
 
 def load_teacher(name: str) -> Any:
-    """The model of a run that teaches, to be asked only."""
+    """The teacher's model, for inference only."""
     import keras
 
     run = Run.at(find_run(name))
@@ -93,7 +93,7 @@ def _rate(recipe: Recipe, steps: int, epochs: int) -> Any:
     """The learning rate: a number, or a schedule over all steps."""
     import keras
 
-    if not recipe.scheduled:
+    if not recipe.lr_schedule:
         return recipe.learning_rate
     rising = min(round(recipe.warmup_epochs * steps), epochs * steps - 1)
     if not rising:

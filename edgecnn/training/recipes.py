@@ -1,7 +1,7 @@
-"""How to train, as data: what one reads here is what happens. An architecture brings its own `best`.
+"""How to train, as data: what one reads here is what happens. An architecture brings its own `tuned`.
 
-`tutorial` is the TensorFlow tutorial's recipe, whatever the architecture. Choices in a `best` recipe are made on
-images held out of the training set (`edgecnn train --hold-out`); its test images are looked at once, at the end.
+`tutorial` is the TensorFlow tutorial's recipe, whatever the architecture. Choices in a `tuned` recipe are made on
+images held out of the training set (`edgecnn train --validation-images`). Its test images are used once, at the end.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ class Recipe:
     epochs: int
     batch_size: int
     optimizer: str  # "adam", "adamw", "sgd": with Nesterov's momentum of 0.9
-    learning_rate: float  # the highest, where it is scheduled
+    learning_rate: float  # the highest, where it has a schedule
     weight_decay: float = 0.0  # decoupled, "adamw" only
     warmup_epochs: float = 0.0  # the rate rises from 0 in a line, then falls to 0 along a cosine
-    scheduled: bool = False
-    flip: bool = False  # half of the images, left to right
-    shift: int = 0  # pixels at most, up or down and left or right; what is missing is mirrored
+    lr_schedule: bool = False
+    random_flip: bool = False  # half of the images, left to right
+    random_shift: int = 0  # pixels at most, up or down and left or right; what is missing is mirrored
     label_smoothing: float = 0.0  # share of the target that is spread over all classes
-    teacher_share: float = 0.0  # of the target, where a teacher is given; the rest is the label
-    teacher_temperature: float = 1.0  # the teacher's logits are divided by it
+    distillation_alpha: float = 0.0  # share of the teacher in the target, where one is given; the rest is the label
+    distillation_temperature: float = 1.0  # the teacher's logits are divided by it
     tests_each_epoch: bool = False  # test images for validation, as the tutorial does
 
 
@@ -61,7 +61,7 @@ def pick_recipe(architecture: Architecture, name: str) -> Recipe:
 
 
 def described(recipe: Recipe) -> str:
-    """Every choice beside the epochs that differs from the defaults, in a line."""
+    """Every setting other than the epochs that differs from the defaults, in one line."""
     words = []
     for field in fields(recipe):
         value = getattr(recipe, field.name)

@@ -1,4 +1,4 @@
-"""The files a run begins with, whether its model was trained here or elsewhere.
+"""The first files of a run, whether its model was trained here or elsewhere.
 
 model.keras, samples.npz, contract.json, pictures, and training.json last: whoever finds it finds the rest.
 """
@@ -44,7 +44,7 @@ class Beginning:
     choices: str = ""
     teacher: str = ""
     hold_out: int = 0
-    split: str = SPLIT  # of the images answered
+    split: str = SPLIT  # of the images that accuracy is measured on
     log: tuple[str, ...] = ()  # files a training wrote on its way
 
 

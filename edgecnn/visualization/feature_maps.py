@@ -31,7 +31,7 @@ BAR_HEIGHT = 280  # at most
 BAR_SPACE = 104  # right of the maps: the scale bar and its figures
 PANEL_GAP = 24
 PANEL_CAPTION = 26
-ROW_HEIGHTS = ((1, 200), (4, 96), (math.inf, 40))  # of bars: up to so many rows, and how tall each is
+ROW_HEIGHTS = ((1, 200), (4, 96), (math.inf, 40))  # of bars: number of rows at most, and their height
 MOST_WIDE_BARS = 4_096  # with more values each bar is one pixel wide
 
 INK, FAINT_INK = "#1f2328", "#6b7280"
@@ -136,7 +136,7 @@ def _check(activations: Floats, channel: int | None, title: str) -> None:
     import numpy as np
 
     if not np.isfinite(activations).all():
-        raise InputError(f"Layer {title} gives values that are not finite; the model is broken, train or export anew.")
+        raise InputError(f"Layer {title} gives values that are not finite; the model is broken, train or export again.")
     channels = activations.shape[2] if activations.ndim == 3 else 0
     if channel is not None and not 0 <= channel < channels:
         there = f"has channels 0 to {channels - 1}" if channels else "has no channels"

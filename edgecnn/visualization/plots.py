@@ -1,4 +1,4 @@
-"""The pictures of a training, of a search for precision, of layers inside exports, and of answers that changed."""
+"""The pictures of a training, of a search for precision, of layers inside exports, and of flips."""
 
 from __future__ import annotations
 
@@ -131,9 +131,9 @@ def _draw_confusion(run: Run, training: Training) -> None:
         if few:
             axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right", rotation_mode="anchor")
             axes.set_yticks(range(len(labels)), labels)
-        axes.set_xlabel("answer")
+        axes.set_xlabel("prediction")
         axes.set_ylabel("label")
-        axes.set_title(f"{training.accuracy.split.capitalize()} images by label and answer")
+        axes.set_title(f"{training.accuracy.split.capitalize()} images by label and prediction")
         axes.spines[:].set_visible(False)
         axes.tick_params(left=False, bottom=False)
 
@@ -202,7 +202,7 @@ def draw_layers(run: Run, files: Sequence[LayerParity]) -> None:
 
 
 def draw_flips(run: Run, rows: Sequence[ParityRow], evaluation: Evaluation, labels: Sequence[str]) -> bool:
-    """Write the picture of images that exports answer otherwise, those of most exports first; whether there are any."""
+    """Write the picture of the flips, images of most exports first; returns whether there are any."""
     import numpy as np
 
     seen: dict[int, list[Flip]] = {}

@@ -215,7 +215,7 @@ def test_a_run_without_images_is_checked_with_drawn_ones(run: Run) -> None:
     run.path(run_directory.SAMPLES).unlink()
     folder = bundle(run, "tflite-micro")
     assert folder == run.path("bundles/tflite-micro")
-    assert "8 drawn images" in (folder / "golden.h").read_text()
+    assert "8 synthetic images" in (folder / "golden.h").read_text()
     assert bundle(run, "tflite-micro") == folder, "made again in its place"
 
 

@@ -126,7 +126,7 @@ def test_standard_input_is_an_image(tiny_onnx: Path, folder: Path) -> None:
 def test_endless_standard_input_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources, "MAX_STDIN_BYTES", 10)
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"x" * 11)))
-    with pytest.raises(InputError, match="goes on"):
+    with pytest.raises(InputError, match="is longer than 10 bytes"):
         sources.source_of("-")
 
 
@@ -134,7 +134,7 @@ def test_endless_standard_input_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
     ("options", "words"),
     [
         (["--json", "--csv"], "one of them"), (["--top", "0"], "--top"), (["--threads", "0"], "--threads"),
-        (["--processes", "0"], "--processes"), (["--export", "int8"], "single file"),
+        (["--processes", "0"], "--processes"), (["--format", "int8"], "single file"),
     ],
 )  # fmt: skip
 def test_wrong_usage(
@@ -146,8 +146,10 @@ def test_wrong_usage(
 
 
 def test_a_provider_that_is_not_here(tiny_onnx: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["predict", str(tiny_onnx), str(folder / "b.png"), "--provider"]
-    assert command([*arguments, "CPUExecutionProvider"]) == 0
+    arguments = ["predict", str(tiny_onnx), str(folder / "b.png"), "--ep"]
+    assert command([*arguments, "cpu"]) == 0
     capsys.readouterr()
-    assert command([*arguments, "CUDAExecutionProvider"]) == 3
+    assert command([*arguments, "cuda"]) == 3
     assert "no CUDAExecutionProvider" in capsys.readouterr().err
+    assert command([*arguments, "cuba"]) == 2
+    assert "did you mean cuda" in capsys.readouterr().err

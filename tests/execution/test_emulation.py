@@ -159,7 +159,7 @@ def asked(golden_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     if reason := not_ready(HASWELL):
         pytest.skip(f"haswell cannot be emulated here: {reason}")
     run = Run(shutil.copytree(golden_run, tmp_path_factory.mktemp("emulated") / "run"))
-    parity(run, replace(OPTIONS, part=40))
+    parity(run, replace(OPTIONS, max_images=40))
     return run
 
 
@@ -186,8 +186,8 @@ def test_emulated_rows_stand_beside_the_native_ones(asked: Run) -> None:
 
 
 def test_the_record_knows_which_cpus_it_is_about(asked: Run) -> None:
-    assert is_current(asked, replace(OPTIONS, part=40))
-    assert not is_current(asked, replace(OPTIONS, part=40, cpus=()))
+    assert is_current(asked, replace(OPTIONS, max_images=40))
+    assert not is_current(asked, replace(OPTIONS, max_images=40, cpus=()))
 
 
 def test_the_report_shows_the_other_cpus(asked: Run) -> None:
@@ -263,10 +263,10 @@ def test_what_cannot_be_emulated_is_refused(
     with pytest.raises(UsageError, match="No CPU is called 'max'"):
         pick_cpu("max")
     asked = ["parity", "cifar10-cnn", "--cpu", "haswell"]
-    assert command([*asked, "--python", sys.executable]) == command([*asked, "--device", "ssh://pi"]) == 2
-    assert "leave out --device and --python" in capsys.readouterr().err
+    assert command([*asked, "--python", sys.executable]) == command([*asked, "--remote", "ssh://pi"]) == 2
+    assert "leave out --remote and --python" in capsys.readouterr().err
     assert command(["bench", "cifar10-cnn", "--cpu", "haswell"]) == 2
-    assert "how long QEMU takes says nothing" in capsys.readouterr().err
+    assert "the speed of QEMU says nothing" in capsys.readouterr().err
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert command(["cpu", "list"]) == 0

@@ -119,8 +119,8 @@ def test_a_worker_answers_over_there_as_here(server: str, tiny_onnx: Path, tmp_p
 
 @needs_sshd
 def test_bench_and_parity_measure_over_there(server: str, run: Run, tmp_path: Path) -> None:
-    words = ["--device", server, "--python", PYTHON, "--format", "onnx_int8", "--format", "tflite_int8"]
-    assert command(["bench", str(run.root), *words, "--threads", "1", "--starts", "1"]) == 0
+    words = ["--remote", server, "--python", PYTHON, "--format", "onnx_int8", "--format", "tflite_int8"]
+    assert command(["bench", str(run.root), *words, "--threads", "1", "--restarts", "1"]) == 0
     record = run.load(run_directory.LATENCY, Latency, "bench")
     assert record.device == server and record.machine and record.versions["numpy"]
     assert {row.format for row in record.rows} == {"onnx_int8", "tflite_int8"}
@@ -216,5 +216,5 @@ def test_nobody_answers() -> None:
 
 @pytest.mark.parametrize("address", ["raspberry", "ssh://", "http://host", "ssh://host:port", "ssh://-oProxyCommand=x"])
 def test_what_is_no_address_is_wrong_usage(address: str) -> None:
-    with pytest.raises(UsageError, match="is no device"):
+    with pytest.raises(UsageError, match="is not a remote host"):
         SshHost(address)

@@ -88,10 +88,10 @@ def test_answers_that_are_lost_on_the_cpu_fail() -> None:
     assert verdict(seen.agreement, seen.steps, Gate(1.0, 0.5), seen.images)[0] == "fail"
     difference = against_native(one, every)
     assert difference is not None and difference.different_answers > 200
-    assert f"{difference.different_answers} of 1,000 images answered differently" in difference.words
+    assert f"{difference.different_answers} of 1,000 images classified differently" in difference.words
     broken = asked(EMULATED, np.full((50, CLASSES), np.nan, np.float32), part(IMAGES, 50))
     seen = evidence(broken, [every[0], broken], LABELS[broken.indices])
-    assert verdict(seen.agreement, seen.steps, STRICT, seen.images) == ("fail", "some answers are not finite")
+    assert verdict(seen.agreement, seen.steps, STRICT, seen.images) == ("fail", "some outputs are not finite")
     assert "not finite" in getattr(against_native(broken, [every[0], broken]), "words", "")
 
 

@@ -154,7 +154,7 @@ def test_scores_that_never_hold_prove_nothing_and_those_of_several_labels_do() -
     labels = np.arange(1_000) % CLASSES
     low = _scores(labels) / 2  # the highest is the right one, and none is above 0.5
     for known in (None, labels):
-        assert "gives 100% of the images the same answer" in uninformative_reference_reason(low, known, "scores")
+        assert "gives 100% of the images the same prediction" in uninformative_reference_reason(low, known, "scores")
     several = np.minimum(_scores(labels) + 0.7 * (np.arange(CLASSES) == (labels[:, None] + 1) % CLASSES), 0.95)
     assert (answers_of(several, "scores") != labels).all(), "no image has its own label alone"
     assert uninformative_reference_reason(several, labels, "scores") == ""
@@ -178,7 +178,7 @@ def test_as_good_but_another_model_fails() -> None:
 def test_what_is_not_finite_fails() -> None:
     labels = np.arange(100) % CLASSES
     right = _answers(labels)
-    assert _verdict(right, np.full_like(right, np.nan), labels) == ("fail", "some answers are not finite")
+    assert _verdict(right, np.full_like(right, np.nan), labels) == ("fail", "some outputs are not finite")
 
 
 def test_the_figures_of_agreement() -> None:
@@ -206,11 +206,11 @@ def test_kinds_of_flips(label: int, kind: str) -> None:
 
 def test_a_reference_that_hardly_varies_proves_nothing() -> None:
     labels = np.arange(1_000) % CLASSES
-    assert "gives 100% of the images the same answer" in uninformative_reference_reason(
+    assert "gives 100% of the images the same prediction" in uninformative_reference_reason(
         _answers(np.zeros(1_000, np.int64)), None
     )
     guesses = np.random.default_rng(1).integers(0, CLASSES, 1_000)
-    assert "not shown to do better than guessing" in uninformative_reference_reason(_answers(guesses), labels)
+    assert "not shown to be better than guessing" in uninformative_reference_reason(_answers(guesses), labels)
     assert (
         uninformative_reference_reason(_answers(labels, 300), labels)
         == uninformative_reference_reason(_answers(labels), None)

@@ -55,7 +55,7 @@ def test_every_export_on_one_thread_and_all_cores(run: Run, capsys: pytest.Captu
 
 @pytest.mark.parametrize("words", [["--runtime", "keras"], ["--format", "keras"]])
 def test_the_trained_model_is_measured_in_batches_too(run: Run, words: list[str]) -> None:
-    assert command(["bench", str(run.root), *words, "--threads", "1", "--batch", "1,8", "--starts", "1"]) == 0
+    assert command(["bench", str(run.root), *words, "--threads", "1", "--batch", "1,8", "--restarts", "1"]) == 0
     record = run.load(run_directory.LATENCY, Latency, "bench")
     assert [(row.format, row.runtime, row.batch) for row in record.rows] == [("keras", "keras", n) for n in (1, 8)]
     assert {row.artifact_sha256 for row in record.rows} == {run.contract().model_sha256}
@@ -69,13 +69,24 @@ def test_a_model_that_was_changed_is_not_measured(run: Run, capsys: pytest.Captu
 
 
 def test_batches_threads_and_a_baseline_are_chosen(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["--format", "onnx_float32", "--format", "tflite_int8", "--threads", "1", "--batch", "8,1", "--starts", "1"]
+    words = [
+        "--format",
+        "onnx_float32",
+        "--format",
+        "tflite_int8",
+        "--threads",
+        "1",
+        "--batch",
+        "8,1",
+        "--restarts",
+        "1",
+    ]
     assert command(["bench", str(run.root), *words, "--baseline", "tflite_int8"]) == 0
     record = run.load(run_directory.LATENCY, Latency, "bench")
     assert {(row.format, row.batch) for row in record.rows} == {
         ("onnx_float32", 1), ("onnx_float32", 8), ("tflite_int8", 1)
     }  # fmt: skip
-    assert "takes one image a call" in capsys.readouterr().out
+    assert "takes 1 image per call" in capsys.readouterr().out
     assert record.baseline.startswith("tflite_int8")
 
 
@@ -109,18 +120,18 @@ def test_an_injected_slowdown_is_found(run: Run, tmp_path: Path) -> None:
 
 def test_cores_are_those_asked_for(run: Run) -> None:
     core = min(os.sched_getaffinity(0))
-    words = ["--format", "onnx_int8", "--cores", str(core), "--starts", "1", "--io-binding"]
+    words = ["--format", "onnx_int8", "--cpu-affinity", str(core), "--restarts", "1", "--io-binding"]
     assert command(["bench", str(run.root), *words]) == 0
     record = run.load(run_directory.LATENCY, Latency, "bench")
     assert (record.rows[0].threads, record.rows[0].cores) == (1, (core,))
     assert "stay on the device" in record.rows[0].timed
-    assert command(["bench", str(run.root), "--format", "onnx_int8", "--cores", "4000"]) == 3
+    assert command(["bench", str(run.root), "--format", "onnx_int8", "--cpu-affinity", "4000"]) == 3
 
 
 @pytest.mark.parametrize(
     "words",
-    [["--ep", "cuda"], ["--ep", "openvino", "--allow-partial"], ["--python", "/nowhere/python"],
-     ["--python", "/bin/sh"], ["--device", "ssh://nobody.invalid"]],
+    [["--ep", "cuda"], ["--ep", "openvino", "--allow-fallback"], ["--python", "/nowhere/python"],
+     ["--python", "/bin/sh"], ["--remote", "ssh://nobody.invalid"]],
 )  # fmt: skip
 def test_what_this_machine_cannot_do_is_an_error(
     run: Run, words: list[str], capsys: pytest.CaptureFixture[str]
@@ -137,7 +148,7 @@ def test_another_python_with_another_provider(run: Run, provider: str, capsys: p
     python = os.environ.get(f"EDGECNN_{provider.upper()}_PYTHON")
     if not python:
         pytest.skip(f"EDGECNN_{provider.upper()}_PYTHON names no Python with onnxruntime-{provider}")
-    words = ["--format", "onnx_float32", "--ep", provider, "--python", python, "--threads", "1", "--starts", "1"]
+    words = ["--format", "onnx_float32", "--ep", provider, "--python", python, "--threads", "1", "--restarts", "1"]
     code = command(["bench", str(run.root), *words])
     if code == 0:
         (row,) = run.load(run_directory.LATENCY, Latency, "bench").rows

@@ -83,7 +83,7 @@ def test_what_only_one_of_them_has_is_said(old: Run, new: Run, capsys: pytest.Ca
 def test_a_run_without_parity_is_refused(old: Run, new: Run, capsys: pytest.CaptureFixture[str]) -> None:
     new.path(run_directory.ANSWERS).write_bytes(b"no archive")
     assert command(["compare", str(old.root), str(new.root)]) == 4
-    assert "is not what belongs to parity.json" in capsys.readouterr().err
+    assert "does not belong to parity.json" in capsys.readouterr().err
     new.path(run_directory.ANSWERS).unlink()
     assert command(["compare", str(old.root), str(new.root)]) == 4
     new.path(run_directory.PARITY).unlink()

@@ -74,7 +74,7 @@ def test_without_samples_drawn_images_calibrate_and_the_record_says_so(run: Run)
     run.path(run_directory.SAMPLES).unlink()
     artifact = next(a for a in export(run, ["tflite_int8"]).artifacts if a.format == "tflite_int8")
     assert artifact.calibration is not None
-    assert artifact.calibration.source == "drawn images"
+    assert artifact.calibration.source == "synthetic images"
 
 
 def test_the_formats_are_listed_with_what_runs_them(capsys: pytest.CaptureFixture[str]) -> None:
@@ -154,7 +154,7 @@ def _inputs_now(run: Run, record: Artifacts) -> dict[str, str]:
 @pytest.mark.parametrize("name", ["tflite_int8", "onnx_int8"])
 def test_layers_that_int8_would_break_are_found_and_kept_in_float(run: Run, name: str) -> None:
     _scale_channels(run, "conv2d_1", "conv2d_2", factor=4096)
-    artifact = next(a for a in export(run, [name], max_drop=0.5).artifacts if a.format == name)
+    artifact = next(a for a in export(run, [name], max_accuracy_drop=0.5).artifacts if a.format == name)
     found = artifact.precision
     assert found is not None
     assert found.steps[0].kept_float == ()
@@ -179,7 +179,7 @@ def test_layers_that_int8_would_break_are_found_and_kept_in_float(run: Run, name
 
 def test_a_generous_budget_keeps_nothing_in_float(run: Run) -> None:
     _scale_channels(run, "conv2d_1", "conv2d_2", factor=4096)
-    artifact = next(a for a in export(run, ["onnx_int8"], max_drop=100).artifacts if a.format == "onnx_int8")
+    artifact = next(a for a in export(run, ["onnx_int8"], max_accuracy_drop=100).artifacts if a.format == "onnx_int8")
     assert artifact.precision is not None
     assert artifact.precision.kept_float == ()
     assert artifact.precision.sensitivity == {}

@@ -83,7 +83,7 @@ def test_a_wrong_zero_point_is_caught(run: Run, format: str) -> None:
     else:
         faults.edit_tflite(path, _shift_tflite)
     faults.accept(run)
-    record = parity(run, replace(LOOSE, formats=(format,), part=50))
+    record = parity(run, replace(LOOSE, formats=(format,), max_images=50))
     seen = layers(run, formats=(format,))
     caught = record.verdict == "fail" or any(file.culprit for file in seen.files)
     assert caught, _verdicts(record)
@@ -127,9 +127,7 @@ def test_a_resize_with_another_filter_is_caught(run: Run, monkeypatch: pytest.Mo
     assert record.verdict == "fail"
     assert record.rows[0].verdict == "pass"
     (reason,) = record.reasons
-    assert reason.startswith(
-        "a folder of classes, to training and parity brings other pixels than the contract's rules"
-    )
+    assert reason.startswith("a folder of classes, to training and parity gives other pixels than the contract's rules")
 
 
 def test_a_layer_scaled_by_a_twentieth_is_named_in_every_file(

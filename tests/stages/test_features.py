@@ -161,7 +161,7 @@ def test_the_command_line(tiny_onnx: Path, tmp_path: Path, capsys: pytest.Captur
     base = ["features", str(tiny_onnx), str(tmp_path / "frog.png"), "--out", str(tmp_path / "out")]
     assert command([*base, "--layer", "conv2d", "--channel", "3"]) == 0
     assert capsys.readouterr().out == f"{tmp_path / 'out' / 'conv2d-channel3.png'}\n"
-    assert command([*base, "--layer", "all", "--channel", "all", "--format", "npz"]) == 0
+    assert command([*base, "--layer", "all", "--channel", "all", "--output", "npz"]) == 0
     assert capsys.readouterr().out == f"{tmp_path / 'out' / 'features.npz'}\n"
     shutil.copy(tiny_onnx, tmp_path / "same.onnx")
     assert command([*base, "--layer", "conv2d", "--compare", str(tiny_onnx), str(tmp_path / "same.onnx")]) == 0
@@ -172,8 +172,8 @@ def test_the_command_line(tiny_onnx: Path, tmp_path: Path, capsys: pytest.Captur
         (["--channel", "-1"], "counted from 0"),
         (["--compare", str(tiny_onnx), str(tiny_onnx)], "different names"),
         (["--compare", "float", "int8"], "single file"),
-        (["--compare", "a", "b", "--export", "c"], "leave out"),
-        (["--export", "int8"], "single file"),
+        (["--compare", "a", "b", "--format", "c"], "leave out"),
+        (["--format", "int8"], "single file"),
     ):
         assert command([*base, *wrong]) == 2
         told = capsys.readouterr()

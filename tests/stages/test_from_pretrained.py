@@ -49,16 +49,16 @@ def test_with_its_data_it_is_the_same_run_again(published: Run, golden_run: Path
 def test_without_its_data_drawn_images_stand_in_only_where_allowed(published: Run, tmp_path: Path) -> None:
     _without_data(published)
     run = Run(tmp_path / "run")
-    with pytest.raises(MachineError, match="is not at hand"):
+    with pytest.raises(MachineError, match="is unavailable"):
         start(run, StartOptions(model=str(published.root)))
     assert not run.path(run_directory.TRAINING).exists()
-    start(run, StartOptions(model=str(published.root), allow_drawn=True))
-    assert "Drawn images stand in" in run.contract().data.notice
-    assert "Drawn images stand in" in run.training().data.notice
+    start(run, StartOptions(model=str(published.root), allow_synthetic=True))
+    assert "Synthetic images replace" in run.contract().data.notice
+    assert "Synthetic images replace" in run.training().data.notice
     assert samples_of(run, run.contract()).drawn
     (artifact,) = export(run, ["onnx_int8"]).artifacts
     assert artifact.calibration is not None
-    assert artifact.calibration.source == "drawn images"
+    assert artifact.calibration.source == "synthetic images"
 
 
 def test_a_run_of_another_model_is_left_alone(published: Run, run: Run) -> None:
@@ -69,7 +69,7 @@ def test_a_run_of_another_model_is_left_alone(published: Run, run: Run) -> None:
 
 def test_options_of_a_training_do_not_belong_to_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command(["run", str(tmp_path / "r"), "--model", "cifar10-cnn", "--epochs", "3"]) == 2
-    assert "--epochs is of a training" in capsys.readouterr().err
-    assert command(["run", str(tmp_path / "r"), "--allow-drawn"]) == 2
+    assert "--epochs is for training" in capsys.readouterr().err
+    assert command(["run", str(tmp_path / "r"), "--allow-synthetic"]) == 2
     assert command(["run", str(tmp_path / "r"), "--model", "nothing"]) == 4
     assert not (tmp_path / "r" / run_directory.TRAINING).exists()

@@ -50,7 +50,7 @@ def test_a_file_that_answers_otherwise_is_named(small: Run, capsys: pytest.Captu
     shutil.copy(small.path("exports/tflite_float32.tflite"), small.path("exports/tflite_float16.tflite"))
     assert command(["parity", "small"]) == 1
     told = capsys.readouterr()
-    assert "small does not answer as published: onnx_float32 on onnxruntime (cpu): its outputs are" in told.err
+    assert "small does not give its published outputs: onnx_float32 on onnxruntime (cpu): its outputs are" in told.err
     assert "tflite_float16 on litert (xnnpack): it is not the file that was published" in told.err
     assert "tflite_float32 on litert (xnnpack): as published (equal to the bit)" in told.out
     assert "Accuracy was not measured" in told.out
@@ -69,18 +69,18 @@ def test_a_broken_file_fails_and_one_nobody_can_be_asked_about_is_not_proven(
     assert "onnx_int8: it is not the file that was published" in capsys.readouterr().err
     onnx.write_bytes(whole)
     assert command(["parity", "small"]) == 1
-    assert "small is not proven: onnx_float32, onnx_int8 could not be asked here." in capsys.readouterr().err
+    assert "small is not proven: onnx_float32, onnx_int8 could not run here." in capsys.readouterr().err
 
 
 def test_options_of_ones_own_run_are_refused(small: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command(["parity", "small", "--device", "ssh://pi"]) == 2
-    assert "--device needs a run of one's own" in capsys.readouterr().err
+    assert command(["parity", "small", "--remote", "ssh://pi"]) == 2
+    assert "--remote needs a run of your own" in capsys.readouterr().err
 
 
 def test_other_drawn_images_are_refused(small: Run) -> None:
     record = json.loads(small.path(run_directory.GOLDEN).read_bytes())
     small.save(run_directory.GOLDEN, {**record, "images_sha256": "0" * 64})
-    with pytest.raises(InputError, match="about other drawn images"):
+    with pytest.raises(InputError, match="for other synthetic images"):
         check(small)
     small.path(run_directory.GOLDEN).unlink()
     with pytest.raises(InputError, match=r"golden\.json is missing"):

@@ -242,7 +242,7 @@ def test_scores_from_import_to_report(keras: Any, tmp_path: Path, capsys: pytest
     answer = Predictor(run.root).predict(tmp_path / "dark.png")
     assert answer.independent and answer.probabilities is answer.scores
     page = report(run).read_text()
-    assert "independent scores: a label holds above 0.5" in page
+    assert "independent scores: a label applies above 0.5" in page
     assert f"Macro accuracy, the mean over labels: keras {macro.share:.2%}" in page
 
 
@@ -394,7 +394,7 @@ def test_models_that_are_no_classifiers_of_images(keras: Any, tmp_path: Path) ->
         (keras.Model(image, [layers.Dense(3)(x), layers.Dense(3)(x)]), "1 inputs and 2 outputs"),
         (keras.Model([image, other], layers.Dense(3)(layers.Flatten()(image - other))), "2 inputs and 1 outputs"),
         (keras.Model(first._keras_history.operation.input, layers.Dense(3)(layers.Flatten()(first))), "channels first"),
-        (_shaped(keras, (8, 8, 3), 4), "names 3 classes and .* answers 4"),
+        (_shaped(keras, (8, 8, 3), 4), "names 3 classes and .* outputs 4"),
     ):
         _refused(tmp_path, replace(_options(tmp_path, model), input_range="0..1"), words)
 
@@ -415,8 +415,8 @@ def test_files_that_are_no_models(keras: Any, tmp_path: Path) -> None:
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
     for name, words in (
-        ("absent.keras", "There is no model"), ("saved_model", "is a folder"), ("model.onnx", r"no \.keras or \.h5"),
-        ("cut.keras", "is damaged or no Keras model"), ("none.keras", "is damaged"), ("text.keras", "is damaged"),
+        ("absent.keras", "There is no model"), ("saved_model", "is a folder"), ("model.onnx", r"not a \.keras or \.h5"),
+        ("cut.keras", "is damaged or not a Keras model"), ("none.keras", "is damaged"), ("text.keras", "is damaged"),
         ("cut.h5", "is damaged"), ("text.h5", "is damaged"), ("only.weights.h5", "holds weights|is damaged"),
         ("empty.keras", "cannot be loaded by Keras"),
     ):  # fmt: skip
@@ -428,7 +428,7 @@ def test_files_that_are_no_models(keras: Any, tmp_path: Path) -> None:
     [
         (b"a\n\nb\n", "line 2 is empty"),
         (b"a\nb\na", "line 3 repeats the label 'a'"),
-        ("Käse".encode("latin-1"), "no UTF-8"),
+        ("Käse".encode("latin-1"), "not UTF-8"),
         (b"", "line 1 is empty"),
     ],
 )
@@ -489,7 +489,7 @@ def test_a_rebuilt_model_may_differ_by_a_share_of_its_outputs(keras: Any) -> Non
         for share, is_refused in ((1e-5, False), (1e-3, True)):
             other.layers[-1].set_weights([value * (1 + share) for value in weights])
             if is_refused:
-                with pytest.raises(InputError, match="answers otherwise than it did"):
+                with pytest.raises(InputError, match="gives other outputs than before"):
                     _compare(model, other, images, [1.0], [0.0])
             else:
                 _compare(model, other, images, [1.0], [0.0])

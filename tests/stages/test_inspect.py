@@ -339,7 +339,7 @@ def test_a_broken_saved_model(run: Run, capsys: pytest.CaptureFixture[str]) -> N
     graph = folder / "saved_model.pb"
     assert "give its folder" in _refused(graph, capsys)
     graph.write_bytes(graph.read_bytes()[:2_000])
-    assert "no SavedModel" in _refused(folder, capsys)
+    assert "not a valid SavedModel" in _refused(folder, capsys)
 
 
 def test_what_is_no_exported_file(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -349,13 +349,13 @@ def test_what_is_no_exported_file(run: Run, tmp_path: Path, capsys: pytest.Captu
     assert "onnx_float32.onnx" in _refused(run.root, capsys)
     assert "no file" in _refused(tmp_path / "nothing.onnx", capsys)
     (tmp_path / "notes.txt").write_text("hello, it is a text")
-    assert "no .onnx file" in _refused(tmp_path / "notes.txt", capsys)
+    assert "not an .onnx file" in _refused(tmp_path / "notes.txt", capsys)
     assert "no file" in _refused(tmp_path / ("x" * 300 + ".onnx"), capsys)
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe.onnx")
-        assert "no regular file" in _refused(tmp_path / "pipe.onnx", capsys)
+        assert "not a regular file" in _refused(tmp_path / "pipe.onnx", capsys)
     (tmp_path / "empty").mkdir()
-    assert "no SavedModel" in _refused(tmp_path / "empty", capsys)
+    assert "not a SavedModel" in _refused(tmp_path / "empty", capsys)
 
 
 def test_visualize(tiny_onnx: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -140,8 +140,23 @@ def test_kernels_on_request(run: Run) -> None:
         assert "XNNPACK" not in row.placement.compute_nodes
 
 
+def test_a_runtime_can_be_chosen(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["parity", str(run.root), "--tolerance", "8"]
+    assert command([*asked, "--runtime", "saved_model"]) == 0, "the formats it does not read are not missed"
+    assert "saved_model on saved_model (cpu)" in capsys.readouterr().out
+    record = run.load(run_directory.PARITY, Parity, "parity")
+    assert {row.runtime for row in record.rows} == {"saved_model"}
+    assert record.origin.inputs["runtimes"] == "saved_model"
+    chosen = replace(LOOSE, runtimes=("saved_model",))
+    assert is_current(run, chosen) and not is_current(run, LOOSE)
+    assert command([*asked, "--runtime", "saved_mode"]) == 2
+    assert "did you mean saved_model" in capsys.readouterr().err
+    assert command([*asked, "--runtime", "keras"]) == 2
+    assert "None of these exports runs on keras" in capsys.readouterr().err
+
+
 def test_a_provider_that_cannot_answer_is_an_error(run: Run) -> None:
-    with pytest.raises(MachineError, match=r"cuda was asked for and did not answer: .*has no CUDAExecutionProvider"):
+    with pytest.raises(MachineError, match=r"cuda was chosen and did not run: .*has no CUDAExecutionProvider"):
         parity(run, ParityOptions(formats=("onnx_float32",), providers=("cuda",)))
     with pytest.raises(UsageError, match="did you mean cuda"):
         parity(run, ParityOptions(providers=("cuad",)))
@@ -149,7 +164,7 @@ def test_a_provider_that_cannot_answer_is_an_error(run: Run) -> None:
 
 def test_tflite_micro_answers_a_part_and_is_judged_through_the_whole(run: Run) -> None:
     pytest.importorskip("tflite_micro")
-    record = parity(run, replace(LOOSE, formats=("tflite_int8_micro",), part=40))
+    record = parity(run, replace(LOOSE, formats=("tflite_int8_micro",), max_images=40))
     whole, part = record.rows
     assert (part.runtime, part.images, part.through) == ("tflite_micro", 40, whole.name)
     assert part.accuracy is not None and part.accuracy.total == 40
@@ -164,9 +179,9 @@ def test_a_verdict_on_drawn_images_is_stale_once_the_data_is_back(run: Run) -> N
     run.save(run_directory.TRAINING, replace(training, data=replace(training.data, spec="/nowhere/data.npz")))
     options = ParityOptions(formats=("onnx_float32",))
     record = parity(run, options)
-    assert "drawn images" in record.evaluated_on
+    assert "synthetic images" in record.evaluated_on
     assert record.reference_accuracy is record.rows[0].accuracy is record.rows[0].paired is None
-    assert record.verdict == "pass", "agreement is judged on drawn images"
+    assert record.verdict == "pass", "agreement is judged on synthetic images"
     assert is_current(run, options)
     run.save(run_directory.TRAINING, training)
     assert not is_current(run, options)
@@ -204,7 +219,7 @@ def test_a_runtime_that_is_not_installed_leaves_its_formats_unproven(run: Run, m
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if "litert" in name else there(name))
     record = parity(run, replace(LOOSE, formats=("onnx_float32", "tflite_float32")))
     assert record.verdict == "not proven"
-    assert record.reasons == ("tflite_float32 could be asked on no runtime here",)
+    assert record.reasons == ("tflite_float32 runs on no runtime here",)
     assert [row.verdict for row in record.rows] == ["pass"]
 
 

@@ -5,24 +5,27 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from edgecnn import records, run_directory
+from edgecnn.cli import cli
 from edgecnn.errors import InputError
+from edgecnn.export.format import Format
 from edgecnn.parity.intervals import paired
+from edgecnn.plugins import discover
 from edgecnn.records import Accuracy, DataSource, LatencyRow, ParityRow, Placement, Report, TensorSpec
+from edgecnn.report import summary
 from edgecnn.report.render import aligned, duration, escape_markdown
 from edgecnn.report.summary import commands
 from edgecnn.report.view import scale
 from edgecnn.run_directory import Run
 from edgecnn.stages.report import MARKDOWN, PAGE, inputs, is_current, report
+from edgecnn.training.architecture import Architecture
+from edgecnn.training.recipes import recipes_of
 from edgecnn.visualization import plots
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytest.importorskip("jinja2")
 
@@ -44,7 +47,7 @@ SEARCH = records.Precision(
 DATA = DataSource(
     name="small", spec="/home/someone/small.npz", sha256="d" * 64, labels=LABELS, train_count=1500, test_count=700
 )
-NOTICE = "Synthetic data: no network, so drawn images stand in."
+NOTICE = "Synthetic data: no network, so synthetic images replace it."
 IMAGE = TensorSpec(name="image", dtype="uint8", shape=(None, 32, 32, 3))
 LOGITS = TensorSpec(name="logits", dtype="float32", shape=(None, 3))
 PLACEMENT = Placement(device="cpu", compute_nodes={"XNNPACK": 7}, other_nodes={"LiteRT kernels": 2})
@@ -186,7 +189,7 @@ def build(root: Path, data: DataSource = DATA) -> Run:
     for name in (plots.CURVES, plots.CLASS_ACCURACY, plots.CONFUSION, "features/input.png", "features/conv2d.png"):
         draw(run, name)
     run.save(run_directory.FEATURES, records.Features(
-        schema=schema, origin=origin_of(run, "features", run_directory.ARTIFACTS), data=data, image="a drawn frog",
+        schema=schema, origin=origin_of(run, "features", run_directory.ARTIFACTS), data=data, image="a synthetic frog",
         input="features/input.png", pictures={"conv2d": "features/conv2d.png"},
     ))  # fmt: skip
     return run
@@ -223,10 +226,11 @@ def page_of(run: Run) -> Page:
 def test_the_page_holds_every_figure(small: Run) -> None:
     text = page_of(small).text
     for figure in (
-        "cnn-small", "All 2 exports answer as trained", "85.00%", "82.00% to 88.00%", "700 images", "122,570", "131",
+        "cnn-small", "All 2 exports match the trained model", "85.00%", "82.00% to 88.00%", "700 images", "122,570",
+        "131", "negative flip", "positive flip", "wrong both times",
         "485", "0.019", "0.046", "0.500", "0.138", "1.500", "×1.0", "×2.5", "×26.6", "86.00%", "+0.57", "98.29%",
         "12 flips", "0.0312", "agreement at least 98.0%", "XNNPACK 7", "LiteRT kernels 2", "500", "min-max", "tool 1",
-        "2 epochs in 2 min 4 s", "a drawn frog", "Layer conv2d", "60 warm-up calls", "qubits is not installed",
+        "2 epochs in 2 min 4 s", "a synthetic frog", "Layer conv2d", "60 warm-up calls", "qubits is not installed",
         "1 thread", "2 threads", "66.67%",
         "99.11%", "36.4", "0.99912", "a file to the predictor", "equal to the bit", "24.8",
         *FORMATS, *(f"on {runtime} (cpu)" for runtime, _ in FORMATS.values()),
@@ -325,7 +329,7 @@ def test_what_is_missing_is_said_with_its_command(small: Run, missing: str, hint
     page = page_of(small)
     for text in (page.text.split("Reproduce")[0], small.path(MARKDOWN).read_text().split("## Reproduce")[0]):
         assert hint in text and all(format in text for format in FORMATS)
-        assert ("All 2 exports answer as trained" in text) == (missing != run_directory.PARITY)
+        assert ("All 2 exports match the trained model" in text) == (missing != run_directory.PARITY)
     assert getattr(small.load(run_directory.REPORT, Report, "report"), missing.removesuffix(".json")) is None
 
 
@@ -340,17 +344,17 @@ def test_what_is_required_is_asked_for_and_nothing_written(small: Run, required:
 def test_a_failed_gate_is_the_verdict(small: Run) -> None:
     small.save(run_directory.PARITY, parity_of(small, DATA, failing="tflite_int8"))
     text = page_of(small).text
-    assert "1 of 2 exports does not answer as trained: tflite_int8 (1 pass, 0 not proven)" in text
+    assert "1 of 2 exports does not match the trained model: tflite_int8 (1 pass, 0 not proven)" in text
     assert "tflite_int8 on litert (cpu): accuracy fell by 9.00 points, 1.0 are allowed." in text
     assert "✗ fail" in text and "All 2" not in text
-    assert "1 of 2 exports does not answer as trained" in small.path(MARKDOWN).read_text()
+    assert "1 of 2 exports does not match the trained model" in small.path(MARKDOWN).read_text()
 
 
 def test_a_layer_that_falls_out_is_the_verdict(small: Run) -> None:
     small.save(run_directory.LAYERS, layers_of(small, DATA, culprit="conv2d_1"))
     text = page_of(small).text
-    assert "1 of 2 exports does not answer as trained: tflite_int8 (1 pass, 0 not proven)" in text
-    assert "tflite_int8 on litert (cpu): layer conv2d_1 falls out. Export it again." in text
+    assert "1 of 2 exports does not match the trained model: tflite_int8 (1 pass, 0 not proven)" in text
+    assert "tflite_int8 on litert (cpu): layer conv2d_1 diverges. Export it again." in text
     assert "its gain is 1.050 times that of its inputs" in text
 
 
@@ -380,8 +384,8 @@ def test_figures_of_replaced_exports_are_left_out(small: Run) -> None:
     assert "None of 2 exports fails, 1 pass, 1 not proven yet: onnx_float32" in text
     assert "×26.6" not in text and "×1.0" in text
     for name in (run_directory.PARITY, run_directory.LATENCY):
-        assert f"{name} was made before the last export" in text
-    assert "drawn from earlier exports" in text and "Layer conv2d" not in text
+        assert f"{name} is older than the last export" in text
+    assert "They are from earlier exports" in text and "Layer conv2d" not in text
     assert small.load(run_directory.REPORT, Report, "report").features is not None
 
 
@@ -456,8 +460,8 @@ def test_commands_reproduce_the_run_without_naming_places_of_this_machine(small:
         run_directory.PARITY, replace(parity, origin=replace(parity.origin, inputs={**parity.origin.inputs, **chosen}))
     )
     latency = small.load(run_directory.LATENCY, records.Latency, "bench")
-    swept = {"runtimes": "keras onnxruntime", "threads": "1 2", "batches": "1 8", "starts": "3", "io_binding": "False",
-             "python": "/home/me/gpu/python", "allow_partial": "True"}  # fmt: skip
+    swept = {"runtimes": "keras onnxruntime", "threads": "1 2", "batches": "1 8", "starts": "2", "io_binding": "False",
+             "cores": "0,1", "python": "/home/me/python", "allow_partial": "True", "device": "ssh://pi"}  # fmt: skip
     small.save(
         run_directory.LATENCY,
         replace(latency, origin=replace(latency.origin, inputs={**latency.origin.inputs, **swept})),
@@ -469,24 +473,70 @@ def test_commands_reproduce_the_run_without_naming_places_of_this_machine(small:
     assert stages == [
         f"edgecnn train {options}", "edgecnn export RUN",
         "edgecnn parity RUN --format onnx_float32 --format tflite_int8 --data 'PATH/other set.npz' --layers",
-        "edgecnn bench RUN --runtime keras --runtime onnxruntime --threads 1,2 --batch 1,8 --python PATH/python "
-        "--allow-partial",
+        "edgecnn bench RUN --runtime keras --runtime onnxruntime --threads 1,2 --batch 1,8 --restarts 2 "
+        "--cpu-affinity 0,1 --python PATH/python --remote ssh://pi --allow-fallback",
         "edgecnn features RUN", "edgecnn report RUN",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("formats", "max_drop", "options"),
+    [
+        (sorted(discover(Format)), "0.5", ""),
+        (["onnx_int8", "tflite_int8"], "0.5", " --format onnx_int8 --format tflite_int8"),
+        (sorted(discover(Format)), "0.25", " --max-accuracy-drop 0.25"),
+    ],
+)
+def test_the_command_of_an_export_has_its_options(small: Run, formats: list[str], max_drop: str, options: str) -> None:
+    artifacts = small.artifacts()
+    inputs = {**artifacts.origin.inputs, "formats": " ".join(formats), "max_drop": max_drop}
+    small.save(run_directory.ARTIFACTS, replace(artifacts, origin=replace(artifacts.origin, inputs=inputs)))
+    report(small)
+    _, stages = commands(small.load(run_directory.REPORT, Report, "report"))
+    assert f"edgecnn export RUN{options}" in stages
+
+
+def test_a_recipe_by_its_former_name_is_shown_as_recorded_and_made_again_by_its_name_now(small: Run) -> None:
+    small.save(run_directory.TRAINING, replace(small.training(), recipe="best"))
+    report(small)
+    whole, _ = commands(small.load(run_directory.REPORT, Report, "report"))
+    assert " --recipe tuned " in whole
+    for page in ("report.html", "report.md"):
+        assert "recipe best" in small.path(page).read_text()
+
+
+def test_every_option_of_a_command_in_the_report_is_one_of_the_command_line() -> None:
+    options = {
+        option: parameter
+        for command in cli.commands.values()
+        for parameter in command.params
+        for option in parameter.opts
+    }
+    tables = (summary.REPEATED, summary.LISTS, summary.SINGLE, summary.FLAGS)
+    for key, option in (pair for table in tables for pair in table.items()):
+        assert option in options, key
+    for key, value in summary.DEFAULTS.items():
+        assert str(options[{**summary.LISTS, **summary.SINGLE}[key]].default) == value
+    for option in re.findall(r"--[a-z-]+", Path(summary.__file__).read_text()):
+        assert option in options
+    for recipe in summary.RECIPES.values():
+        assert all(recipe in recipes_of(architecture) for architecture in discover(Architecture).values())
 
 
 def test_a_training_without_validation_has_no_columns_for_it(small: Run) -> None:
     training = small.training()
     blind = tuple(replace(epoch, val_loss=None, val_accuracy=None) for epoch in training.history)
     held_out = replace(training.accuracy, split="held-out")
-    told = replace(training, history=blind, accuracy=held_out, choices="flip, shift 2", teacher="/a/run", hold_out=90)
+    told = replace(
+        training, history=blind, accuracy=held_out, choices="random flip, random shift 2", teacher="/a/run", hold_out=90
+    )
     small.save(run_directory.TRAINING, told)
     report(small)
     whole, _ = commands(small.load(run_directory.REPORT, Report, "report"))
-    assert whole.endswith("--teacher PATH/run --hold-out 90")
+    assert whole.endswith("--teacher PATH/run --validation-images 90")
     for page in ("report.html", "report.md"):
         text = small.path(page).read_text()
-        assert "flip, shift 2" in text
+        assert "random flip, random shift 2" in text
         assert "held-out images" in text
         assert "out loss" not in text
 

@@ -112,7 +112,7 @@ def test_killed_and_resumed_gives_the_same_weights_to_the_bit(
 
 @pytest.fixture(scope="module")
 def best_options(small_data: Path, golden_run: Path) -> TrainOptions:
-    return TrainOptions(data=str(small_data), recipe="best", epochs=4, teacher=str(golden_run))
+    return TrainOptions(data=str(small_data), recipe="tuned", epochs=4, teacher=str(golden_run))
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +176,7 @@ def test_held_out_images_stand_in_for_the_test_images(small_data: Path, tmp_path
     for name, spec in (("one", small_data), ("two", tmp_path / "other.npz")):
         run = Run(tmp_path / name)
         with run.lock():
-            found.append(train(run, TrainOptions(data=str(spec), recipe="best", epochs=2, hold_out=90)))
+            found.append(train(run, TrainOptions(data=str(spec), recipe="tuned", epochs=2, validation_images=90)))
         assert decode(run.path(run_directory.TRAINING).read_bytes(), Training, "") == found[-1]
     one, two = found
     assert one.accuracy.split == "held-out"
@@ -186,7 +186,7 @@ def test_held_out_images_stand_in_for_the_test_images(small_data: Path, tmp_path
     assert (one.accuracy, one.confusion) == (two.accuracy, two.confusion)
     assert one.data.sha256 != two.data.sha256
     for hold_out, notice in ((0, ""), (90, one.data.notice)):  # going on with the data of a run begun
-        data, _ = plan(Run(tmp_path / "one"), TrainOptions(recipe="best", hold_out=hold_out))
+        data, _ = plan(Run(tmp_path / "one"), TrainOptions(recipe="tuned", validation_images=hold_out))
         assert data.source.notice == notice
 
 
@@ -217,7 +217,7 @@ def test_another_seed_starts_anew_and_more_epochs_go_on(
         longer = train(run, options)
         assert "Resuming after epoch 8" in capsys.readouterr().err
         other = train(run, replace(options, seed=2, epochs=1))
-        assert "starting anew" in capsys.readouterr().err
+        assert "starting again" in capsys.readouterr().err
     assert len(longer.history) == EPOCHS + 1
     assert len(other.history) == 1
     assert other.history[0] != longer.history[0]

@@ -23,7 +23,7 @@ COUNT, CLASSES = 21, 3
 IMAGES = np.random.default_rng(1).integers(0, 256, (COUNT, 8, 10, 3), np.uint8)
 LABELS = np.arange(COUNT) % CLASSES
 PLAIN = replace(TUTORIAL, batch_size=8)
-MOVING = replace(PLAIN, flip=True, shift=3)
+MOVING = replace(PLAIN, random_flip=True, random_shift=3)
 
 
 def _feed(*, soft: bool = False) -> Feed:
@@ -85,7 +85,7 @@ def test_smoothed_targets_and_the_label_beside_them() -> None:
 
 
 def test_a_teacher_sees_the_very_pixels_that_are_learnt() -> None:
-    taught = replace(MOVING, teacher_share=0.75, teacher_temperature=2.0)
+    taught = replace(MOVING, distillation_alpha=0.75, distillation_temperature=2.0)
 
     def teacher(images: Any, training: bool) -> Any:
         assert not training
@@ -97,6 +97,6 @@ def test_a_teacher_sees_the_very_pixels_that_are_learnt() -> None:
 
 
 def test_the_pipeline_is_not_the_bottleneck_of_the_smaller_model() -> None:
-    done = subprocess.run([sys.executable, TOOL, "cnn", "best", "--json"], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, TOOL, "cnn", "tuned", "--json"], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads(done.stdout)["ratio"] >= 3

@@ -23,7 +23,7 @@ keras = pytest.importorskip("keras")
 
 from edgecnn.training.optimizer import compile_model, device, label_accuracy, load_model, soft_loss, teacher_run  # noqa: E402
 
-SCHEDULED = replace(TUTORIAL, optimizer="sgd", learning_rate=0.1, scheduled=True, warmup_epochs=2)
+SCHEDULED = replace(TUTORIAL, optimizer="sgd", learning_rate=0.1, lr_schedule=True, warmup_epochs=2)
 LABELS = ("balloon", "boat", "butterfly")
 
 
@@ -79,7 +79,7 @@ def test_the_loss_is_of_the_shares_and_accuracy_of_the_label() -> None:
 def test_a_teacher_answers_for_the_same_images_and_labels(golden_run: Path, tmp_path: Path) -> None:
     cnn = pick(Architecture, "cnn")
     assert teacher_run(str(golden_run), cnn, LABELS).root == golden_run
-    with pytest.raises(InputError, match="other labels"):
+    with pytest.raises(InputError, match="its labels differ"):
         teacher_run(str(golden_run), cnn, ("a", "b"))
     run = Run(shutil.copytree(golden_run, tmp_path / "run"))
     run.save(run_directory.CONTRACT, replace(run.contract(), output_meaning="probabilities"))

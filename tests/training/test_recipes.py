@@ -1,4 +1,4 @@
-"""Recipes: the tutorial's for all, one `best` for each architecture."""
+"""Recipes: the tutorial's for all, one `tuned` for each architecture."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def test_the_tutorials_is_the_tutorials() -> None:
 @pytest.mark.parametrize("architecture", ARCHITECTURES.values(), ids=list(ARCHITECTURES))
 def test_every_architecture_has_a_best_that_keeps_away_from_the_test_images(architecture: Architecture) -> None:
     assert recipes_of(architecture)["tutorial"] is TUTORIAL
-    best = pick_recipe(architecture, "best")
+    best = pick_recipe(architecture, "tuned")
     assert not best.tests_each_epoch
     assert best.summary
     assert str(best.learning_rate) in described(best)
 
 
 def test_a_misspelt_one_is_a_usage_error() -> None:
-    with pytest.raises(UsageError, match="did you mean best"):
-        pick_recipe(ARCHITECTURES["cnn"], "bset")
+    with pytest.raises(UsageError, match="did you mean tuned"):
+        pick_recipe(ARCHITECTURES["cnn"], "tunde")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from edgecnn.bundles.bundle import BundleSource
 
 SOURCES = Path(__file__).parent / "sources"
-GOLDEN_IMAGES, GOLDEN_BYTES = 8, 32 << 10  # at most; they have to fit into the device's flash beside the model
+GOLDEN_IMAGES, GOLDEN_BYTES = 8, 32 << 10  # at most; they have to fit into the device's flash together with the model
 IRREGULAR = {  # operators whose method in MicroMutableOpResolver is not called by the rule
     "BATCH_MATMUL": "BatchMatMul",
     "CUMSUM": "CumSum",
@@ -52,7 +52,7 @@ def make(source: BundleSource, folder: Path) -> None:
         "sha256": source.artifact.sha256,
         "images": [pixels.tobytes() for pixels in images],
         "outputs": measured.outputs.tolist(),
-        "images_are": "drawn images" if source.drawn else "test images of the run",
+        "images_are": "synthetic images" if source.drawn else "test images of the run",
     }
     for path in sorted(SOURCES.iterdir()):
         if path.suffix == ".j2":

@@ -1,1 +1,1 @@
-"""Sources of labelled images, one a file."""
+"""Sources of labelled images, one per file."""

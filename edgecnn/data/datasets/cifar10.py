@@ -47,7 +47,7 @@ def accepts(path: Path) -> bool:
 
 
 def load(path: Path | None) -> LabelledImages:
-    """CIFAR-10 from `path`, or from wherever it can be had.
+    """CIFAR-10 from `path`, or from wherever it is available.
 
     Looks at the path in EDGECNN_DATA, then in Keras' cache, then downloads into that cache. Raises InputError
     for batches that cannot be used and DataUnavailable when there is no copy and no network.
@@ -110,7 +110,7 @@ def _read_archive(path: Path, spec: str) -> LabelledImages:
     except KeyError as error:
         raise InputError(f"{path} has no {error.args[0]} inside; it is not the CIFAR-10 archive.") from None
     except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
-        raise InputError(f"{path} is damaged or no .tar.gz ({error}); fetch it again.") from None
+        raise InputError(f"{path} is damaged or not a .tar.gz ({error}); fetch it again.") from None
     return _read(files.__getitem__, spec)
 
 
@@ -139,7 +139,7 @@ def _batch(data: bytes, name: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[n
     record = _unpickle(data, name)
     pixels, labels = record.get(b"data"), record.get(b"labels")
     if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.ndim != 2 or pixels.shape[1] != 3072:
-        raise InputError(f"{name} holds no uint8 array of 3,072 columns under 'data'; it is no CIFAR-10 batch.")
+        raise InputError(f"{name} holds no uint8 array of 3,072 columns under 'data'; it is not a CIFAR-10 batch.")
     if (
         not isinstance(labels, list)
         or len(labels) != len(pixels)
@@ -162,7 +162,7 @@ class _ArraysOnly(pickle.Unpickler):
             return np.dtype
         if module in ("numpy.core.multiarray", "numpy._core.multiarray") and name == "_reconstruct":
             return np._core.multiarray._reconstruct  # type: ignore[attr-defined]
-        raise InputError(f"The batch asks for {module}.{name}: a pickle that could run code is not read.")
+        raise InputError(f"The batch needs {module}.{name}: a pickle that could run code is not read.")
 
 
 def _unpickle(data: bytes, name: str) -> dict[bytes, object]:
@@ -171,9 +171,11 @@ def _unpickle(data: bytes, name: str) -> dict[bytes, object]:
     except InputError as error:
         raise InputError(f"{name}: {error}") from None
     except Exception as error:  # a damaged pickle fails in as many ways as there are opcodes
-        raise InputError(f"{name} is damaged or no CIFAR-10 batch ({type(error).__name__}); fetch it again.") from None
+        raise InputError(
+            f"{name} is damaged or not a CIFAR-10 batch ({type(error).__name__}); fetch it again."
+        ) from None
     if not isinstance(record, dict):
-        raise InputError(f"{name} is no CIFAR-10 batch: it holds a {type(record).__name__} instead of a dictionary.")
+        raise InputError(f"{name} is not a CIFAR-10 batch: it holds a {type(record).__name__} instead of a dictionary.")
     return record
 
 
@@ -196,7 +198,7 @@ def _download_to(target: Path) -> None:
         with draft.open("wb") as stream:
             _fetch(URL, stream, digest.update)
         if digest.hexdigest() != SHA256:
-            raise DataUnavailable("the CIFAR-10 download has another checksum than it should")
+            raise DataUnavailable("the checksum of the CIFAR-10 download is wrong")
 
 
 def _fetch(url: str, stream: IO[bytes], seen: Callable[[bytes], None]) -> None:

@@ -53,7 +53,7 @@ def _read(path: Path) -> dict[str, Any]:
     except InputError:
         raise
     except Exception as error:  # zip, zlib and numpy's own parser each fail in their own ways
-        raise InputError(f"{path} is damaged or no .npz file ({error}).") from None
+        raise InputError(f"{path} is damaged or not an .npz file ({error}).") from None
 
 
 def _images(array: Any, what: str) -> npt.NDArray[np.uint8]:

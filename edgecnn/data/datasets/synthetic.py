@@ -1,4 +1,4 @@
-"""Ten kinds of thing, drawn on the spot: 32x32 colour scenes for when there is no network and no folder.
+"""Synthetic data: 32x32 colour scenes of ten classes, generated without a network or files.
 
 The same seed gives the same bytes on every machine. So that it does, this file keeps to arithmetic that
 IEEE 754 rounds exactly (+, -, *, /, sqrt, comparisons) on uniform random numbers: sin, exp and float sums
@@ -282,7 +282,7 @@ def _light(rng: np.random.Generator, canvas: Field) -> Field:
     return noise
 
 
-@cache  # several stages of one process ask for it, and drawing takes seconds
+@cache  # several stages of one process need it, and generating takes seconds
 def load() -> LabelledImages:
     """The set of `SEED`, always the same."""
     return labelled_images(
@@ -296,6 +296,6 @@ def load() -> LabelledImages:
 
 PLUGIN = Dataset(
     name="synthetic",
-    summary=f"built in: {TRAIN_COUNT + TEST_COUNT:,} drawn 32x32 scenes of ten kinds of thing",
+    summary=f"built in: {TRAIN_COUNT + TEST_COUNT:,} synthetic 32x32 scenes of ten classes",
     load_by_name=lambda size: load(),
 )

@@ -1,1 +1,1 @@
-"""Exported file formats, one a file."""
+"""Exported file formats, one per file."""

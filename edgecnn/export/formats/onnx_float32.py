@@ -20,7 +20,7 @@ def export(source: ExportSource) -> Exported:
 
 PLUGIN = Format(
     name="onnx_float32",
-    summary="ONNX float32, when no answer may change; servers, desktops, browsers, phones: ONNX Runtime",
+    summary="ONNX float32, when no class may change; servers, desktops, browsers, phones: ONNX Runtime",
     suffix=".onnx",
     file_kind="onnx",
     batched=True,

@@ -26,7 +26,7 @@ def export(source: ExportSource) -> Exported:
 
 PLUGIN = Format(
     name="tflite_float16",
-    summary="TFLite float16 weights, half the size, answers nearly as float32; phones with GPU: LiteRT",
+    summary="TFLite float16 weights, half the size, outputs nearly as float32; phones with GPU: LiteRT",
     suffix=".tflite",
     file_kind="tflite",
     batched=False,

@@ -20,7 +20,7 @@ def export(source: ExportSource) -> Exported:
 
 PLUGIN = Format(
     name="tflite_float32",
-    summary="TFLite float32, when no answer may change; phones, Raspberry Pi: LiteRT",
+    summary="TFLite float32, when no class may change; phones, Raspberry Pi: LiteRT",
     suffix=".tflite",
     file_kind="tflite",
     batched=False,

@@ -1,1 +1,1 @@
-"""Rewrites of a model that change no answer and make it faster."""
+"""Rewrites of a model that make it faster without changing its outputs."""

@@ -18,7 +18,7 @@ OPERATORS = (
     "Add", "AveragePool", "Clip", "Concat", "Conv", "Gemm", "GlobalAveragePool", "LeakyRelu", "MatMul", "MaxPool",
     "Mul", "Relu", "Reshape", "Sigmoid", "Softmax", "Squeeze", "Transpose", "Unsqueeze",
 )  # fmt: skip
-PREPROCESSED = ("onnx.quant.pre_process", "onnxruntime.quant")  # tells the quantizer to ask for no further passes
+PREPROCESSED = ("onnx.quant.pre_process", "onnxruntime.quant")  # tells the quantizer that no further passes are needed
 
 
 def quantized(source: ExportSource, original: bytes, in_float: list[str], folder: str) -> bytes:

@@ -81,7 +81,7 @@ def prove(model: bytes, images: Pixels, batch: int) -> Int8Safety:
         if node.pair_sum > MAX_PAIR_SUM:
             raise InputError(
                 f"Two weights of {node.name} add up to {node.pair_sum} where {MAX_PAIR_SUM} is the most that int8 "
-                "kernels without VNNI can add, so answers would depend on the CPU."
+                "kernels without VNNI can add, so outputs would depend on the CPU."
             )
     compared = 0
     if has_exact_kernels() and len(images):

@@ -1,1 +1,1 @@
-"""Keras models to train, one a file."""
+"""Keras models to train, one per file."""

@@ -5,20 +5,20 @@ from __future__ import annotations
 from edgecnn.training.architecture import Architecture
 from edgecnn.training.recipes import Recipe
 
-BEST = Recipe(
-    name="best",
+TUNED = Recipe(
+    name="tuned",
     summary="AdamW along a cosine, flips and 2-pixel shifts, taught by a ResNet-8 where one is given",
     epochs=60,
     batch_size=128,
     optimizer="adamw",
     learning_rate=0.004,
     weight_decay=0.01,
-    scheduled=True,
+    lr_schedule=True,
     warmup_epochs=1,
-    flip=True,
-    shift=2,
-    teacher_share=0.9,
-    teacher_temperature=2.0,
+    random_flip=True,
+    random_shift=2,
+    distillation_alpha=0.9,
+    distillation_temperature=2.0,
 )
 
 
@@ -52,5 +52,5 @@ PLUGIN = Architecture(
     summary="the TensorFlow tutorial's CNN, 122,570 parameters",
     image_shape=(32, 32, 3),
     build=build,
-    recipes=(BEST,),
+    recipes=(TUNED,),
 )

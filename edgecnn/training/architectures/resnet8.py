@@ -9,17 +9,17 @@ from edgecnn.training.recipes import Recipe
 
 FILTERS = (16, 32, 64)  # one a stack
 DECAY = 1e-4
-BEST = Recipe(
-    name="best",
+TUNED = Recipe(
+    name="tuned",
     summary="SGD along a cosine, flips and 4-pixel shifts",
     epochs=100,
     batch_size=128,
     optimizer="sgd",
     learning_rate=0.1,
-    scheduled=True,
+    lr_schedule=True,
     warmup_epochs=1,
-    flip=True,
-    shift=4,
+    random_flip=True,
+    random_shift=4,
 )
 
 
@@ -84,5 +84,5 @@ PLUGIN = Architecture(
     summary="MLPerf Tiny's ResNet-8, 78,666 parameters",
     image_shape=(32, 32, 3),
     build=build,
-    recipes=(BEST,),
+    recipes=(TUNED,),
 )

@@ -141,5 +141,5 @@ def test_no_such_path_and_a_name_with_a_slip(tmp_path: Path) -> None:
         load_data("synthetc", SIZE)
     with pytest.raises(InputError, match="There is no data set at"):
         load_data(str(tmp_path / "nothing"), SIZE)
-    with pytest.raises(InputError, match="is no data set"):
+    with pytest.raises(InputError, match="is not a data set"):
         load_data(str(tmp_path), SIZE)
