@@ -63,7 +63,7 @@ def _numbers() -> list[tuple[str, str]]:
     from edgecnn.training.recipes import TUTORIAL
 
     first, second = onnx_converter.OPSETS
-    starts = next(option.default for option in bench.params if option.name == "starts")
+    starts = next(option.default for option in bench.params if option.name == "restarts")
     words = {3: "three", 10: "ten", 0.1: "tenth"}
     return [
         ("data", f"`synthetic`: {synthetic.TRAIN_COUNT + synthetic.TEST_COUNT:,} synthetic images in "),
