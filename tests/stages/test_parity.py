@@ -18,11 +18,12 @@ from edgecnn.execution.targets import pairs
 from edgecnn.export.format import Format
 from edgecnn.model_files.int8_overflow import has_exact_kernels
 from edgecnn.parity.evaluation import run_targets
+from edgecnn.parity.rows import row_of
 from edgecnn.plugins import pick
 from edgecnn.pretrained import find_run
 from edgecnn.records import Parity
 from edgecnn.run_directory import Run
-from edgecnn.stages.parity import ParityOptions, _row, is_current, parity
+from edgecnn.stages.parity import ParityOptions, is_current, parity
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,7 +71,7 @@ def test_outputs_that_depend_on_the_cpu_fail(run: Run, tmp_path: Path) -> None:
     found, _ = pairs(run, ["onnx_int8"])
     ran = run_targets(run.model_path(contract), found, evaluation, tmp_path)
     other = replace(ran.results[0], cpu_dependent=3)
-    row = _row(other, [other], ran.reference, evaluation, contract, {"": 8.0}, "")
+    row = row_of(other, [other], ran.reference, evaluation, contract, {"": 8.0}, "")
     assert row.verdict == "fail"
     assert row.reason.startswith(f"its outputs depend on the CPU: 3 of {row.images} images differ from those of exact")
 
