@@ -47,6 +47,13 @@ TINY_LAYERS = {
 }
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs the golden run, which takes a training and all converters, is slow."""
+    for item in items:
+        if "golden_run" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture
 def tiny_contract() -> records.Contract:
     """The contract of the tiny model: 8 x 8 RGB, three labels."""

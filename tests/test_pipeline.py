@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 pytest.importorskip("tensorflow")
 
+pytestmark = pytest.mark.slow
+
 STAGES = ("train", "export", "parity", "layers", "bench", "features", "report")
 KILLS = 20
 RECORDS = {

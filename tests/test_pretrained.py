@@ -21,6 +21,8 @@ from edgecnn.stages.parity import ParityOptions, parity
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 PUBLISHED = [Run(PLACES[1] / name) for name in ("cifar10-cnn", "cifar10-resnet8")]
 TEXT_FILES = ("*.json", "*.md", "*.html")
 MAY_LOSE_POINTS = {

@@ -11,6 +11,8 @@ from edgecnn.plugins import discover
 from tests.zoo import IMPORT, complaint, tried
 from tests.zoo_models import APPLICATIONS, ZOO
 
+pytestmark = pytest.mark.slow
+
 PAGE = Path(__file__).parent.parent / "docs" / "supported-models.md"
 
 

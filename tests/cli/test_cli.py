@@ -166,6 +166,7 @@ def test_a_full_disk_is_a_sentence_and_leaves_nothing_half_written(
         subprocess.run(["umount", disk], check=True)
 
 
+@pytest.mark.slow
 def test_interrupted_exits_130(small_data: Path, tmp_path: Path) -> None:
     import signal
 

@@ -31,6 +31,8 @@ from edgecnn.stages.report import report
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 HASWELL = CPUS["haswell"]
 INT8, FLOAT = "onnx_int8 on onnxruntime (cpu)", "onnx_float32 on onnxruntime (cpu)"
 OPTIONS = ParityOptions(formats=("onnx_float32", "onnx_int8", "tflite_int8"), tolerances={"": 8.0}, cpus=("haswell",))

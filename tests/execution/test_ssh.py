@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from edgecnn.run_directory import Run
 
+pytestmark = pytest.mark.slow
+
 SSHD = shutil.which("sshd", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
 PYTHON = sys.executable
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 pytest.importorskip("tensorflow")
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(("number", "words"), [(signal.SIGSEGV, ""), (signal.SIGKILL, "; the machine's memory may")])
 def test_after_a_death_the_next_format_is_converted(

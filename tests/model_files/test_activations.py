@@ -115,6 +115,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in other units elsewhere")
 def test_an_import_of_a_wide_model_stays_below_a_gigabyte() -> None:
     """By the input's size all 300 images would be one batch, of 1.2 GB for each of three layers."""

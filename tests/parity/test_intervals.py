@@ -24,6 +24,7 @@ def _coverage(expected: float, share_repaired: float, images: int) -> float:
     return covered
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share_repaired", [0.0, 0.2, 0.5, 0.67])
 @pytest.mark.parametrize("images", [2_000, 10_000])
 def test_the_interval_covers_what_it_says(share_repaired: float, images: int) -> None:
@@ -33,6 +34,7 @@ def test_the_interval_covers_what_it_says(share_repaired: float, images: int) ->
         assert covered <= 0.97 or expected < 20, expected
 
 
+@pytest.mark.slow
 def test_the_interval_covers_what_it_says_of_many_discordant_pairs() -> None:
     random = np.random.default_rng(1)
     for expected in (150, 500):

@@ -218,6 +218,7 @@ def test_a_reference_that_hardly_varies_proves_nothing() -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_model_beside_itself_under_harmless_noise_gives_no_alarm(tiny_onnx: Path) -> None:
     """200 comparisons, each with another number of threads, another batch, with and without fused operators."""
     import onnxruntime

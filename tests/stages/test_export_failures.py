@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 pytest.importorskip("tensorflow")
 
+pytestmark = pytest.mark.slow
+
 REFUSED = "tflite_int8"  # of a model with an LSTM, which TensorFlow's converter cannot quantize
 FINE = "tflite_float32"
 

@@ -19,6 +19,8 @@ from edgecnn.stages.from_pretrained import StartOptions, is_current, start
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def published(golden_run: Path, tmp_path: Path) -> Run:

@@ -20,6 +20,8 @@ from tests import faults
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def small(golden_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:

@@ -24,6 +24,8 @@ from edgecnn.stages.report import report
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 LABELS = ("dark", "grey", "light")
 SIDES = (24, 20)
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from edgecnn.records import Epoch
 
+pytestmark = pytest.mark.slow
+
 EPOCHS = 8
 
 

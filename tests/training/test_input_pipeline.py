@@ -96,6 +96,7 @@ def test_a_teacher_sees_the_very_pixels_that_are_learnt() -> None:
     np.testing.assert_allclose(targets[:, 0], 0.25 * targets[:, 1] + 0.75 * opinion, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_pipeline_is_not_the_bottleneck_of_the_smaller_model() -> None:
     done = subprocess.run([sys.executable, TOOL, "cnn", "tuned", "--json"], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

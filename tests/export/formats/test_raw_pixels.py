@@ -16,6 +16,8 @@ from edgecnn.stages.import_model import ImportOptions, adopt
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 RUNTIMES = {"onnx_float32": "onnxruntime", "onnx_int8": "onnxruntime", "tflite_int8": "litert"}
 
 
