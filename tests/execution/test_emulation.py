@@ -326,7 +326,6 @@ def test_an_installation_that_cannot_be_is_refused_and_leaves_nothing(
     assert "Another edgecnn is installing" in capsys.readouterr().err
 
 
-@pytest.mark.xfail(strict=True, reason="the published onnx_int8 files saturate without VNNI until they are made again")
 @pytest.mark.parametrize("name", ["cifar10-cnn", "cifar10-resnet8"])
 def test_published_runs_answer_as_published_on_other_cpus(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     ready = [cpu for cpu in ("haswell", "cortex-a76") if not not_ready(CPUS[cpu])]
