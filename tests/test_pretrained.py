@@ -12,6 +12,7 @@ import pytest
 
 from edgecnn.cli import _run as command
 from edgecnn.data.loading import load_data
+from edgecnn.execution.emulation import CPUS, not_ready
 from edgecnn.inference.predictor import Predictor
 from edgecnn.pretrained import PLACES
 from edgecnn.records import Features, Latency, Parity, Report
@@ -120,3 +121,19 @@ def test_parity_on_real_data(published: Run, tmp_path: Path) -> None:
             assert lost <= MAY_LOSE_POINTS[row.format], row.format
         else:
             assert len(row.flips) <= 2, row.format
+
+
+@needs_cifar10
+@pytest.mark.parametrize("cpu", ["haswell", "cortex-a76"])
+def test_int8_gives_the_same_labels_on_other_cpus(published: Run, cpu: str, tmp_path: Path) -> None:
+    if reason := not_ready(CPUS[cpu]):
+        pytest.skip(f"{cpu} cannot be emulated here: {reason}")
+    run = Run(shutil.copytree(published.root, tmp_path / "run"))
+    formats = ("onnx_int8", "tflite_int8")
+    record = parity(run, ParityOptions(formats=formats, cpus=(cpu,), max_images=300))
+    rows = [row for row in record.rows if row.cpu]
+    assert [row.format for row in rows] == list(formats)
+    for row in rows:
+        assert row.native is not None and row.native.images == 300
+        assert row.native.different_answers == 0, row.native.words
+        assert row.verdict == "pass", row.reason
