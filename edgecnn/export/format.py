@@ -28,7 +28,7 @@ class Gate:
 class ExportSource:
     """What a format exports from: the Keras model ([0, 1] floats in), its contract, and training images.
 
-    The selection is what mixed precision is judged on; both arrays are empty where no labelled images are at hand.
+    The selection is what mixed precision is judged on; both arrays are empty where no labelled images are available.
     """
 
     model: object
