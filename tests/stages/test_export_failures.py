@@ -89,8 +89,8 @@ def test_the_other_formats_are_exported_and_the_reason_is_told_and_recorded(rows
     for format, reason in failures.items():
         assert f"{format} cannot be exported: {reason}\n" in told
     count = f"{len(failures)} of {len(discover(Format))} formats"
-    assert told.endswith(f"Error: {count} could not be exported: {', '.join(failures)}; why stands above and in "
-                         f"{run_directory.ARTIFACTS}.\n")  # fmt: skip
+    assert told.endswith(f"Error: {count} could not be exported: {', '.join(failures)}; see the reasons above "
+                         f"and in {run_directory.ARTIFACTS}.\n")  # fmt: skip
     printed = json.loads((rows_run.root.parent / "record").read_text())
     assert {failure["format"] for failure in printed["failures"]} == failures.keys()
     for artifact in record.artifacts:

@@ -131,7 +131,7 @@ def test_a_best_training_looks_at_the_test_images_once(best_run: Run, best_optio
     assert training.history[-1].loss < training.history[0].loss
     assert training.history[-1].learning_rate == pytest.approx(0, abs=1e-7)
     assert training.accuracy.total == training.data.test_count
-    assert "teacher share" in training.choices
+    assert "distillation alpha" in training.choices
     assert training.teacher == best_options.teacher
     assert training.origin.outputs[LOG] == best_run.hash_of(LOG)
     assert len(best_run.path(LOG).read_text().splitlines()) == 5
