@@ -138,9 +138,15 @@ def test_the_table_of_formats_says_what_the_pretrained_runs_show(name: str) -> N
 
 def test_the_pretrained_runs_are_checked_on_as_many_cpus_as_the_readme_says() -> None:
     from edgecnn.execution.emulation import CPUS
+    from edgecnn.pretrained import PLACES
+    from edgecnn.records import Parity
+    from edgecnn.run_directory import PARITY, Run
 
     assert len(CPUS) == 4
-    assert "checked on four CPUs" in README
+    assert "checked on four emulated CPUs" in README
+    for name in ("cifar10-cnn", "cifar10-resnet8"):
+        record = Run(PLACES[1] / name).load(PARITY, Parity, "parity")
+        assert {row.cpu for row in record.rows} == {"", *CPUS}
 
 
 def test_the_table_of_a_bundle_s_files_is_complete() -> None:
