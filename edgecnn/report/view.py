@@ -1,4 +1,4 @@
-"""What the report's pages show: everything the templates name.
+"""What the report's pages are made of: rows of tables, scales, pictures.
 
 Rows of parity and latency are joined to the exports by the SHA-256 of the artifact they are about, so a figure never
 is reported with a file it was not measured on.
@@ -9,19 +9,13 @@ from __future__ import annotations
 import base64
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import edgecnn
 from edgecnn import run_directory
 from edgecnn.errors import InputError
 from edgecnn.execution.targets import KERAS
-from edgecnn.inference.ort_model import PREFIX
 from edgecnn.records import Report
-from edgecnn.report import recommendations
-from edgecnn.report.quantization_benefit import weigh
-from edgecnn.report.summary import changed, commands, losses, scores_note, verdict
 from edgecnn.run_directory import Run
-from edgecnn.visualization import plots
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,12 +30,6 @@ SOURCES = {
     run_directory.LAYERS: "what arrives of each layer",
     run_directory.LATENCY: "latencies, placement",
     run_directory.FEATURES: "feature maps",
-}
-MADE_BY = {
-    run_directory.PARITY: "parity",
-    run_directory.LAYERS: "parity --layers",
-    run_directory.LATENCY: "bench",
-    run_directory.FEATURES: "features",
 }
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MOST_TICKS = 7  # of a scale labelled at 1, 2 and 5; a wider one is labelled at powers of ten
@@ -110,75 +98,7 @@ class Picture:
     height: int
 
 
-def page_view(run: Run, record: Report) -> dict[str, Any]:
-    """Everything the templates name."""
-    parts = {
-        run_directory.PARITY: record.parity,
-        run_directory.LAYERS: record.layers,
-        run_directory.LATENCY: record.latency,
-        run_directory.FEATURES: record.features,
-    }
-    stale = [name for name, part in parts.items() if part and _is_stale(run, part.origin)]
-    drawn = None if run_directory.FEATURES in stale else record.features
-    rows = lines(record, recommendations.shown(run, record))
-    timed = [(line, row) for line in rows for row in line.latencies]
-    sources = (record.contract, record.training, record.artifacts, *parts.values())
-    return {
-        "record": record,
-        "notices": list(dict.fromkeys(part.data.notice for part in sources if part and part.data.notice)),
-        "verdict": verdict(record),
-        "scores_note": scores_note(record),
-        "lines": rows,
-        "scale": scale([row for _, row in timed]),
-        "fastest": min(
-            (pair for pair in timed if pair[1].batch == 1),
-            key=lambda pair: pair[1].p50_ms,
-            default=timed[0] if timed else None,
-        ),
-        "goals": recommendations.goals([row for _, row in timed]),
-        "sweep_chart": _picture(run, recommendations.SWEEP),
-        "choice_chart": _picture(run, recommendations.CHOICE),
-        "smallest": min(record.artifacts.artifacts, key=lambda artifact: artifact.size_bytes, default=None),
-        "largest_bytes": max((line.artifact.size_bytes for line in rows), default=0) or 1,
-        "several_devices": len({row.placement.device for _, row in timed}) > 1,
-        "classes": list(zip(record.training.data.labels, record.training.class_accuracy, strict=True)),
-        "mistake": _commonest_mistake(record),
-        "charts": {name: _picture(run, name) for name in plots.pictures_of(record.training)},
-        "chart_names": (plots.CURVES, plots.CLASS_ACCURACY, plots.CONFUSION),
-        "drawn": drawn,
-        "drawable": any(artifact.format.startswith(PREFIX) for artifact in record.artifacts.artifacts),
-        "input_picture": _picture(run, drawn.input) if drawn else None,
-        "layers": {layer: _picture(run, path) for layer, path in drawn.pictures.items()} if drawn else {},
-        "origins": _origins(record),
-        "commands": commands(record),
-        "weighings": weigh(record),
-        "changed": changed(record.parity),
-        "flip_sheet": _picture(run, plots.FLIPS),
-        "layer_chart": None if run_directory.LAYERS in stale else _picture(run, plots.LAYERS),
-        "made_again": {name: f"edgecnn {words} RUN" for name, words in MADE_BY.items()},
-        "searches": {
-            artifact.format: (
-                artifact.precision,
-                losses(artifact.precision),
-                _picture(run, plots.precision_picture(artifact.format)),
-            )
-            for artifact in record.artifacts.artifacts
-            if artifact.precision and artifact.precision.sensitivity
-        },
-        "stale": stale,
-        "skipped": {
-            **(record.parity.skipped if record.parity else {}),
-            **(record.latency.skipped if record.latency else {}),
-        },
-        "sources": {
-            name: (figures, run.hash_of(name)) for name, figures in SOURCES.items() if run.path(name).is_file()
-        },
-        "files": run_directory,
-        "version": edgecnn.__version__,
-    }
-
-
-def _is_stale(run: Run, origin: Origin) -> bool:
+def is_stale(run: Run, origin: Origin) -> bool:
     """Whether a record was made from another contract or other exports than the run holds now."""
     return any(origin.inputs.get(name, now) != now for name in SOURCES if (now := run.hash_of(name)))
 
@@ -212,7 +132,7 @@ def scale(rows: Sequence[LatencyRow]) -> Scale | None:
     return Scale(tuple(ticks), low, high, max(0, 1 - decade))
 
 
-def _commonest_mistake(record: Report) -> tuple[str, str, int] | None:
+def most_frequent_confusion(record: Report) -> tuple[str, str, int] | None:
     """Label, prediction and count of the most frequent confusion."""
     labels, table = record.training.data.labels, record.training.confusion
     wrong = [(n, i, j) for i, row in enumerate(table) for j, n in enumerate(row) if i != j and n]
@@ -222,7 +142,7 @@ def _commonest_mistake(record: Report) -> tuple[str, str, int] | None:
     return labels[label], labels[answer], count
 
 
-def _picture(run: Run, path: str) -> Picture | None:
+def picture(run: Run, path: str) -> Picture | None:
     """A picture of the run, None when it is missing; raises InputError when it lies elsewhere or is no PNG."""
     place = run.path(path).resolve()
     if not place.is_file():
@@ -234,7 +154,7 @@ def _picture(run: Run, path: str) -> Picture | None:
     return Picture(path, uri, int.from_bytes(data[16:20]), int.from_bytes(data[20:24]))
 
 
-def _origins(record: Report) -> list[tuple[list[str], Origin]]:
+def origins(record: Report) -> list[tuple[list[str], Origin]]:
     """Where the stages ran: commands that share machine and versions together, each with such an origin."""
     groups: list[tuple[list[str], Origin]] = []
     for part in (

@@ -16,8 +16,9 @@ from edgecnn.console import log
 from edgecnn.files import staged
 from edgecnn.records import SCHEMA, Features, Latency, Layers, Parity, Report
 from edgecnn.report import recommendations
+from edgecnn.report.page import page_view
 from edgecnn.report.render import render
-from edgecnn.report.view import SOURCES, page_view
+from edgecnn.report.view import SOURCES
 from edgecnn.run_directory import Run
 
 PAGE, MARKDOWN = "report.html", "report.md"
@@ -57,10 +58,10 @@ def report(run: Run) -> Path:
     view = page_view(run, record)
     for name in (PAGE, MARKDOWN):
         with staged(run.path(name)) as draft:
-            draft.write_text(render(name, view, html=name == PAGE), encoding="utf-8")
+            draft.write_text(render(name, vars(view), html=name == PAGE), encoding="utf-8")
     outputs = {name: run.hash_of(name) for name in (PAGE, MARKDOWN)}
     run.save(run_directory.REPORT, replace(record, origin=replace(record.origin, outputs=outputs)))
-    log(view["verdict"][1])
+    log(view.verdict[1])
     return run.path(PAGE)
 
 
