@@ -110,27 +110,29 @@ def _placement(operators: list[dict[str, Any]]) -> Placement:
     """
     delegates = [op for op in operators if op["op_name"] == "DELEGATE"]
     plain = [op for op in operators if op["op_name"] != "DELEGATE"]
+    makers = {int(tensor): op for op in plain for tensor in op["outputs"]}
+    delegated: set[int] = set()
+    for delegate in delegates:
+        delegated |= _computed_by(delegate, makers)
     compute: Counter[str] = Counter()
     other: Counter[str] = Counter()
     for op in plain:
-        owned = any(_takes(delegate, op, plain) for delegate in delegates)
-        place = DELEGATE if owned else KERNELS
+        place = DELEGATE if delegated.intersection(map(int, op["outputs"])) else KERNELS
         (compute if op["op_name"] in COMPUTE_OPERATORS else other)[place] += 1
     return Placement(device="cpu", compute_nodes=dict(compute), other_nodes=dict(other))
 
 
-def _takes(delegate: dict[str, Any], op: dict[str, Any], plain: list[dict[str, Any]]) -> bool:
-    """Whether the delegate computes this node: walk back from its outputs to its inputs."""
-    inputs = set(delegate["inputs"].tolist())
-    pending = set(delegate["outputs"].tolist())
+def _computed_by(delegate: dict[str, Any], makers: dict[int, dict[str, Any]]) -> set[int]:
+    """The tensors that a delegate computes: walk back from its outputs to its inputs."""
+    inputs = set(map(int, delegate["inputs"]))
+    pending = set(map(int, delegate["outputs"]))
     seen: set[int] = set()
     while pending:
         tensor = pending.pop()
         seen.add(tensor)
-        for node in plain:
-            if tensor in node["outputs"]:
-                pending |= {int(i) for i in node["inputs"]} - inputs - seen - {-1}
-    return bool(seen & set(op["outputs"].tolist()))
+        if tensor in makers:
+            pending |= set(map(int, makers[tensor]["inputs"])) - inputs - seen - {-1}
+    return seen
 
 
 def load(
