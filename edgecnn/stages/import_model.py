@@ -3,7 +3,7 @@
 Pixels are first brought to the input range (0..255, 0..1 or -1..1), then (x - mean) / std where those are given, in
 units of that range. Which range it is, and whether the outputs are probabilities, is found out on images where it is
 not said; outputs of a sigmoid each are scores, and a single one is turned into the probabilities of two classes, the
-labels' first and second. Nothing is written before the rebuilt model is seen to match the original.
+labels' first and second. Nothing is written before the rebuilt model matches the original.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ def test_fifty_images_prove_a_float_file_where_outputs_hardly_change(labelled: b
 
 
 def test_a_few_images_that_change_more_cost_little() -> None:
-    """As where a value lies between two steps of a scale that is found anew for each image."""
+    """As where a value lies between two steps of a scale that is computed for each image."""
     noise = np.zeros((1_000, CLASSES))
     noise[:5] = 0.005
     one, every = emulated(noise, 1_000)
