@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
+import subprocess
 from functools import cache
 from pathlib import Path
 
 from edgecnn.records import Machine
 
 VERSIONED_PACKAGES = (
-    "edgecnn", "tensorflow", "keras", "tf2onnx", "onnx", "onnxslim", "onnxruntime", "ai-edge-litert", "numpy",
-    "pillow", "tflite-micro",
+    "edgecnn", "tensorflow", "keras", "tf2onnx", "onnx", "onnxslim", "onnxruntime", "onnxruntime-gpu",
+    "onnxruntime-openvino", "onnxruntime-webgpu", "ai-edge-litert", "numpy", "pillow", "tflite-micro",
 )  # fmt: skip
 # Whether int8 is fast, and on which kernels: x86 has dot products with VNNI and AMX, ARM with asimddp and i8mm.
 DOT_PRODUCTS = ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
@@ -34,7 +36,20 @@ def this_machine() -> Machine:
         system=f"{platform.system()} {platform.release().split('-')[0]} {platform.machine()}",
         python=platform.python_version(),
         instruction_sets=tuple(name for name in INSTRUCTION_SETS if name in features),
+        gpus=_gpus(),
     )
+
+
+def _gpus() -> tuple[str, ...]:
+    """NVIDIA's GPUs here, each with its driver's version, as its own tool names them; none where that is missing."""
+    tool = shutil.which("nvidia-smi")
+    query = [str(tool), "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    try:
+        listed = subprocess.run(query, capture_output=True, text=True, timeout=30) if tool else None
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    lines = listed.stdout.splitlines() if listed and listed.returncode == 0 else []
+    return tuple(", driver ".join(part.strip() for part in line.rsplit(",", 1)) for line in lines if "," in line)
 
 
 def usable_cores() -> int:

@@ -30,11 +30,13 @@ class Machine:
     system: str
     python: str
     instruction_sets: tuple[str, ...] = ()  # of those that decide how int8 is computed, as Linux names them
+    gpus: tuple[str, ...] = ()  # NVIDIA's, each with its driver's version
 
     @property
     def processor(self) -> str:
-        """The CPU and its instruction sets in words."""
-        return f"{self.cpu} ({', '.join(self.instruction_sets)})" if self.instruction_sets else self.cpu
+        """The CPU, its instruction sets and the GPUs in words."""
+        cpu = f"{self.cpu} ({', '.join(self.instruction_sets)})" if self.instruction_sets else self.cpu
+        return " and ".join([cpu, *self.gpus])
 
 
 @dataclass(frozen=True, kw_only=True)
