@@ -43,7 +43,7 @@ EXTRA_OF_PACKAGE = {
 }
 
 MAX_REASON = 300  # characters
-# Colours, and the places in its own graph that TensorFlow puts around a message.
+# Colors, and the places in its own graph that TensorFlow puts around a message.
 DECORATION = re.compile(
     r"\x1b\[[0-9;]*[A-Za-z]|\{\{function_node [^}]*\}\} | \[Op:\w+\]( name: *(?=$|\x1b))?", re.MULTILINE
 )

@@ -81,6 +81,6 @@ def run_all(run: Run, options: TrainOptions | StartOptions, show: Callable[[str]
             step.execute()
             log(f"[{step.name}] done in {time.perf_counter() - begun:.1f} s")
         verdict = run.load(run_directory.PARITY, Parity, "parity").verdict
-        if any(file.culprit for file in run.load(run_directory.LAYERS, Layers, "parity").files):
+        if any(file.first_divergent_layer for file in run.load(run_directory.LAYERS, Layers, "parity").files):
             verdict = FAIL
     return run.path(report.PAGE), verdict

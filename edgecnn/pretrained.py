@@ -13,7 +13,7 @@ PLACES = (
 )
 
 
-def published_runs() -> dict[str, Path]:
+def pretrained_runs() -> dict[str, Path]:
     """Name -> run directory, in alphabetical order; the package's own win over the checkout's."""
     found: dict[str, Path] = {}
     for place in reversed(PLACES):
@@ -21,9 +21,9 @@ def published_runs() -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
-def published_path(run: Path) -> Path | None:
+def pretrained_path(run: Path) -> Path | None:
     """Path of the pretrained run that RUN on a command line names; None where it is a path."""
-    return None if run.exists() else published_runs().get(str(run))
+    return None if run.exists() else pretrained_runs().get(str(run))
 
 
 def find_run(name: str) -> Path:
@@ -33,7 +33,7 @@ def find_run(name: str) -> Path:
     """
     if os.path.exists(name):
         return Path(name)
-    runs = published_runs()
+    runs = pretrained_runs()
     if name not in runs:
         offer = f" or one of the pretrained runs ({', '.join(runs)})" if runs else "; this copy has no pretrained runs"
         raise InputError(f"There is no model '{name}'; give a path that exists{offer}.")

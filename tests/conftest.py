@@ -61,8 +61,9 @@ def tiny_contract() -> records.Contract:
         name="synthetic", spec="synthetic", sha256="0" * 64, labels=TINY_LABELS, train_count=1, test_count=1
     )
     return records.Contract(
-        schema=records.SCHEMA, model="tiny", model_sha256="0" * 64, layout="NHWC", colour="RGB", value_range=(0, 255),
-        image=records.TensorSpec(name="image", dtype="uint8", shape=(None, 8, 8, 3)), resize=decode.RESIZE_RULE,
+        schema=records.SCHEMA, model="tiny", model_sha256="0" * 64, layout="NHWC", color_space="RGB",
+        value_range=(0, 255),
+        input=records.TensorSpec(name="image", dtype="uint8", shape=(None, 8, 8, 3)), resize=decode.RESIZE_RULE,
         output=records.TensorSpec(name="logits", dtype="float32", shape=(None, 3)), output_meaning="logits",
         labels=TINY_LABELS, data=data,
     )  # fmt: skip
@@ -83,7 +84,12 @@ def tiny_onnx(tmp_path: Path, tiny_contract: records.Contract) -> Path:
         onnx.numpy_helper.from_array(values.astype(np.float32), name) for name, values in weights.items()
     )
     facts = records.Export(
-        format="onnx_float32", versions={}, layers=TINY_LAYERS, absorbed={}, calibration=None, kept_float=()
+        format="onnx_float32",
+        versions={},
+        layers=TINY_LAYERS,
+        fused_into={},
+        calibration=None,
+        excluded_from_quantization=(),
     )
     inside = replace(tiny_contract, export=facts)
     onnx.helper.set_model_props(model, {"edgecnn.contract": records.encode(inside).decode()})

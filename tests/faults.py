@@ -45,7 +45,7 @@ def export_changed(
     samples = samples_of(run, own)
     source = ExportSource(
         model=model, contract=own, calibration_images=samples.calibration, selection_images=samples.selection[:0],
-        selection_labels=samples.selection_labels[:0], max_drop_points=100,
+        selection_labels=samples.selection_labels[:0], max_accuracy_drop_points=100,
     )  # fmt: skip
     for artifact in run.artifacts().artifacts:
         if artifact.format in formats:

@@ -117,15 +117,15 @@ def test_javascript_compiles_and_uses_the_names_of_the_contract(block: Block, tm
     done = subprocess.run([node, "--check", tmp_path / "snippet.mjs"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     contract = _contract()
-    assert f"{{ {contract.output.name} }} = await session.run({{ {contract.image.name} }})" in block.code
-    assert f"{[1, *contract.image.shape[1:]]}" in block.code
+    assert f"{{ {contract.output.name} }} = await session.run({{ {contract.input.name} }})" in block.code
+    assert f"{[1, *contract.input.shape[1:]]}" in block.code
     _check_files(block)
 
 
 @pytest.mark.parametrize("block", blocks("kotlin"), ids=lambda block: block.where)
 def test_kotlin_uses_the_shapes_of_the_contract(block: Block) -> None:
     contract = _contract()
-    assert f"allocateDirect({' * '.join(map(str, contract.image.shape[1:]))})" in block.code
+    assert f"allocateDirect({' * '.join(map(str, contract.input.shape[1:]))})" in block.code
     assert f"FloatArray({contract.output.shape[-1]})" in block.code
     _check_files(block)
 

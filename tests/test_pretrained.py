@@ -69,7 +69,7 @@ def test_it_passed_its_own_gates(published: Run) -> None:
 def test_it_answers_drawn_images_as_its_model_does(
     published: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without the data set: agreement is judged on drawn images."""
+    """Without the data set: agreement is checked on synthetic images."""
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.delenv("EDGECNN_DATA", raising=False)
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody listens there
@@ -115,8 +115,8 @@ def test_parity_on_real_data(published: Run, tmp_path: Path) -> None:
     for row in verdict.rows:
         assert row.accuracy is not None
         assert verdict.reference_accuracy is not None
-        assert row.judged is not None
-        lost = abs(row.judged.points)
+        assert row.gate_difference is not None
+        lost = abs(row.gate_difference.points)
         if row.format in MAY_LOSE_POINTS:
             assert lost <= MAY_LOSE_POINTS[row.format], row.format
         else:
@@ -135,5 +135,5 @@ def test_int8_gives_the_same_labels_on_other_cpus(published: Run, cpu: str, tmp_
     assert [row.format for row in rows] == list(formats)
     for row in rows:
         assert row.native is not None and row.native.images == 300
-        assert row.native.different_answers == 0, row.native.words
+        assert row.native.different_predictions == 0, row.native.words
         assert row.verdict == "pass", row.reason

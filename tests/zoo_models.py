@@ -8,8 +8,8 @@ from edgecnn.export.format import Format
 from edgecnn.plugins import discover
 from tests.zoo import CLASSES, IMPORT, SIDE, Specimen
 from tests.zoo_parts import (
-    COLOUR,
-    GREY,
+    COLOR,
+    GRAY,
     activation,
     adapted,
     application,
@@ -33,7 +33,7 @@ def _normalization(scale: float) -> Any:
 
 
 def _nested_normalization(keras: Any, x: Any) -> Any:
-    inner = keras.Sequential([keras.Input(COLOUR), adapted(keras, 1.0), conv()(keras.layers)], name="body")
+    inner = keras.Sequential([keras.Input(COLOR), adapted(keras, 1.0), conv()(keras.layers)], name="body")
     return inner(x)
 
 
@@ -54,8 +54,8 @@ def _shared(keras: Any, x: Any) -> Any:
 
 
 def _nested(keras: Any, x: Any) -> Any:
-    inner = keras.Sequential([keras.Input(COLOUR), conv(3)(keras.layers)], name="inner")
-    outer = keras.Sequential([keras.Input(COLOUR), inner, conv()(keras.layers)], name="outer")
+    inner = keras.Sequential([keras.Input(COLOR), conv(3)(keras.layers)], name="inner")
+    outer = keras.Sequential([keras.Input(COLOR), inner, conv()(keras.layers)], name="outer")
     return outer(x)
 
 
@@ -95,18 +95,18 @@ def _merges(keras: Any, x: Any) -> Any:
 
 
 def _dict_input(keras: Any) -> Any:
-    image = keras.Input(COLOUR, name="picture")
+    image = keras.Input(COLOR, name="picture")
     return keras.Model({"picture": image}, keras.layers.Dense(CLASSES)(keras.layers.Flatten()(image)))
 
 
 def _two_inputs(keras: Any) -> Any:
-    one, two = keras.Input(COLOUR), keras.Input(COLOUR)
+    one, two = keras.Input(COLOR), keras.Input(COLOR)
     x = keras.layers.Flatten()(keras.layers.Subtract()([one, two]))
     return keras.Model([one, two], keras.layers.Dense(CLASSES)(x))
 
 
 def _two_outputs(keras: Any) -> Any:
-    image = keras.Input(COLOUR)
+    image = keras.Input(COLOR)
     x = keras.layers.GlobalAveragePooling2D()(image)
     return keras.Model(image, [keras.layers.Dense(CLASSES)(x), keras.layers.Dense(1)(x)])
 
@@ -194,7 +194,7 @@ INPUTS = {
     "raw, padded": raw(lambda ls: ls.ZeroPadding2D(1), conv(padding="valid")),
     "raw, pooled": raw(dense(), head=True),
     "raw, depthwise": raw(lambda ls: ls.DepthwiseConv2D(3, depth_multiplier=2)),
-    "raw, grey": raw(conv(), shape=GREY),
+    "raw, gray": raw(conv(), shape=GRAY),
     "raw, batch norm": Specimen(chain(lambda ls: ls.BatchNormalization(), conv()), input_range="0..255"),
     "raw, rescaled inside": Specimen(chain(lambda ls: ls.Rescaling(1 / 255), conv()), input_range="0..255"),
     "raw, -1..1 inside": Specimen(chain(lambda ls: ls.Rescaling(1 / 127.5, -1), conv()), input_range="0..255"),
@@ -204,7 +204,7 @@ INPUTS = {
     "range -1..1": Specimen(chain(conv()), input_range="-1..1"),
     "range -1..1, flattened": Specimen(chain(flatten, dense(8), dense(), head=False), input_range="-1..1"),
     "ImageNet mean and std": Specimen(chain(conv()), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
-    "grey": Specimen(chain(conv(), shape=GREY)),
+    "gray": Specimen(chain(conv(), shape=GRAY)),
     "not square": Specimen(chain(conv(), shape=(20, 12, 3))),
 }
 PRECISIONS = {

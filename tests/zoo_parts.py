@@ -8,10 +8,10 @@ import numpy as np
 
 from tests.zoo import CLASSES, SIDE, Specimen
 
-COLOUR, GREY = (SIDE, SIDE, 3), (SIDE, SIDE, 1)
+COLOR, GRAY = (SIDE, SIDE, 3), (SIDE, SIDE, 1)
 
 
-def chain(*names: Any, shape: tuple[int | None, ...] = COLOUR, head: bool = True, units: int = CLASSES) -> Any:
+def chain(*names: Any, shape: tuple[int | None, ...] = COLOR, head: bool = True, units: int = CLASSES) -> Any:
     """A Sequential builder: each of `names` is a function from keras.layers to a layer; `head` pools and classifies."""
 
     def build(keras: Any) -> Any:
@@ -23,7 +23,7 @@ def chain(*names: Any, shape: tuple[int | None, ...] = COLOUR, head: bool = True
     return build
 
 
-def graph(body: Any, *, shape: tuple[int | None, ...] = COLOUR, head: bool = True, dtype: str | None = None) -> Any:
+def graph(body: Any, *, shape: tuple[int | None, ...] = COLOR, head: bool = True, dtype: str | None = None) -> Any:
     """A functional builder: `body(keras, x)` is what lies between the image and the head."""
 
     def build(keras: Any) -> Any:
@@ -74,11 +74,11 @@ def rows(make: Any) -> Any:
 
 def adapted(keras: Any, scale: float) -> Any:
     norm = keras.layers.Normalization(name="statistics")
-    norm.adapt(np.random.default_rng(1).uniform(0, scale, (20, *COLOUR)).astype(np.float32))
+    norm.adapt(np.random.default_rng(1).uniform(0, scale, (20, *COLOR)).astype(np.float32))
     return norm
 
 
-def raw(*names: Any, head: bool = True, shape: tuple[int | None, ...] = COLOUR, **more: Any) -> Specimen:
+def raw(*names: Any, head: bool = True, shape: tuple[int | None, ...] = COLOR, **more: Any) -> Specimen:
     """A model that takes pixels of 0 to 255 as they are; its first weights are as small as training makes them."""
     build = chain(*names, head=head, shape=shape)
 

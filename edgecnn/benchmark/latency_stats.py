@@ -104,7 +104,7 @@ def throughput(blocks: Sequence[Block], batch: int) -> float:
 
 
 def ratio(
-    blocks: Sequence[Block], batch: int, baseline: Sequence[Block], baseline_batch: int, starts: int = 1
+    blocks: Sequence[Block], batch: int, baseline: Sequence[Block], baseline_batch: int, restarts: int = 1
 ) -> Ratio:
     """How the time for an image compares with the baseline's: the mean over starts of the processes of the median, over
     blocks, of a block's typical call against the mean of the baseline's blocks just before and just after it.
@@ -115,8 +115,8 @@ def ratio(
     from statistics import geometric_mean, median
 
     shares = shares_of(blocks, batch, baseline, baseline_batch)
-    size = len(shares) // starts
-    value = geometric_mean(median(shares[i * size : (i + 1) * size]) for i in range(starts))
+    size = len(shares) // restarts
+    value = geometric_mean(median(shares[i * size : (i + 1) * size]) for i in range(restarts))
     ordered, rank = sorted(shares), median_rank(len(shares), RATIO_CONFIDENCE)
     return _judged(value, min(ordered[rank], value), max(ordered[-1 - rank], value))
 
@@ -175,7 +175,7 @@ def noise(spins_ns: Sequence[int], load: tuple[float, float]) -> Noise:
     low, high = ordered[len(ordered) // 10], ordered[len(ordered) - 1 - len(ordered) // 10]
     spread = (high - low) / middle
     return Noise(
-        spin_ns=tuple(spins_ns),
+        noise_probe_ns=tuple(spins_ns),
         spread=spread,
         load_before=load[0],
         load_after=load[1],

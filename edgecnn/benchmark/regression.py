@@ -8,7 +8,7 @@ from edgecnn import run_directory
 from edgecnn.benchmark.latency_stats import change, shares_of, typical_ns
 from edgecnn.benchmark.session import blocks_of
 from edgecnn.errors import UsageError
-from edgecnn.records import ComparedLatency, Latency
+from edgecnn.records import Latency, LatencyComparison
 
 if TYPE_CHECKING:
     from edgecnn.records import LatencyRow, Machine
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Key = tuple[str, str, str, int, int, str]
 
 
-def latencies(old: Run, new: Run, *, across_machines: bool) -> tuple[tuple[ComparedLatency, ...], tuple[str, ...]]:
+def latencies(old: Run, new: Run, *, across_machines: bool) -> tuple[tuple[LatencyComparison, ...], tuple[str, ...]]:
     """Every target that bench measured in both runs, and on which machines.
 
     Ratios to the baseline are compared where both runs measured the very same baseline file; otherwise latencies in
@@ -32,10 +32,10 @@ def latencies(old: Run, new: Run, *, across_machines: bool) -> tuple[tuple[Compa
             f"The latencies are of different machines ({machines[0]}; {machines[1]}); measure both on one, or compare "
             "them all the same with --across-machines."
         )
-    rows = [{_key(row): row for row in record.rows if row.blocks_at} for record in records]
+    rows = [{_key(row): row for row in record.rows if row.block_positions} for record in records]
     figures = [_figures(record, _same_baseline(records)) for record in records]
     found = tuple(
-        ComparedLatency(
+        LatencyComparison(
             name=_name(row),
             old_ms=row.p50_ms,
             new_ms=rows[1][key].p50_ms,
@@ -53,7 +53,7 @@ def _machine(record: Latency) -> str:
 
 
 def _key(row: LatencyRow) -> Key:
-    return row.format, row.runtime, row.provider, row.threads, row.batch, row.timed
+    return row.format, row.runtime, row.provider, row.threads, row.batch, row.timed_region
 
 
 def _name(row: LatencyRow) -> str:
@@ -62,7 +62,7 @@ def _name(row: LatencyRow) -> str:
 
 
 def _baseline(record: Latency) -> LatencyRow | None:
-    return next((row for row in record.rows if row.ratio is None and row.blocks_at), None)
+    return next((row for row in record.rows if row.ratio is None and row.block_positions), None)
 
 
 def _same_baseline(records: list[Latency]) -> bool:
@@ -76,7 +76,7 @@ def _figures(record: Latency, same_baseline: bool) -> dict[Key, list[float]]:
     """For each block of each row what is compared; of the baseline itself always the time in units of the loop."""
     from statistics import median
 
-    spin = median(record.noise.spin_ns) if record.noise else 1.0
+    spin = median(record.noise.noise_probe_ns) if record.noise else 1.0
     baseline = _baseline(record)
     found = {}
     for row in record.rows:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from edgecnn.benchmark.latency_stats import Block, calls_for, order, quantiles_ms, ratio, throughput
 from edgecnn.errors import MachineError
 from edgecnn.execution.client import ModelWorker
-from edgecnn.records import LatencyRow, Placement, Preparing
+from edgecnn.records import LatencyRow, Placement, PreprocessingLatency
 from edgecnn.records.contract import image_shape
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class BenchmarkTarget:
     threads: int
     batch: int = 1
     extras: tuple[str, ...] = ()  # of the runtime's
-    cores: str = ""  # that its worker may use, as in "0,1" ("": all)
+    cpu_affinity: str = ""  # cores that its worker may use, as in "0,1" ("": all)
     slowdown: float = 0.0  # a share of each call's time that is added to it
 
     @property
@@ -67,26 +67,28 @@ class Measurement:
     peak_bytes: int = 0
     warmup_calls: int = 0
     is_warm: bool = True  # whether each warm-up was seen to end
-    block_calls: int = 0
+    calls_per_block: int = 0
     repeat: int = 1  # calls per sample
-    cores: tuple[int, ...] = ()  # on which the worker may run
+    cpu_affinity: tuple[int, ...] = ()  # on which the worker may run
     placement: Placement | None = None
 
-    def start(self, place: Host, images: Path) -> ModelWorker:
+    def start(self, host: Host, images: Path) -> ModelWorker:
         """A new worker, warm."""
         target = self.target
         worker = ModelWorker(
             target.pair.runtime.name, target.pair.path, threads=target.threads, provider=target.pair.provider,
-            extras=target.extras, place=place, cores=target.cores,
+            extras=target.extras, host=host, cpu_affinity=target.cpu_affinity,
         )  # fmt: skip
         try:
             self.worker, self.images = worker, worker.put(images)
             self.load_ms.append(worker.loaded["load_ms"])
             self.placement = Placement(**worker.loaded["placement"])
             self._warm_up()
-            self.cores = tuple(worker.ask("facts")["cores"])
-            if target.cores and target.cores != ",".join(map(str, self.cores)):
-                raise MachineError(f"The worker runs on cores {self.cores} and not on {target.cores} as required.")
+            self.cpu_affinity = tuple(worker.ask("facts")["cpu_affinity"])
+            if target.cpu_affinity and target.cpu_affinity != ",".join(map(str, self.cpu_affinity)):
+                raise MachineError(
+                    f"The worker runs on cores {self.cpu_affinity} and not on {target.cpu_affinity} as required."
+                )
         except BaseException:
             worker.close()
             raise
@@ -115,9 +117,11 @@ class Measurement:
             without_gain = 0 if now < best * (1 - WARM) else without_gain + 1
             best = min(best, now)
         self.is_warm = self.is_warm and without_gain >= 2
-        step = self.worker.ask("facts")["timer_ns"]
+        step = self.worker.ask("facts")["timer_resolution_ns"]
         self.repeat = max(1, -(-STEPS_OF_CLOCK * step // int(best)))
-        self.block_calls = self.block_calls or calls_for(best * self.repeat, BLOCK_SECONDS, LEAST_CALLS, MOST_CALLS)
+        self.calls_per_block = self.calls_per_block or calls_for(
+            best * self.repeat, BLOCK_SECONDS, LEAST_CALLS, MOST_CALLS
+        )
 
 
 def measure(
@@ -128,10 +132,10 @@ def measure(
     spins = []
     at = 1 + max((one.blocks[-1].at for one in started if one.blocks), default=-1)
     for _ in range(rounds):
-        spins.append(started[baseline].worker.ask("noise_probe")["spin_ns"])
+        spins.append(started[baseline].worker.ask("noise_probe")["noise_probe_ns"])
         for chosen in order(len(started), baseline, generator):
             one = started[chosen]
-            answer = one.time(SKIPPED_CALLS, one.block_calls)
+            answer = one.time(SKIPPED_CALLS, one.calls_per_block)
             one.blocks.append(Block(at, tuple(answer["samples_ns"])))
             one.busy.append(answer["busy_cores"])
             at += 1
@@ -141,7 +145,7 @@ def measure(
     return spins
 
 
-def row_of(measured: Measurement, baseline: Measurement, starts: int) -> LatencyRow:
+def row_of(measured: Measurement, baseline: Measurement, restarts: int) -> LatencyRow:
     """What was measured of a target, and how it compares with the baseline."""
     from statistics import median
 
@@ -153,7 +157,7 @@ def row_of(measured: Measurement, baseline: Measurement, starts: int) -> Latency
         raise MachineError(f"{target.name} computed on {busy:.1f} cores, more than the number of threads.")
     compared = None
     if measured is not baseline:
-        compared = ratio(measured.blocks, target.batch, baseline.blocks, baseline.target.batch, starts)
+        compared = ratio(measured.blocks, target.batch, baseline.blocks, baseline.target.batch, restarts)
     return LatencyRow(
         format=target.pair.artifact.format,
         runtime=target.pair.runtime.name,
@@ -170,9 +174,9 @@ def row_of(measured: Measurement, baseline: Measurement, starts: int) -> Latency
         peak_memory_bytes=measured.peak_bytes,
         placement=measured.placement,
         samples_ns=tuple(sample for block in measured.blocks for sample in block.samples_ns),
-        block_calls=measured.block_calls,
-        blocks_at=tuple(block.at for block in measured.blocks),
-        starts=starts,
+        calls_per_block=measured.calls_per_block,
+        block_positions=tuple(block.at for block in measured.blocks),
+        restarts=restarts,
         p50_interval_ms=p50_interval,
         p90_interval_ms=p90_interval,
         p99_interval_ms=p99_interval,
@@ -181,15 +185,15 @@ def row_of(measured: Measurement, baseline: Measurement, starts: int) -> Latency
         first_call_ms=median(measured.first_ms),
         warm=measured.is_warm,
         busy_cores=busy,
-        cores=measured.cores,
-        timed=BOUND if "io_binding" in target.extras else "",
+        cpu_affinity=measured.cpu_affinity,
+        timed_region=BOUND if "io_binding" in target.extras else "",
     )
 
 
 def blocks_of(row: LatencyRow) -> list[Block]:
     """The blocks of a row; none of one that an earlier edgecnn measured."""
-    calls = row.block_calls
-    return [Block(at, row.samples_ns[i * calls : (i + 1) * calls]) for i, at in enumerate(row.blocks_at)]
+    calls = row.calls_per_block
+    return [Block(at, row.samples_ns[i * calls : (i + 1) * calls]) for i, at in enumerate(row.block_positions)]
 
 
 def photo(path: Path) -> None:
@@ -204,8 +208,8 @@ def photo(path: Path) -> None:
     Image.fromarray(pixels).save(path, quality=90)
 
 
-def preparing(far: WorkerClient, picture: str, contract: Contract) -> Preparing:
+def preprocessing_latency(client: WorkerClient, picture: str, contract: Contract) -> PreprocessingLatency:
     """What decoding and resizing take in a process like a worker's; they are no part of a latency."""
     height, width, _ = image_shape(contract)
-    taken = far.ask("prepare", image=picture, height=height, width=width, calls=PREPARED)
-    return Preparing(image=f"a JPEG of {PHOTO[1]} x {PHOTO[0]} pixels", **taken)
+    taken = client.ask("prepare", image=picture, height=height, width=width, calls=PREPARED)
+    return PreprocessingLatency(image=f"a JPEG of {PHOTO[1]} x {PHOTO[0]} pixels", **taken)

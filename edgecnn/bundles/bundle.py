@@ -21,7 +21,7 @@ class BundleSource:
     model: bytes
     contract: Contract
     images: Pixels
-    drawn: bool  # whether synthetic images replace the run's own
+    is_synthetic: bool  # whether synthetic images replace the run's own
 
 
 @dataclass(frozen=True)

@@ -91,13 +91,13 @@ def command(run: Path, as_json: bool, **options: Any) -> None:
 
     RUN may be the name of a pretrained run: then the input is synthetic images, and nothing is written.
     """
-    from edgecnn.pretrained import published_path
+    from edgecnn.pretrained import pretrained_path
     from edgecnn.run_directory import Run
     from edgecnn.stages.bench import BenchOptions, remarks
     from edgecnn.stages.bench import bench as stage
 
     chosen = BenchOptions(**options)
-    if known := published_path(run):
+    if known := pretrained_path(run):
         record = stage(Run(known), chosen, keep=False)
     else:
         place = Run.at(run)

@@ -23,11 +23,11 @@ def command(run: Path, target: str, out: Path | None) -> None:
 
     RUN may be the name of a pretrained run.
     """
-    from edgecnn.pretrained import published_path
+    from edgecnn.pretrained import pretrained_path
     from edgecnn.run_directory import Run
     from edgecnn.stages.bundle import bundle as stage
 
-    if known := published_path(run):
+    if known := pretrained_path(run):
         click.echo(stage(Run(known), target, out or Path(f"{run}-{target}")))
         return
     place = Run.at(run)

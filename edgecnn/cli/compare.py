@@ -36,5 +36,5 @@ def command(old: str, new: str, across_machines: bool, as_json: bool) -> None:
         for names, run in ((record.only_old, record.old), (record.only_new, record.new)):
             if names:
                 click.echo(f"Only in {run}: {', '.join(names)}")
-    if record.worse:
-        raise GateFailed(f"{record.new} is worse than {record.old}: {', '.join(record.worse)}.")
+    if record.regressions:
+        raise GateFailed(f"{record.new} is worse than {record.old}: {', '.join(record.regressions)}.")

@@ -115,5 +115,5 @@ def _print_layers(predictor: Predictor) -> None:
     """Every layer with its shape, then those that have no maps of their own."""
     for name, shape in predictor.shapes.items():
         click.echo(f"{name:32} {' x '.join(str(side) for side in shape)}")
-    for name, other in predictor.absorbed.items():
+    for name, other in predictor.fused_into.items():
         click.echo(f"{name:32} fused into {other}")

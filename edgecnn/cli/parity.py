@@ -97,7 +97,7 @@ def command(
 
     With --cpu, every export also runs under QEMU on a CPU that this machine does not have.
     """
-    from edgecnn.pretrained import published_path
+    from edgecnn.pretrained import pretrained_path
     from edgecnn.run_directory import Run
     from edgecnn.stages.layerwise_parity import layers as layers_stage
     from edgecnn.stages.parity import ParityOptions
@@ -105,7 +105,7 @@ def command(
 
     if options["cpus"] and (options["remote"] or options["python"]):
         raise UsageError("--cpu emulates CPUs on this machine, in this Python; leave out --remote and --python.")
-    if known := published_path(run):
+    if known := pretrained_path(run):
         for option in context.command.params:
             if (
                 option.name not in ("run", "as_json", "cpus")
@@ -126,12 +126,16 @@ def command(
             click.echo(line)
     failures = [
         *_failures(record),
-        *(f"{file.name}, layer {file.culprit}" for file in (layers.files if layers else ()) if file.culprit),
+        *(
+            f"{file.name}, layer {file.first_divergent_layer}"
+            for file in (layers.files if layers else ())
+            if file.first_divergent_layer
+        ),
     ]
     if layers and not layers.files:
         failures.append("no export gives layer outputs here")
     if failures:
-        seen = layers is None or (layers.files and not any(file.culprit for file in layers.files))
+        seen = layers is None or (layers.files and not any(file.first_divergent_layer for file in layers.files))
         verb = "is not proven" if record.verdict != "fail" and seen else "failed"
         raise GateFailed(f"Parity {verb}: {'; '.join(failures)}.")
 
@@ -151,7 +155,7 @@ def _check_pretrained(run: Run, cpus: Sequence[str], as_json: bool) -> None:
     if record.verdict != "pass":
         failures = "; ".join(f"{row.name}: {row.reason}" for row in record.rows if row.verdict == "fail")
         if not failures:
-            raise GateFailed(f"{record.run} is not proven: {', '.join(record.unasked)} could not run here.")
+            raise GateFailed(f"{record.run} is not proven: {', '.join(record.not_run)} could not run here.")
         raise GateFailed(f"{record.run} does not give its published outputs: {failures}.")
 
 
@@ -191,12 +195,11 @@ def _table(record: Parity) -> Iterator[str]:
 def _line(width: int, row: ParityRow) -> str:
     accuracy = f"{row.accuracy.share:.2%}" if row.accuracy else "-"
     change, flips = "-", f"{len(row.flips)}"
-    if row.judged:
-        change = f"{row.judged.points:+.2f} ({row.judged.low_points:+.2f} to {row.judged.high_points:+.2f})"
+    if found := row.gate_difference:
+        change = f"{found.points:+.2f} ({found.low_points:+.2f} to {found.high_points:+.2f})"
     if row.paired:
-        flips = (
-            f"{row.paired.broken} / {row.paired.repaired} / {len(row.flips) - row.paired.broken - row.paired.repaired}"
-        )
+        negative, positive = row.paired.negative_flips, row.paired.positive_flips
+        flips = f"{negative} / {positive} / {len(row.flips) - negative - positive}"
     sqnr = "equal" if row.max_logit_difference == 0 else "-" if row.sqnr_db is None else f"{row.sqnr_db:.1f} dB"
     verdict = row.verdict if row.verdict == "pass" else row.verdict.upper()
     return _columns(width, row.name, f"{row.images:,}", accuracy, change, f"{row.agreement:.2%}", flips, sqnr, verdict)
@@ -217,8 +220,8 @@ def _layer_table(record: Layers) -> Iterator[str]:
         for row in file.layers:
             gain = "-" if row.gain is None else f"{row.gain:.4f}"
             sqnr = f"{row.sqnr_db:.1f} dB" if row.sqnr_db is not None else "-" if row.gain is None else "equal"
-            parts = f"  includes {', '.join(row.absorbed)}" if row.absorbed else ""
-            mark = f"  <- {row.falls_out}" if row.falls_out else ""
+            parts = f"  includes {', '.join(row.fused_layers)}" if row.fused_layers else ""
+            mark = f"  <- {row.divergence}" if row.divergence else ""
             yield f"  {row.layer:32} {sqnr:>9}  gain {gain}{parts}{mark}"
     for name, reason in record.skipped.items():
         yield f"{name}: layers not compared, {reason}"

@@ -152,5 +152,5 @@ def _record(image: str, answer: Prediction | None, why: str, top: int, word: str
         return {"image": image, "error": why}
     return {
         "image": image,
-        "answers": [{"label": label, word: round(share, 6)} for label, share in answer.top(top)],
+        "predictions": [{"label": label, word: round(share, 6)} for label, share in answer.top(top)],
     }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from edgecnn.data.fitting import align, fitted_data
 from edgecnn.data.loading import load_data
-from edgecnn.data.samples import drawn
+from edgecnn.data.samples import synthetic_images
 from edgecnn.errors import DataUnavailable, NoSuchData
 from edgecnn.records.contract import image_shape
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from edgecnn.arrays import Pixels
     from edgecnn.records import Contract, DataSource
 
-DRAWN_EVALUATION = 5_000  # enough to show that a float export changes fewer than 1 top-1 class in 1,000
+SYNTHETIC_EVALUATION = 5_000  # enough to show that a float export changes fewer than 1 top-1 class in 1,000
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def evaluation_of(contract: Contract, trained_on: DataSource, spec: str | None) 
         if spec is not None:
             raise
         words = f"synthetic images, since {trained_on.name} is unavailable; accuracy is not measured"
-        return Evaluation(drawn(DRAWN_EVALUATION, contract), None, words, "synthetic images")
+        return Evaluation(synthetic_images(SYNTHETIC_EVALUATION, contract), None, words, "synthetic images")
     data = align(data, contract.labels)
     same = "" if data.source.sha256 == trained_on.sha256 else ", not the copy the model was trained on"
     words = f"all test images of {data.source.name}{same}"

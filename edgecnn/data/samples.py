@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from edgecnn.run_directory import Run
 
 DRAWN_SEED = 20_260_101  # synthetic images are the same everywhere
-DRAWN_COUNT = 1_000
+SYNTHETIC_COUNT = 1_000
 CALIBRATION_PER_CLASS = 50
 SELECTION_COUNT = 2_000
 MOST_BYTES = 48 << 20  # of pixels kept for one purpose, however large the images are
@@ -43,14 +43,14 @@ class Samples:
     selection_labels: npt.NDArray[np.int64]
     images: Pixels
     test_digests: npt.NDArray[np.uint64]
-    drawn: bool  # whether synthetic images replace the data set's own
+    is_synthetic: bool  # whether synthetic images replace the data set's own
 
     def words(self) -> str:
         """Which images these are, for a reader."""
-        return "synthetic images" if self.drawn else "test images kept with the run"
+        return "synthetic images" if self.is_synthetic else "test images kept with the run"
 
 
-def drawn(count: int, contract: Contract) -> Pixels:
+def synthetic_images(count: int, contract: Contract) -> Pixels:
     """The same `count` synthetic images everywhere, at the model's size."""
     from edgecnn.data.datasets.synthetic import draw
 
@@ -100,19 +100,19 @@ def samples_of(run: Run, contract: Contract) -> Samples:
 
     path = run.path(SAMPLES)
     if not path.is_file():
-        images = drawn(DRAWN_COUNT, contract)
+        images = synthetic_images(SYNTHETIC_COUNT, contract)
         return Samples(
             calibration=images,
             selection=images[:0],
             selection_labels=np.zeros(0, np.int64),
             images=images[:KEPT_TEST_IMAGES],
             test_digests=np.zeros(0, np.uint64),
-            drawn=True,
+            is_synthetic=True,
         )
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            names = [field.name for field in fields(Samples) if field.name != "drawn"]
-            samples = Samples(**{name: archive[name] for name in names}, drawn=False)
+            names = [field.name for field in fields(Samples) if field.name != "is_synthetic"]
+            samples = Samples(**{name: archive[name] for name in names}, is_synthetic=False)
         _check(samples, contract)
         return samples
     except Exception as error:  # zip, zlib and numpy's parser each fail in their own ways

@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 class WorkerClient:
     """Client of a process that answers requests; use as a context manager.
 
-    Every request raises what the far end reports, InputError or MachineError, and MachineError when the process dies.
+    Every request raises what the server reports, InputError or MachineError, and MachineError when the
+    process dies.
     """
 
-    def __init__(self, what: str, place: Host | None = None, cores: str = "") -> None:
-        self._what, self._place = what, place or LocalHost()
-        self._channel = self._place.start(cores)
+    def __init__(self, what: str, host: Host | None = None, cpu_affinity: str = "") -> None:
+        self._what, self._host = what, host or LocalHost()
+        self._channel = self._host.start(cpu_affinity)
 
     def ask(self, command: str, **arguments: object) -> dict[str, Any]:
         """Send one command and wait for its answer."""
@@ -59,7 +60,8 @@ class WorkerClient:
 class ModelWorker(WorkerClient):
     """Client of a session: the artifact is loaded when it starts. Paths are of this machine, wherever it runs.
 
-    `extras` are names of `Runtime.extras` that are wanted; `cores` are those it may use, as in "0,1" ("": all).
+    `extras` are names of `Runtime.extras` that are wanted; `cpu_affinity` are the cores it may use, as in "0,1" ("":
+    all).
     """
 
     def __init__(
@@ -71,14 +73,14 @@ class ModelWorker(WorkerClient):
         provider: str = "cpu",
         extra_outputs: Iterable[str] = (),
         extras: Iterable[str] = (),
-        place: Host | None = None,
-        cores: str = "",
+        host: Host | None = None,
+        cpu_affinity: str = "",
     ) -> None:
-        super().__init__(f"{runtime} with {path.name}", place, cores)
+        super().__init__(f"{runtime} with {path.name}", host, cpu_affinity)
         self._runtime, self._path = runtime, path
         try:
             self._settings: dict[str, Any] = {
-                "runtime": runtime, "path": self._place.put(path), "threads": threads, "provider": provider,
+                "runtime": runtime, "path": self._host.put(path), "threads": threads, "provider": provider,
                 "extras": list(extras),
             }  # fmt: skip
             self.load(extra_outputs)
@@ -96,14 +98,14 @@ class ModelWorker(WorkerClient):
 
     def replace(self, path: Path) -> None:
         """Load another artifact in the place of what was loaded, as that was."""
-        self._settings["path"] = self._place.put(path)
+        self._settings["path"] = self._host.put(path)
         self.load(())
 
-    def run(self, images: Path, answers: Path, batch: int = RUN_BATCH) -> float:
+    def run(self, images: Path, outputs: Path, batch: int = RUN_BATCH) -> float:
         """Run a file of images, `batch` a call, and write the model's outputs; returns seconds."""
-        places = {"images": self._place.put(images), "answers": self._place.result(answers)}
-        seconds: float = self.ask("run", **places, batch=batch)["seconds"]
-        self._place.fetch(answers)
+        paths = {"images": self._host.put(images), "outputs": self._host.result(outputs)}
+        seconds: float = self.ask("run", **paths, batch=batch)["seconds"]
+        self._host.fetch(outputs)
         return seconds
 
     def _cause(self) -> str:
@@ -114,4 +116,4 @@ class ModelWorker(WorkerClient):
 
     def put(self, path: Path) -> str:
         """Where the worker finds a file of ours."""
-        return self._place.put(path)
+        return self._host.put(path)

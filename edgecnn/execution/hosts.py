@@ -47,7 +47,7 @@ class Host(Protocol):
 
     name: str  # "" for this very Python
 
-    def start(self, cores: str = "") -> Channel:
+    def start(self, cpu_affinity: str = "") -> Channel:
         """A worker that may use these cores, as in "0,1" ("": all)."""
 
     def put(self, path: Path) -> str:
@@ -73,9 +73,9 @@ class LocalHost:
             self._python = _checked(python)
             self._folder = self._search_path = _folder_with_package()
 
-    def start(self, cores: str = "") -> Process:
+    def start(self, cpu_affinity: str = "") -> Process:
         """A worker."""
-        return Process([self._python], self._search_path, cores)
+        return Process([self._python], self._search_path, cpu_affinity)
 
     def put(self, path: Path) -> str:
         """The file where it is."""
@@ -123,11 +123,11 @@ class Emulated(LocalHost):
             self._search_path = os.pathsep.join([self._folder, str(there / "packages")])
         self.command.append(self._python)
 
-    def start(self, cores: str = "") -> Process:
+    def start(self, cpu_affinity: str = "") -> Process:
         """A worker; it leaves no core file where it crashes."""
         import resource
 
-        worker = Process(self.command, self._search_path, cores, self.without)
+        worker = Process(self.command, self._search_path, cpu_affinity, self.without)
         resource.prlimit(worker.process.pid, resource.RLIMIT_CORE, (0, 0))
         return worker
 

@@ -20,9 +20,11 @@ STOP_SECONDS = 5.0
 class Process:
     """A worker as a child process: one line in, one line out."""
 
-    def __init__(self, python: Sequence[str], search_path: str, cores: str = "", without: Collection[str] = ()) -> None:
-        """`python` is the command that starts the interpreter, `search_path` its PYTHONPATH, `cores` those it may
-        use, as in "0,1" ("": all), `without` the environment variables it does not inherit."""
+    def __init__(
+        self, python: Sequence[str], search_path: str, cpu_affinity: str = "", without: Collection[str] = ()
+    ) -> None:
+        """`python` is the command that starts the interpreter, `search_path` its PYTHONPATH, `cpu_affinity` the cores
+        it may use, as in "0,1" ("": all), `without` the environment variables it does not inherit."""
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         self.process = subprocess.Popen(
             [
@@ -30,7 +32,7 @@ class Process:
                 "-P",
                 "-m",
                 "edgecnn.execution.server",
-                *([cores] if cores else []),
+                *([cpu_affinity] if cpu_affinity else []),
             ],  # -P: nothing of the current directory
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -1,7 +1,7 @@
 """What runs on a device: it keeps files in a folder of its own, starts workers, and passes lines to and from them.
 
     -> {"id": 1, "do": "put", "path": "model.onnx", "data": base64}         a file, or with "tar" a folder
-    -> {"id": 2, "do": "start", "cores": ""}                                <- {"id": 2, "worker": 0}
+    -> {"id": 2, "do": "start", "cpu_affinity": ""}                                <- {"id": 2, "worker": 0}
     -> {"id": 3, "do": "ask", "worker": 0, "line": "..."}                   <- {"id": 3, "line": "..."}
     -> {"id": 4, "do": "get", "path": "answers.npy"}                        <- {"id": 4, "data": base64}
     -> {"id": 5, "do": "stop", "worker": 0}
@@ -87,8 +87,8 @@ class _Hub:
             except OSError:
                 self.end()
 
-    def do_start(self, cores: str) -> dict[str, Any]:
-        self._workers.append(Process([sys.executable], str(self._folder), cores))
+    def do_start(self, cpu_affinity: str) -> dict[str, Any]:
+        self._workers.append(Process([sys.executable], str(self._folder), cpu_affinity))
         return {"worker": len(self._workers) - 1}
 
     def do_ask(self, worker: int, line: str) -> dict[str, Any]:

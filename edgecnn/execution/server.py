@@ -6,9 +6,9 @@ prints cannot be mistaken for an answer: the pipe is taken off stdout before any
     -> {"command": "load", "runtime": "litert", "path": "model.tflite", "threads": 1, "provider": "xnnpack",
         "extra_outputs": [], "extras": []}
     <- {"load_ms": 1.2, "placement": {...}}
-    -> {"command": "run", "images": "images.npy", "answers": "answers.npy", "batch": 64}     what the model answers
+    -> {"command": "run", "images": "images.npy", "outputs": "outputs.npy", "batch": 64}     what the model gives
     <- {"seconds": 0.9}
-    -> {"command": "observe", "images": "images.npy", "answers": "answers.npz"}     the exposed tensors too
+    -> {"command": "observe", "images": "images.npy", "outputs": "outputs.npz"}     the extra outputs too
     <- {}
     -> {"command": "time", "images": "images.npy", "batch": 1, "skip": 5, "calls": 50, "repeat": 1,
         "slowdown": 0}
@@ -18,11 +18,11 @@ prints cannot be mistaken for an answer: the pipe is taken off stdout before any
     -> {"command": "prepare", "image": "photo.jpg", "height": 32, "width": 32, "calls": 20}
     <- {"decode_ms": 3.1, "resize_ms": 0.9}
     -> {"command": "noise_probe"}                                          a fixed loop, to see how quiet the machine is
-    <- {"spin_ns": 400000}
+    <- {"noise_probe_ns": 400000}
     -> {"command": "offers"}      what could be loaded here
     <- {"runtimes": {"litert": {"missing": "", "providers": ["xnnpack"]}, ...}, "machine": {...}, "versions": {...}}
     -> {"command": "facts"}
-    <- {"cores": [0, 1], "timer_ns": 40, "load": 0.2}
+    <- {"cpu_affinity": [0, 1], "timer_resolution_ns": 40, "load": 0.2}
     -> {"command": "memory"}
     <- {"peak_bytes": 123456}
 
@@ -113,8 +113,8 @@ class _Server:
         seconds = time.perf_counter() - start
         return {"load_ms": seconds * 1e3, "placement": asdict(self._session.placement)}
 
-    def run(self, images: str, answers: str, batch: int = RUN_BATCH) -> dict[str, Any]:
-        """Run a whole file of images and write what the model answers, float32 [N, classes]."""
+    def run(self, images: str, outputs: str, batch: int = RUN_BATCH) -> dict[str, Any]:
+        """Run a whole file of images and write the model's outputs, float32 [N, classes]."""
         import numpy as np
 
         pixels = np.load(images, mmap_mode="r")
@@ -125,15 +125,15 @@ class _Server:
             for i in range(0, len(pixels), batch)
         ]
         seconds = time.perf_counter() - start
-        save_array(Path(answers), np.concatenate(rows))
+        save_array(Path(outputs), np.concatenate(rows))
         return {"seconds": seconds}
 
-    def observe(self, images: str, answers: str) -> dict[str, Any]:
-        """Run a file of images as one batch and write every output under its number: the answers, the exposed."""
+    def observe(self, images: str, outputs: str) -> dict[str, Any]:
+        """Run a file of images as one batch and write each output under its number, the model's before extra ones."""
         import numpy as np
 
-        outputs = self._loaded().run(np.load(images))
-        np.savez(answers, *outputs.values())
+        values = self._loaded().run(np.load(images))
+        np.savez(outputs, *values.values())
         return {}
 
     def first(self, images: str, batch: int) -> dict[str, Any]:

@@ -71,7 +71,7 @@ class SshHost:
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr,
             )  # fmt: skip
         except FileNotFoundError:
-            raise MachineError(f"{command[0]} is not installed here; install OpenSSH's client.") from None
+            raise MachineError(f"{command[0]} is not installed here; install OpenSSH's far.") from None
         self._sending, self._number, self._lost = threading.Lock(), 0, False
         self._waiting: dict[int, queue.SimpleQueue[dict[str, Any]]] = {0: queue.SimpleQueue()}
         self._there: dict[Path, str] = {}
@@ -86,9 +86,9 @@ class SshHost:
             raise
         threading.Thread(target=self._ping, daemon=True).start()
 
-    def start(self, cores: str = "") -> RemoteProcess:
+    def start(self, cpu_affinity: str = "") -> RemoteProcess:
         """A remote worker."""
-        return RemoteProcess(self, self.ask("start", "a worker", cores=cores)["worker"])
+        return RemoteProcess(self, self.ask("start", "a worker", cpu_affinity=cpu_affinity)["worker"])
 
     def put(self, path: Path) -> str:
         """Copy a file or a folder to the host, once; its remote path."""

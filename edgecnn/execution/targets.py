@@ -70,7 +70,7 @@ def trained(run: Run, contract: Contract) -> Artifact:
         path=MODEL,
         size_bytes=size_of(run.path(MODEL)),
         sha256=contract.model_sha256,
-        image=contract.image,
+        input=contract.input,
         output=contract.output,
         content_sha256=contract.model_sha256,
     )

@@ -100,14 +100,14 @@ def noise_probe() -> dict[str, Any]:
     start = time.perf_counter_ns()
     for _ in range(SPIN_STEPS):
         pass
-    return {"spin_ns": time.perf_counter_ns() - start}
+    return {"noise_probe_ns": time.perf_counter_ns() - start}
 
 
 def facts() -> dict[str, Any]:
     """The cores this process may use, the step of its clock, and how many processes want to run."""
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-    return {"cores": cores, "timer_ns": _timer_step(), "load": load}
+    return {"cpu_affinity": cores, "timer_resolution_ns": _timer_step(), "load": load}
 
 
 def _rest() -> None:

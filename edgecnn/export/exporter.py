@@ -12,7 +12,7 @@ from edgecnn.data.samples import digests, samples_of
 from edgecnn.environment import installed_versions
 from edgecnn.errors import InputError, reason_of
 from edgecnn.export.format import ExportSource
-from edgecnn.export.layer_map import absorbed
+from edgecnn.export.layer_map import fused_into
 from edgecnn.files import sha256_of, size_of
 from edgecnn.records import Artifact, Calibration, Export, TensorSpec
 from edgecnn.run_directory import EXPORTS
@@ -34,7 +34,7 @@ def source_of(run: Run, max_accuracy_drop: float) -> tuple[ExportSource, Calibra
     """What a run is exported from, and what a quantized format records of its calibration but the tool."""
     contract = run.contract()
     samples = samples_of(run, contract)
-    if samples.drawn:
+    if samples.is_synthetic:
         log("The run has no images: calibrating with synthetic ones")
     source = ExportSource(
         model=load_model(run, contract),
@@ -42,7 +42,7 @@ def source_of(run: Run, max_accuracy_drop: float) -> tuple[ExportSource, Calibra
         calibration_images=samples.calibration,
         selection_images=samples.selection,
         selection_labels=samples.selection_labels,
-        max_drop_points=max_accuracy_drop,
+        max_accuracy_drop_points=max_accuracy_drop,
     )
     return source, _calibration(samples)
 
@@ -68,7 +68,7 @@ def _calibration(samples: Samples) -> Calibration:
         images=len(samples.calibration),
         sha256=hashlib.sha256(samples.calibration.tobytes()).hexdigest(),
         evaluation_images=mixed,
-        source="synthetic images" if samples.drawn else "training images",
+        source="synthetic images" if samples.is_synthetic else "training images",
         method="minimum and maximum over these images and a black and a white one",
         tool="",
     )
@@ -100,12 +100,12 @@ def artifact_of(format: Format, draft: Path, source: ExportSource, calibration: 
         size_bytes=size_of(draft),
         sha256=sha256,
         content_sha256=exported.content_sha256 or sha256,
-        image=inside.image,
+        input=inside.input,
         output=inside.output,
         layers=facts.layers,
-        absorbed=facts.absorbed,
+        fused_into=facts.fused_into,
         calibration=used,
-        precision=exported.precision,
+        mixed_precision=exported.mixed_precision,
         int8_safety=exported.int8_safety,
         seconds=round(time.perf_counter() - start, 3),
     )
@@ -125,15 +125,17 @@ def _travelling(source: ExportSource, format: Format, exported: Exported, used: 
         format=format.name,
         versions={name: versions[name] for name in CONVERTERS if name in versions},
         layers=layers,
-        absorbed=absorbed(source, layers) if layers else {},
+        fused_into=fused_into(source, layers) if layers else {},
         calibration=used,
-        kept_float=exported.precision.kept_float if exported.precision else (),
+        excluded_from_quantization=exported.mixed_precision.excluded_from_quantization
+        if exported.mixed_precision
+        else (),
     )
     contract = source.contract
-    image, output = contract.image, replace(contract.output, dtype=format.output_dtype)
+    image, output = contract.input, replace(contract.output, dtype=format.output_dtype)
     return replace(
         contract,
-        image=image if format.batched else _one(image),
+        input=image if format.batched else _one(image),
         output=output if format.batched else _one(output),
         export=facts,
     )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from edgecnn.arrays import Pixels
-    from edgecnn.records import Contract, Int8Safety, LayerTensor, Precision
+    from edgecnn.records import Contract, Int8Safety, LayerTensor, MixedPrecision
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class ExportSource:
     calibration_images: Pixels
     selection_images: Pixels
     selection_labels: npt.NDArray[np.int64]
-    max_drop_points: float  # accuracy that full quantization may cost before layers are kept in float32
+    max_accuracy_drop_points: float  # accuracy that full quantization may cost before layers are kept in float32
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Exported:
 
     layers: Mapping[str, LayerTensor]
     write: Callable[[Contract, Path], object]
-    precision: Precision | None = None
+    mixed_precision: MixedPrecision | None = None
     int8_safety: Int8Safety | None = None
     content_sha256: str = ""  # over graph and weights, where the same model gives other bytes each time
 

@@ -2,7 +2,7 @@
 
 Found by value on a few images, since names do not tell: the converters call layer `conv2d` "conv2d_1" and layer
 `conv2d_1` "conv2d_1_2". What a file computes between two such tensors belongs to the later one's layer, and a layer
-without a tensor of its own was absorbed by the next that has one.
+without a tensor of its own was fused_into by the next that has one.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def owners(nodes: Sequence[tuple[Sequence[T], Sequence[T]]], layer_of: Mapping[T
     return found
 
 
-def absorbed(source: ExportSource, found: Iterable[str]) -> dict[str, str]:
+def fused_into(source: ExportSource, found: Iterable[str]) -> dict[str, str]:
     """Each layer without a tensor of its own -> the next layer after it that has one, or else the last before it."""
     model: Any = source.model
     have = set(found)
@@ -139,7 +139,7 @@ def _next(layer: Any, have: set[str]) -> str:
 def carriers(source: ExportSource, found: Iterable[str]) -> dict[str, str]:
     """Layer with a tensor -> the layer whose weights make it: itself, or one that is fused into it."""
     model: Any = source.model
-    into = absorbed(source, found)
+    into = fused_into(source, found)
     weighted = [layer.name for layer in model.layers if any(len(weight.shape) > 1 for weight in layer.weights)]
     absorbing = {into[layer]: layer for layer in reversed(weighted) if layer in into}
     return {owner: owner if owner in weighted else absorbing.get(owner, owner) for owner in found}

@@ -40,7 +40,7 @@ def convert(source: ExportSource) -> Any:
                 frozen.graph.as_graph_def(add_shapes=True),
                 input_names=[image],
                 output_names=[output],
-                tensors_to_rename={image: contract.image.name, output: contract.output.name},
+                tensors_to_rename={image: contract.input.name, output: contract.output.name},
                 opset=opset,
                 custom_op_handlers={"Erfc": (_erfc, [])},
             )
@@ -51,7 +51,7 @@ def convert(source: ExportSource) -> Any:
         raise layer_map.no_counterpart(source, unknown[0].name, unknown[0].op_type, f"ONNX opset {opset}")
     with quiet():
         proto = onnxslim.slim(proto)
-    for value, spec in ((proto.graph.input[0], contract.image), (proto.graph.output[0], contract.output)):
+    for value, spec in ((proto.graph.input[0], contract.input), (proto.graph.output[0], contract.output)):
         kind = value.type.tensor_type.elem_type
         value.CopyFrom(onnx.helper.make_tensor_value_info(value.name, kind, ("batch", *spec.shape[1:])))
     used = {node.domain for node in nodes_of(proto.graph)}

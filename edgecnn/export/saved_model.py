@@ -34,7 +34,7 @@ def input_signature(source: ExportSource, *, raw_pixels: bool, batch: int | None
     """The TensorSpec list of :func:`serving_function`."""
     import tensorflow as tf
 
-    image = source.contract.image
+    image = source.contract.input
     dtype = tf.uint8 if raw_pixels else tf.float32
     return [tf.TensorSpec((batch, *image.shape[1:]), dtype, name=image.name)]
 

@@ -232,7 +232,7 @@ def named(source: ExportSource, flatbuffer: bytes, *, raw_pixels: bool) -> tuple
     file = File(flatbuffer)
     graph = file.graph
     layers = layer_tensors(source, file, raw_pixels=raw_pixels)
-    fixed = {int(graph.inputs[0]): source.contract.image.name, int(graph.outputs[0]): source.contract.output.name}
+    fixed = {int(graph.inputs[0]): source.contract.input.name, int(graph.outputs[0]): source.contract.output.name}
     names = layer_map.Names(fixed.values())
     new = dict(fixed)
     for layer, tensor in layers.items():

@@ -35,7 +35,7 @@ class OnnxModel:
     """
 
     layers: dict[str, LayerTensor]  # of a file without a layer map: its tensors by their own names
-    absorbed: dict[str, str]  # Keras layer without a tensor of its own -> the layer it was fused into
+    fused_into: dict[str, str]  # Keras layer without a tensor of its own -> the layer it was fused into
     placement: Placement
 
     def __init__(self, path: Path, content: bytes, threads: int, providers: tuple[Provider, ...]) -> None:
@@ -48,7 +48,7 @@ class OnnxModel:
         self.placement = placement_of(self._session)
         self._contract = _contract_of(self._session, path)
         export = self._contract.export if self._contract else None
-        self.absorbed = dict(export.absorbed) if export else {}
+        self.fused_into = dict(export.fused_into) if export else {}
         self.layers = self._own_tensors() if self._contract is None else dict(export.layers) if export else {}
         _MODELS.add(self)
 
@@ -194,7 +194,7 @@ def _contract_of(session: Any, path: Path) -> Contract | None:
     ]
     try:
         wanted = [
-            [(contract.image.name, "tensor(uint8)", list(image_shape(contract)))],
+            [(contract.input.name, "tensor(uint8)", list(image_shape(contract)))],
             [(contract.output.name, "tensor(float)", [len(contract.labels)])],
         ]
     except InputError:

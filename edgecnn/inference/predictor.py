@@ -69,7 +69,7 @@ class Predictor:
         if not self._model.is_foreign:
             check_rules(self.contract)
             self._shape = image_shape(self.contract)
-            self._input, self._outputs = self.contract.image.name, [self.contract.output.name]
+            self._input, self._outputs = self.contract.input.name, [self.contract.output.name]
             self._labels, self._meaning = self.contract.labels, self.contract.output_meaning
             height, width, channels = self._shape
             self._batch = max(1, min(MOST_IMAGES, MOST_BYTES // (height * width * channels)))
@@ -85,9 +85,9 @@ class Predictor:
         return self._model.layers
 
     @property
-    def absorbed(self) -> dict[str, str]:
+    def fused_into(self) -> dict[str, str]:
         """Layers without maps of their own -> the layer each was fused into."""
-        return self._model.absorbed
+        return self._model.fused_into
 
     @property
     def shapes(self) -> dict[str, tuple[int | str | None, ...]]:
@@ -107,7 +107,7 @@ class Predictor:
     def predict(
         self, image: Source | list[S] | tuple[S, ...] | Iterator[S], *, processes: int | Readers = 1
     ) -> Prediction | Predictions:
-        """The prediction for one image: a path, a file's bytes, a Pillow image, or uint8 pixels, RGB or grey.
+        """The prediction for one image: a path, a file's bytes, a Pillow image, or uint8 pixels, RGB or gray.
 
         For a list, tuple or iterator of images it is an iterator, in the same order. A list is computed in batches; of
         an iterator each image is classified before the next is taken, a camera's for instance. With more
@@ -165,8 +165,8 @@ class Predictor:
         }
 
     def _check_layer(self, name: str) -> None:
-        if name in self.absorbed:
-            other = self.absorbed[name]
+        if name in self.fused_into:
+            other = self.fused_into[name]
             raise UsageError(
                 f"Layer {name} has no maps of its own in {self._model.path.name}: it is fused into {other}; use that."
             )
@@ -181,7 +181,7 @@ class Predictor:
         if self._model.is_foreign and isinstance(image, np.ndarray):
             name, given = session.get_inputs()[0].name, image
         else:
-            name, given = self.contract.image.name, fitted(image, *self._shape)
+            name, given = self.contract.input.name, fitted(image, *self._shape)
         try:
             return [np.asarray(value, np.float32) for value in session.run(tensors, {name: given[None]})]
         except Exception as error:  # ONNX Runtime's errors share no base class

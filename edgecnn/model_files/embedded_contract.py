@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 READERS = {".onnx": onnx.read, ".tflite": tflite.read}
 SAME = {
     "labels": "its labels are others, or in another order",
-    "colour": "it wants another colour order",
+    "color_space": "it wants another color space",
     "layout": "it wants another layout",
     "value_range": "it wants pixels of another range",
     "resize": "it wants images resized by another rule",
@@ -38,10 +38,10 @@ def differences(path: Path, contract: Contract) -> tuple[str, ...]:
     found = [words for name, words in SAME.items() if getattr(inside, name) != getattr(contract, name)]
     if inside.model_sha256 != contract.model_sha256:
         found.insert(0, "it was made from another model")
-    if (inside.image.name, inside.image.dtype, inside.image.shape[1:]) != (
-        contract.image.name,
-        contract.image.dtype,
-        contract.image.shape[1:],
+    if (inside.input.name, inside.input.dtype, inside.input.shape[1:]) != (
+        contract.input.name,
+        contract.input.dtype,
+        contract.input.shape[1:],
     ):
         found.append("it describes another input")
     return tuple(found)

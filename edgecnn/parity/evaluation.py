@@ -44,7 +44,9 @@ class InferenceResult:
     placement: Placement
     seconds: float
     agreement: Agreement
-    cpu_dependent: int | None  # images whose outputs exact int8 kernels give otherwise; None where there are no others
+    cpu_dependent_images: (
+        int | None
+    )  # images whose outputs exact int8 kernels give otherwise; None where there are no others
     meaning: str = LOGITS
 
 
@@ -160,7 +162,7 @@ class _Outputs:
     logits: Logits
     placement: Placement
     seconds: float
-    cpu_dependent: int | None
+    cpu_dependent_images: int | None
 
 
 def _outputs(
@@ -184,7 +186,7 @@ def _outputs(
 
     with (
         tempfile.TemporaryDirectory(dir=images.parent) as folder,
-        ModelWorker(runtime, path, threads=1, provider=provider, extras=extras, place=host) as worker,
+        ModelWorker(runtime, path, threads=1, provider=provider, extras=extras, host=host) as worker,
     ):
         outputs = Path(folder) / f"{Path(folder).name}.npy"  # a name of its own, on a remote host too
         seconds = worker.run(images, outputs, batch)
@@ -197,9 +199,9 @@ def _outputs(
         return _Outputs(logits, placement, seconds, different)
 
 
-def has_other_kernels(pair: ExportTarget, place: Host | None) -> bool:
+def has_other_kernels(pair: ExportTarget, host: Host | None) -> bool:
     """Whether the pair's runtime has, here, exact int8 kernels other than those it uses by default for this file."""
-    is_native = place is None or not place.name
+    is_native = host is None or not host.name
     return (
         is_native
         and EXACT in pair.runtime.extras
@@ -224,17 +226,17 @@ def _compared(
         outputs.placement,
         outputs.seconds,
         replace(found, flips=flips),
-        outputs.cpu_dependent,
+        outputs.cpu_dependent_images,
         meaning,
     )
 
 
-def bit_equal(one: InferenceResult, asked: Sequence[InferenceResult], reference: Logits) -> tuple[str, ...]:
+def bit_equal(one: InferenceResult, results: Sequence[InferenceResult], reference: Logits) -> tuple[str, ...]:
     """Which rows, and the reference, gave the very same outputs for the images both ran."""
     import numpy as np
 
     names = [KERAS] if np.array_equal(one.logits, reference[one.indices]) else []
-    for other in asked:
+    for other in results:
         if other is not one:
             mine, theirs = common(one, other)
             if np.array_equal(mine, theirs):
@@ -252,13 +254,13 @@ def common(a: InferenceResult, b: InferenceResult) -> tuple[Logits, Logits]:
     return a.logits[in_a], b.logits[in_b]
 
 
-def matrix(reference: Logits, asked: Sequence[InferenceResult]) -> tuple[tuple[float, ...], ...]:
+def matrix(reference: Logits, results: Sequence[InferenceResult]) -> tuple[tuple[float, ...], ...]:
     """Share of equal top-1 classes of each with each, the reference first; see
     :func:`edgecnn.data.output_labels.equal_share`."""
-    table = [[1.0, *(one.agreement.top1 for one in asked)]]
-    for one in asked:
+    table = [[1.0, *(one.agreement.top1 for one in results)]]
+    for one in results:
         shares = [one.agreement.top1]
-        for other in asked:
+        for other in results:
             mine, theirs = common(one, other)
             shares.append(equal_share(mine, theirs, one.meaning))
         table.append(shares)

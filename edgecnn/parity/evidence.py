@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from edgecnn.arrays import Indices, Logits
     from edgecnn.parity.evaluation import InferenceResult
-    from edgecnn.records import Difference, Paired
+    from edgecnn.records import Difference, PairedDifference
 
 
 SAFETY = 10.0  # changes of outputs assumed for all images, to those seen on a part
@@ -34,9 +34,9 @@ class Evidence:
 
     agreement: Agreement
     images: int
-    steps: tuple[Paired, ...]
+    steps: tuple[PairedDifference, ...]
     open_share: float = 0.0
-    through: str = ""
+    extrapolated_from: str = ""
 
     @property
     def change(self) -> Difference | None:
@@ -44,19 +44,19 @@ class Evidence:
         return combined(self.steps, self.open_share)
 
 
-def evidence(one: InferenceResult, asked: Sequence[InferenceResult], labels: Indices | None) -> Evidence:
+def evidence(one: InferenceResult, results: Sequence[InferenceResult], labels: Indices | None) -> Evidence:
     """What is known of a target's outputs; `labels` are those of the images it ran.
 
     Where a slow runtime or an emulated CPU ran a part of the images, the same file ran all of them elsewhere: what the
     file changes is known from there, and what the runtime or CPU changes in addition from the part.
     """
-    bound = _bound(one, asked)
+    bound = _bound(one, results)
     if bound:
         return bound
     found, direct = one.agreement, one.agreement.paired
     if direct is None:
         return Evidence(found, len(one.indices), ())
-    native = [o for o in asked if o.pair.path == one.pair.path and not o.pair.cpu]
+    native = [o for o in results if o.pair.path == one.pair.path and not o.pair.cpu]
     whole = sorted(
         (o for o in native if len(o.indices) > len(one.indices)), key=lambda o: o.pair.runtime != one.pair.runtime
     )
@@ -64,10 +64,10 @@ def evidence(one: InferenceResult, asked: Sequence[InferenceResult], labels: Ind
         return Evidence(found, len(one.indices), (direct,))
     step = agreement(whole[0].logits[one.indices], one.logits, labels, one.meaning).paired
     assert step is not None
-    return Evidence(found, len(one.indices), (whole[0].agreement.paired, step), through=whole[0].pair.name)
+    return Evidence(found, len(one.indices), (whole[0].agreement.paired, step), extrapolated_from=whole[0].pair.name)
 
 
-def _bound(one: InferenceResult, asked: Sequence[InferenceResult]) -> Evidence | None:
+def _bound(one: InferenceResult, results: Sequence[InferenceResult]) -> Evidence | None:
     """What is known of an emulated CPU that changes outputs by so little that hardly a top-1 class can change.
 
     A best class changes only where its margin is at most twice the change of an output, a decision on a score only
@@ -78,8 +78,8 @@ def _bound(one: InferenceResult, asked: Sequence[InferenceResult]) -> Evidence |
     """
     import numpy as np
 
-    native, seen = _native_of(one, asked), against_native(one, asked)
-    if native is None or seen is None or seen.different_answers or seen.max_difference < 0:
+    native, seen = _native_of(one, results), against_native(one, results)
+    if native is None or seen is None or seen.different_predictions or seen.max_difference < 0:
         return None
     mine, theirs = common(one, native)
     changes = np.abs(mine - theirs).max(axis=1)
@@ -102,22 +102,22 @@ def _margins(outputs: Logits, meaning: str) -> npt.NDArray[np.float32]:
     return np.asarray(ranked[:, -1] - ranked[:, -2], np.float32)
 
 
-def _native_of(one: InferenceResult, asked: Sequence[InferenceResult]) -> InferenceResult | None:
+def _native_of(one: InferenceResult, results: Sequence[InferenceResult]) -> InferenceResult | None:
     """The same pair on this machine's own CPU, of one on an emulated CPU."""
-    return next((o for o in asked if one.pair.cpu and replace(one.pair, cpu="") == o.pair), None)
+    return next((o for o in results if one.pair.cpu and replace(one.pair, cpu="") == o.pair), None)
 
 
-def against_native(one: InferenceResult, asked: Sequence[InferenceResult]) -> NativeDifference | None:
+def against_native(one: InferenceResult, results: Sequence[InferenceResult]) -> NativeDifference | None:
     """How an emulated CPU's outputs differ from the native ones; None without them, and for a native pair."""
     import numpy as np
 
-    native = _native_of(one, asked)
+    native = _native_of(one, results)
     if native is None:
         return None
     mine, theirs = common(one, native)
     finite = bool(np.isfinite(mine).all() and np.isfinite(theirs).all())
     return NativeDifference(
         images=len(mine),
-        different_answers=int((answers_of(mine, one.meaning) != answers_of(theirs, one.meaning)).sum()),
+        different_predictions=int((answers_of(mine, one.meaning) != answers_of(theirs, one.meaning)).sum()),
         max_difference=float(np.abs(mine - theirs).max()) if finite else -1.0,
     )

@@ -6,7 +6,7 @@ import math
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from edgecnn.records import Accuracy, Difference, Paired
+from edgecnn.records import Accuracy, Difference, PairedDifference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,29 +39,29 @@ def macro_accuracy(right: int, images: int, labels: int, split: str) -> Accuracy
     return Accuracy(correct=right, total=images * labels, split=split, low=low, high=high)
 
 
-def paired(broken: int, repaired: int, images: int) -> Paired:
-    """The change of accuracy between two classifiers on the same `images`, of which the second has `broken` (right
-    before, wrong now) and `repaired` the reverse; with its 95 % interval and the exact p of McNemar's test."""
+def paired(negative: int, positive: int, images: int) -> PairedDifference:
+    """The change of accuracy between two classifiers on the same `images`, of which the second has `negative` (right
+    before, wrong now) and `positive` the reverse; with its 95 % interval and the exact p of McNemar's test."""
     from scipy.stats import binomtest
 
-    change = paired_interval(broken, repaired, images)
-    discordant = broken + repaired
-    return Paired(
-        broken=broken,
-        repaired=repaired,
+    change = paired_interval(negative, positive, images)
+    discordant = negative + positive
+    return PairedDifference(
+        negative_flips=negative,
+        positive_flips=positive,
         images=images,
         points=change.points,
         low_points=change.low_points,
         high_points=change.high_points,
-        p=float(binomtest(broken, discordant).pvalue) if discordant else 1.0,
+        p_value=float(binomtest(negative, discordant).pvalue) if discordant else 1.0,
     )
 
 
-def paired_interval(broken: int, repaired: int, images: int) -> Difference:
+def paired_interval(negative: int, positive: int, images: int) -> Difference:
     """The change of :func:`paired` with its 95 % interval.
 
-    The interval is the square-and-add one for a difference of two shares of one multinomial, `repaired / images -
-    broken / images`, made of their mid-p binomial limits and their correlation. Its coverage, enumerated for 0 to 500
+    The interval is the square-and-add one for a difference of two shares of one multinomial, `positive / images -
+    negative / images`, made of their mid-p binomial limits and their correlation. Its coverage, enumerated for 0 to 500
     expected discordant images however they split, is 94.5 % at least and 95 to 97 % from 20 on, and it has a width
     where nothing is discordant (Wald's has none).
 
@@ -69,8 +69,8 @@ def paired_interval(broken: int, repaired: int, images: int) -> Difference:
     paired data", 1998; G. Y. Zou and A. Donner, "Construction of confidence limits about effect measures", 2008;
     H. O. Lancaster, "Significance tests in discrete distributions", 1961 (mid-p); Q. McNemar, 1947.
     """
-    up, down = repaired / images, broken / images
-    (up_low, up_high), (down_low, down_high) = mid_p_limits(repaired, images), mid_p_limits(broken, images)
+    up, down = positive / images, negative / images
+    (up_low, up_high), (down_low, down_high) = mid_p_limits(positive, images), mid_p_limits(negative, images)
     correlation = -math.sqrt(up * down / ((1 - up) * (1 - down))) if up < 1 and down < 1 else 0.0
 
     def reach(a: float, b: float) -> float:

@@ -78,7 +78,7 @@ def in_keras_layout(values: Floats, place: LayerTensor) -> Floats:
 def judged(
     sums: Mapping[str, Sums],
     places: Mapping[str, LayerTensor],
-    absorbed: Mapping[str, str],
+    fused_into: Mapping[str, str],
     inputs_of: Mapping[str, Sequence[str]],
     expected: Expectation,
 ) -> tuple[LayerRow, ...]:
@@ -91,8 +91,8 @@ def judged(
             tensor=places[layer].tensor,
             sqnr_db=found.sqnr_db,
             gain=found.gain if found.finite else None,
-            absorbed=tuple(name for name, into in absorbed.items() if into == layer),
-            falls_out=_falls_out(found, sources, expected),
+            fused_layers=tuple(name for name, into in fused_into.items() if into == layer),
+            divergence=_divergence(found, sources, expected),
         )
     return tuple(rows.values())
 
@@ -113,7 +113,7 @@ def _visible_inputs(layer: str, inputs_of: Mapping[str, Sequence[str]], shown: M
     return found
 
 
-def _falls_out(found: Sums, sources: Sequence[LayerRow], expected: Expectation) -> str:
+def _divergence(found: Sums, sources: Sequence[LayerRow], expected: Expectation) -> str:
     """How a layer diverges from what its inputs explain; empty where it does not."""
     if not found.finite:
         return "its outputs are not finite"

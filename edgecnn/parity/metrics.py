@@ -11,7 +11,7 @@ from edgecnn.records import Flip
 
 if TYPE_CHECKING:
     from edgecnn.arrays import Labels, Logits
-    from edgecnn.records import Paired
+    from edgecnn.records import PairedDifference
 
 TOP = 5
 
@@ -29,8 +29,8 @@ class Agreement:
     max_difference: float
     mean_difference: float
     sqnr_db: float | None
-    cosine: float
-    paired: Paired | None
+    cosine_similarity: float
+    paired: PairedDifference | None
 
     @property
     def finite(self) -> bool:
@@ -58,7 +58,7 @@ def agreement(reference: Logits, logits: Logits, labels: Labels | None, meaning:
     change = None
     if labels is not None:
         kinds = [flip.kind for flip in flips]
-        change = paired(kinds.count("broken"), kinds.count("repaired"), len(labels))
+        change = paired(kinds.count("negative"), kinds.count("positive"), len(labels))
     finite = bool(np.isfinite(logits).all() and np.isfinite(reference).all())
     a, b = reference.astype(np.float64), logits.astype(np.float64)
     difference = np.abs(b - a)
@@ -72,21 +72,21 @@ def agreement(reference: Logits, logits: Logits, labels: Labels | None, meaning:
         max_difference=float(difference.max()) if finite else -1.0,
         mean_difference=float(difference.mean()) if finite else -1.0,
         sqnr_db=float(10 * np.log10(np.square(a).sum() / noise)) if finite and noise else None,
-        cosine=float(cosine.mean()) if finite else -1.0,
+        cosine_similarity=float(cosine.mean()) if finite else -1.0,
         paired=change,
     )
 
 
 def _flip(i: int, answers: tuple[int, int], label: int | None, margins: tuple[float, float]) -> Flip:
     before, now = answers
-    kind = "" if label is None else {before: "broken", now: "repaired"}.get(label, "changed")
+    kind = "" if label is None else {before: "negative", now: "positive"}.get(label, "neutral")
     return Flip(
         image=i,
         label=label,
-        reference=before,
-        answer=now,
+        reference_prediction=before,
+        prediction=now,
         reference_margin=margins[0],
-        answer_margin=margins[1],
+        prediction_margin=margins[1],
         kind=kind,
     )
 

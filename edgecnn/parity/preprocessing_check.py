@@ -16,7 +16,7 @@ from edgecnn.data.loading import load_data
 from edgecnn.preprocessing.batches import prepared
 from edgecnn.preprocessing.decode import decode_image, prepare
 from edgecnn.preprocessing.reader_pool import Readers
-from edgecnn.records import Pathway
+from edgecnn.records import PreprocessingPath
 from edgecnn.records.contract import image_shape
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ READERS = 1 if sys.platform == "win32" else 2  # processes
 SIDES = ((32, 32), (47, 61), (200, 133), (9, 301), (1, 1), (640, 480))  # height, width of the RGB files
 
 
-def pathways(contract: Contract) -> tuple[Pathway, ...]:
+def preprocessing_paths(contract: Contract) -> tuple[PreprocessingPath, ...]:
     """Run the awkward files through every preprocessing path, and compare with the contract's rules."""
     import numpy as np
 
@@ -45,7 +45,7 @@ def pathways(contract: Contract) -> tuple[Pathway, ...]:
         for name, way in WAYS.items():
             arrived = way(paths, contract)
             different = [p.name for p, a, b in zip(paths, wanted, arrived, strict=True) if not np.array_equal(a, b)]
-            found.append(Pathway(name=name, files=len(paths), different=tuple(different)))
+            found.append(PreprocessingPath(name=name, files=len(paths), different_files=tuple(different)))
     return tuple(found)
 
 
@@ -71,15 +71,15 @@ def awkward_files(folder: Path) -> list[Path]:
         large.save(folder / f"turned-{orientation}.jpg", exif=turned, quality=92)
     large.save(folder / "progressive.jpg", progressive=True, quality=85)
     large.convert("CMYK").save(folder / "cmyk.jpg", quality=90)
-    large.convert("L").save(folder / "grey.png")
-    large.convert("L").save(folder / "grey.jpg", quality=90)
+    large.convert("L").save(folder / "gray.png")
+    large.convert("L").save(folder / "gray.jpg", quality=90)
     large.convert("P", palette=Image.Palette.ADAPTIVE).save(folder / "palette.png", transparency=3)
     alpha = np.arange(120 * 85, dtype=np.uint8).reshape(120, 85)
     large.putalpha(Image.fromarray(alpha))
     large.save(folder / "alpha.png")
-    large.convert("LA").save(folder / "grey-alpha.png")
+    large.convert("LA").save(folder / "gray-alpha.png")
     deep = np.asarray(scene(3, 77, 50).convert("L")).astype(np.uint16) * 257
-    Image.fromarray(deep).save(folder / "grey-16-bit.png")
+    Image.fromarray(deep).save(folder / "gray-16-bit.png")
     return sorted(folder.iterdir())
 
 

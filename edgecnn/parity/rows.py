@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from edgecnn.data.evaluation import Evaluation
     from edgecnn.execution.targets import ExportTarget
     from edgecnn.export.format import Gate
-    from edgecnn.records import Accuracy, Contract, Pathway
+    from edgecnn.records import Accuracy, Contract, PreprocessingPath
 
 SPLIT = "test"
 
 
 def row_of(
     one: InferenceResult,
-    asked: Sequence[InferenceResult],
+    results: Sequence[InferenceResult],
     reference: Logits,
     evaluation: Evaluation,
     contract: Contract,
@@ -41,7 +41,7 @@ def row_of(
     pair, found = one.pair, one.agreement
     gate = _gate(pair, tolerances)
     labels = None if evaluation.labels is None else evaluation.labels[one.indices]
-    seen, emulated_by = evidence(one, asked, labels), emulator(CPUS[pair.cpu]) if pair.cpu else ""
+    seen, emulated_by = evidence(one, results, labels), emulator(CPUS[pair.cpu]) if pair.cpu else ""
     state, reason = verdict(seen.agreement, seen.steps, gate, seen.images, seen.open_share)
     if pair.cpu and state != PASS:
         reason += f"; {emulated_by} emulated the CPU, and the fault may be its own"
@@ -51,10 +51,10 @@ def row_of(
     foreign = differences(pair.path, contract)
     if sha256 != pair.artifact.sha256:
         foreign = ("it is not the file that was exported (its SHA-256 differs)", *foreign)
-    if one.cpu_dependent:
+    if one.cpu_dependent_images:
         foreign = (
-            f"its outputs depend on the CPU: {one.cpu_dependent:,} of {len(one.indices):,} images differ from those of "
-            "exact int8 kernels (session.x64quantprecision)",
+            f"its outputs depend on the CPU: {one.cpu_dependent_images:,} of {len(one.indices):,} images differ from "
+            "those of exact int8 kernels (session.x64quantprecision)",
             *foreign,
         )
     if foreign:
@@ -68,17 +68,17 @@ def row_of(
         accuracy=accuracy_of(one.logits, labels, one.meaning),
         macro_accuracy=macro_accuracy_of(one.logits, labels, one.meaning),
         paired=found.paired,
-        judged=seen.change,
-        through=seen.through,
+        gate_difference=seen.change,
+        extrapolated_from=seen.extrapolated_from,
         agreement=found.top1,
         top5_agreement=found.top5,
         flips=found.flips,
         max_logit_difference=found.max_difference,
         mean_logit_difference=found.mean_difference,
         sqnr_db=found.sqnr_db,
-        cosine=found.cosine,
-        bit_equal_to=bit_equal(one, asked, reference),
-        cpu_dependent=one.cpu_dependent,
+        cosine_similarity=found.cosine_similarity,
+        bit_equal_to=bit_equal(one, results, reference),
+        cpu_dependent_images=one.cpu_dependent_images,
         placement=one.placement,
         gate=rule(gate, labelled=labels is not None),
         verdict=state,
@@ -86,7 +86,7 @@ def row_of(
         seconds=one.seconds,
         cpu=pair.cpu,
         emulator=emulated_by,
-        native=against_native(one, asked),
+        native=against_native(one, results),
     )
 
 
@@ -101,7 +101,7 @@ def overall(
     formats: Sequence[str],
     found: Sequence[ExportTarget],
     refused: Mapping[str, EdgecnnError],
-    ways: Sequence[Pathway],
+    ways: Sequence[PreprocessingPath],
 ) -> tuple[str, tuple[str, ...]]:
     """The verdict on the run, and its reasons in addition to those of the rows.
 
@@ -110,26 +110,26 @@ def overall(
     one answered.
     """
     broken: list[str] = []
-    unasked: list[str] = []
+    not_run: list[str] = []
     answered = {(row.format, row.runtime, row.cpu) for row in rows}
     for pair in found:
         error = refused.get(pair.name)
         if error is None or (pair.format.name, pair.runtime.name, pair.cpu) in answered:
             continue
         is_broken = isinstance(error, InputError) and pair.max_images is None
-        (broken if is_broken else unasked).append(f"{pair.name} does not run: {str(error).rstrip('.')}")
+        (broken if is_broken else not_run).append(f"{pair.name} does not run: {str(error).rstrip('.')}")
     different = [
-        f"{way.name} gives other pixels than the contract's rules: {', '.join(way.different)}"
+        f"{way.name} gives other pixels than the contract's rules: {', '.join(way.different_files)}"
         for way in ways
-        if way.different
+        if way.different_files
     ]
     if broken or different or any(row.verdict == FAIL for row in rows):
         return FAIL, (*broken, *different)
     missing = [name for name in dict.fromkeys(formats) if name not in {pair.format.name for pair in found}]
     if missing:
-        unasked.append(f"{', '.join(missing)} runs on no runtime here")
-    if unasked or not rows:
-        return NOT_PROVEN, tuple(unasked)
+        not_run.append(f"{', '.join(missing)} runs on no runtime here")
+    if not_run or not rows:
+        return NOT_PROVEN, tuple(not_run)
     return (PASS if all(row.verdict == PASS for row in rows) else NOT_PROVEN), ()
 
 

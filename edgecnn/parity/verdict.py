@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from edgecnn.arrays import Labels, Logits
     from edgecnn.export.format import Gate
     from edgecnn.parity.metrics import Agreement
-    from edgecnn.records import Paired
+    from edgecnn.records import PairedDifference
 
 PASS, FAIL, NOT_PROVEN = "pass", "fail", "not proven"
 FEWEST_ANSWERS = 1.5  # effective number of different answers below which agreement says nothing
@@ -49,7 +49,7 @@ def uninformative_reference_reason(reference: Logits, labels: Labels | None, mea
 
 
 def verdict(
-    found: Agreement, steps: Sequence[Paired], gate: Gate, images: int, open_share: float = 0.0
+    found: Agreement, steps: Sequence[PairedDifference], gate: Gate, images: int, open_share: float = 0.0
 ) -> tuple[str, str]:
     """PASS, FAIL or NOT_PROVEN, and the reason in words, empty for a pass.
 
@@ -101,16 +101,18 @@ def _too_few(found: Agreement, images: int, doubt: str, suffices: Callable[[int]
     """Why this many images prove nothing, and how many would if outputs change as often as among these."""
     changed = f"{len(found.flips):,} changed" if found.flips else "none changed"
     if found.flips and found.paired:
-        changed += f", {found.paired.broken:,} for the worse and {found.paired.repaired:,} for the better"
+        changed += f", {found.paired.negative_flips:,} for the worse and {found.paired.positive_flips:,} for the better"
     count = images_needed(suffices, images)
     more = f"about {count:,} would be needed" if count else "at that rate more images would not prove it either"
     return f"not proven with {images:,} images; {changed}; {more} ({doubt})"
 
 
-def _excludes(steps: Sequence[Paired], open_share: float, allowed: float, images: int, count: int) -> bool:
+def _excludes(steps: Sequence[PairedDifference], open_share: float, allowed: float, images: int, count: int) -> bool:
     """Whether `count` images with the last step's share of changes exclude a fall by more than is allowed."""
     *before, last = steps
-    scaled = paired_interval(round(last.broken * count / images), round(last.repaired * count / images), count)
+    scaled = paired_interval(
+        round(last.negative_flips * count / images), round(last.positive_flips * count / images), count
+    )
     change = combined((*before, scaled), open_share)
     return change is not None and change.low_points >= -allowed - ROUNDING
 

@@ -1,7 +1,7 @@
 """Pixels in: how an image of any kind and size becomes the model's input. Integers only, so that C, Kotlin
 and JavaScript can repeat every step to the bit.
 
-1. Decode; apply the EXIF orientation; composite alpha over white; grey becomes RGB (`decode_image`).
+1. Decode; apply the EXIF orientation; composite alpha over white; gray becomes RGB (`decode_image`).
 2. Resize to the model's height and width (`edgecnn.preprocessing.resize`, the rule named `RESIZE_RULE`).
 3. A model with one channel gets the luma of the resized RGB (`prepare`).
 """
@@ -70,7 +70,7 @@ def decode_image(source: ImageFile) -> Pixels:
     """The upright RGB pixels of an image: uint8 [H, W, 3], 0 to 255.
 
     Of an animation it is the first frame. Alpha is composited over white, `(c * a + 255 * (255 - a) + 127) // 255`;
-    grey of 16 bits keeps its upper 8; CMYK and other colour spaces are converted by Pillow's rules. EXIF data that
+    gray of 16 bits keeps its upper 8; CMYK and other color spaces are converted by Pillow's rules. EXIF data that
     cannot be read counts as absent, as in every viewer.
 
     Raises :class:`InputError` for what is no readable image, holds more than `MAX_PIXELS` or a side above
@@ -151,14 +151,14 @@ def _upright_rgb(image: PIL.Image.Image, name: str) -> Pixels:
 
 
 def _rgb_of_grey16(image: PIL.Image.Image) -> Pixels:
-    """RGB of 16-bit grey; a value that a PNG declares transparent becomes white."""
+    """RGB of 16-bit gray; a value that a PNG declares transparent becomes white."""
     import numpy as np
 
     values = np.asarray(image)
-    grey = (values >> 8).astype(np.uint8)
+    gray = (values >> 8).astype(np.uint8)
     if isinstance(transparent := image.info.get("transparency"), int):
-        grey[values == transparent] = 255
-    return np.repeat(grey[:, :, None], 3, axis=2)
+        gray[values == transparent] = 255
+    return np.repeat(gray[:, :, None], 3, axis=2)
 
 
 def _over_white(rgba: Pixels) -> Pixels:
@@ -169,8 +169,8 @@ def _over_white(rgba: Pixels) -> Pixels:
     rows = max(1, _BAND // rgba[0].size)
     for top in range(0, len(rgba), rows):
         band = rgba[top : top + rows].astype(np.uint16)  # the largest sum, 255 * 255 + 127, fits 16 bits
-        colour, alpha = band[..., :3], band[..., 3:]
-        rgb[top : top + rows] = (colour * alpha + 255 * (255 - alpha) + 127) // 255
+        color, alpha = band[..., :3], band[..., 3:]
+        rgb[top : top + rows] = (color * alpha + 255 * (255 - alpha) + 127) // 255
     return rgb
 
 
@@ -194,21 +194,21 @@ def _turned(pixels: Pixels, orientation: int) -> Pixels:
 
 
 def prepare(source: Source, contract: Contract) -> Pixels:
-    """The model's input for one image: uint8 [height, width, channels] of `contract.image`, without the batch.
+    """The model's input for one image: uint8 [height, width, channels] of `contract.input`, without the batch.
 
     `source` is as in :func:`fitted`. Raises :class:`InputError` as it does, and for a contract made by other rules.
     """
     check_rules(contract)
-    _, height, width, channels = contract.image.shape
+    _, height, width, channels = contract.input.shape
     assert height is not None and width is not None and channels is not None, "only the batch is open"
     return fitted(source, height, width, channels)
 
 
 def check_rules(contract: Contract) -> None:
     """Raises InputError unless this module knows how images become the contract's input."""
-    if contract.resize != RESIZE_RULE or len(contract.image.shape) != 4 or contract.image.shape[3] not in (1, 3):
+    if contract.resize != RESIZE_RULE or len(contract.input.shape) != 4 or contract.input.shape[3] not in (1, 3):
         raise InputError(
-            f"The model {contract.model} wants images {list(contract.image.shape)} by the rule '{contract.resize}', "
+            f"The model {contract.model} wants images {list(contract.input.shape)} by the rule '{contract.resize}', "
             "which this edgecnn does not know; pip install --upgrade edgecnn."
         )
 
@@ -216,7 +216,7 @@ def check_rules(contract: Contract) -> None:
 def fitted(source: Source, height: int, width: int, channels: int) -> Pixels:
     """An image in a model's size: uint8 [height, width, channels], of 1 or 3 channels.
 
-    An array is taken as decoded pixels: uint8 [H, W, 3] RGB, [H, W, 1] or [H, W] grey. A model with one
+    An array is taken as decoded pixels: uint8 [H, W, 3] RGB, [H, W, 1] or [H, W] gray. A model with one
     channel gets their :func:`luma`, after the resize.
 
     Raises :class:`InputError` as :func:`decode_image` does, and for other arrays.
@@ -230,7 +230,7 @@ def fitted(source: Source, height: int, width: int, channels: int) -> Pixels:
 
 
 def luma(pixels: Pixels) -> Pixels:
-    """uint8 RGB [H, W, 3] to grey [H, W, 1]: the luma of ITU-R BT.601 as Pillow computes it,
+    """uint8 RGB [H, W, 3] to gray [H, W, 1]: the luma of ITU-R BT.601 as Pillow computes it,
     `(19595 * R + 38470 * G + 7471 * B + 32768) >> 16`."""
     import numpy as np
 

@@ -133,7 +133,7 @@ class Readers:
 
 
 class _Reader:
-    """The client's end of a socket."""
+    """The far's end of a socket."""
 
     def __init__(self, own: socket) -> None:
         self._socket = own
@@ -231,7 +231,7 @@ def main(numbers: list[int]) -> None:
     for number in numbers:
         if number != mine:
             os.close(number)  # so that the death of a process closes its socket
-    with suppress(OSError, EOFError):  # the client has gone
+    with suppress(OSError, EOFError):  # the far has gone
         _serve(mine)
     if mine == numbers[-1]:
         for _ in numbers[:-1]:

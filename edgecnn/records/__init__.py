@@ -11,8 +11,8 @@ from edgecnn.records.artifacts import (
     ExportFailure,
     Int8Safety,
     LayerSpread,
-    Precision,
-    PrecisionStep,
+    MixedPrecision,
+    MixedPrecisionStep,
 )
 from edgecnn.records.codec import decode, encode
 from edgecnn.records.common import (
@@ -22,17 +22,17 @@ from edgecnn.records.common import (
     Difference,
     Machine,
     Origin,
-    Paired,
+    PairedDifference,
     Placement,
     TensorSpec,
 )
-from edgecnn.records.comparison import ComparedLatency, ComparedRow, Comparison
+from edgecnn.records.comparison import LatencyComparison, RunComparison, TargetComparison
 from edgecnn.records.contract import Calibration, Contract, Export, LayerTensor
-from edgecnn.records.golden import Golden, GoldenRow, Regolden
+from edgecnn.records.golden import Golden, GoldenCheck, GoldenRow
 from edgecnn.records.inspection import GraphLayer, GraphTensor, Inspection, Int8Kernels
-from edgecnn.records.latency import Interval, Latency, LatencyRow, Noise, Preparing, Ratio
+from edgecnn.records.latency import Interval, Latency, LatencyRow, Noise, PreprocessingLatency, Ratio
 from edgecnn.records.layers import LayerParity, LayerRow, Layers
-from edgecnn.records.parity import Flip, NativeDifference, Parity, ParityRow, Pathway
+from edgecnn.records.parity import Flip, NativeDifference, Parity, ParityRow, PreprocessingPath
 from edgecnn.records.report import Features, Report
 from edgecnn.records.training import Epoch, Progress, Training
 
@@ -42,9 +42,6 @@ __all__ = [
     "Artifact",
     "Artifacts",
     "Calibration",
-    "ComparedLatency",
-    "ComparedRow",
-    "Comparison",
     "Contract",
     "DataSource",
     "Difference",
@@ -54,6 +51,7 @@ __all__ = [
     "Features",
     "Flip",
     "Golden",
+    "GoldenCheck",
     "GoldenRow",
     "GraphLayer",
     "GraphTensor",
@@ -62,6 +60,7 @@ __all__ = [
     "Int8Safety",
     "Interval",
     "Latency",
+    "LatencyComparison",
     "LatencyRow",
     "LayerParity",
     "LayerRow",
@@ -69,21 +68,22 @@ __all__ = [
     "LayerTensor",
     "Layers",
     "Machine",
+    "MixedPrecision",
+    "MixedPrecisionStep",
     "NativeDifference",
     "Noise",
     "Origin",
-    "Paired",
+    "PairedDifference",
     "Parity",
     "ParityRow",
-    "Pathway",
     "Placement",
-    "Precision",
-    "PrecisionStep",
-    "Preparing",
+    "PreprocessingLatency",
+    "PreprocessingPath",
     "Progress",
     "Ratio",
-    "Regolden",
     "Report",
+    "RunComparison",
+    "TargetComparison",
     "TensorSpec",
     "Training",
     "decode",

@@ -9,11 +9,11 @@ from edgecnn.records.contract import Calibration, LayerTensor
 
 
 @dataclass(frozen=True, kw_only=True)
-class PrecisionStep:
+class MixedPrecisionStep:
     """What a quantized file loses with these layers excluded from quantization."""
 
-    kept_float: tuple[str, ...]
-    drop_points: float  # against the float file, on the same training images
+    excluded_from_quantization: tuple[str, ...]
+    accuracy_drop_points: float  # against the float file, on the same training images
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,15 +27,19 @@ class LayerSpread:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Precision:
+class MixedPrecision:
     """The search for the layers of a quantized file to exclude from quantization."""
 
-    max_drop_points: float
+    max_accuracy_drop_points: float
     images: int  # labelled training images it was measured on
-    sensitivity: dict[str, float]  # layer -> SQNR of the output in dB when it alone is quantized; empty if not needed
-    steps: tuple[PrecisionStep, ...]  # what was tried, from nothing kept on
-    kept_float: tuple[str, ...]
-    spreads: dict[str, LayerSpread] = field(default_factory=dict)  # of the layers in `sensitivity`: why they lose
+    sensitivity_sqnr_db: dict[
+        str, float
+    ]  # layer -> SQNR of the output in dB when it alone is quantized; empty if not needed
+    steps: tuple[MixedPrecisionStep, ...]  # what was tried, from nothing kept on
+    excluded_from_quantization: tuple[str, ...]
+    spreads: dict[str, LayerSpread] = field(
+        default_factory=dict
+    )  # of the layers in `sensitivity_sqnr_db`: why they lose
     seconds: float = 0.0  # the search took; 0 where full quantization kept the budget
 
 
@@ -58,13 +62,13 @@ class Artifact:
     path: str  # relative to the run
     size_bytes: int
     sha256: str  # of the file; of a folder: over names and contents in order
-    image: TensorSpec
+    input: TensorSpec
     output: TensorSpec
     content_sha256: str  # over graph and weights alone; as sha256 where the same model gives the same bytes
     layers: dict[str, LayerTensor] = field(default_factory=dict)
-    absorbed: dict[str, str] = field(default_factory=dict)
+    fused_into: dict[str, str] = field(default_factory=dict)
     calibration: Calibration | None = None
-    precision: Precision | None = None
+    mixed_precision: MixedPrecision | None = None
     int8_safety: Int8Safety | None = None  # of int8 ONNX files
     seconds: float = 0.0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-SCHEMA = 1  # raised when a record changes so that an older edgecnn would misread it
+SCHEMA = 2  # raised when a record changes so that an older edgecnn would misread it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,13 +95,13 @@ class Difference:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Paired(Difference):
+class PairedDifference(Difference):
     """What a second classifier changes of the accuracy of a first on the same images."""
 
-    broken: int  # right before, wrong now
-    repaired: int  # wrong before, right now
+    negative_flips: int  # images classified correctly by the first alone
+    positive_flips: int  # by the second alone
     images: int
-    p: float  # McNemar's exact test
+    p_value: float  # McNemar's exact test
 
     @property
     def difference(self) -> Difference:

@@ -38,9 +38,9 @@ class Export:
     format: str
     versions: dict[str, str]
     layers: dict[str, LayerTensor]
-    absorbed: dict[str, str]  # Keras layer without a tensor of its own -> the layer it was fused into
+    fused_into: dict[str, str]  # Keras layer without a tensor of its own -> the layer it was fused into
     calibration: Calibration | None
-    kept_float: tuple[str, ...]  # layers of a quantized file excluded from quantization (float32)
+    excluded_from_quantization: tuple[str, ...]  # layers of a quantized file excluded from quantization (float32)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,9 +51,9 @@ class Contract:
     schema: int
     model: str  # architecture and data, e.g. "cnn-cifar10"
     model_sha256: str  # of model.keras
-    image: TensorSpec
+    input: TensorSpec
     layout: str  # "NHWC"
-    colour: str  # "RGB" or "grey"
+    color_space: str  # "RGB" or "grayscale"
     value_range: tuple[int, int]  # of the pixels the input takes
     resize: str  # name of the rule
     output: TensorSpec
@@ -66,11 +66,11 @@ class Contract:
 
 def image_shape(contract: Contract) -> tuple[int, int, int]:
     """Height, width and channels of the input; raises InputError for a contract that no image can meet."""
-    match contract.image.shape:
+    match contract.input.shape:
         case (_, int(height), int(width), (1 | 3) as channels) if contract.output.shape[1:] == (len(contract.labels),):
             if 0 < min(height, width) <= max(height, width) <= MAX_SIDE:
                 return height, width, channels
     raise InputError(
-        f"The contract of {contract.model} has images of the shape {list(contract.image.shape)} and "
+        f"The contract of {contract.model} has images of the shape {list(contract.input.shape)} and "
         f"{len(contract.labels)} labels for outputs of the shape {list(contract.output.shape)}; it is damaged."
     )

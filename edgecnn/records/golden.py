@@ -36,7 +36,7 @@ class GoldenRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Regolden:
+class GoldenCheck:
     """What `edgecnn parity NAME` prints of a pretrained run."""
 
     schema: int
@@ -44,5 +44,5 @@ class Regolden:
     images: int
     rows: tuple[GoldenRow, ...]
     skipped: dict[str, str]
-    unasked: tuple[str, ...]  # exports that no runtime here ran
-    verdict: str  # "pass", "fail", or "not proven" where some are unasked
+    not_run: tuple[str, ...]  # exports that no runtime here ran
+    verdict: str  # "pass", "fail", or "not proven" where some are not_run

@@ -25,7 +25,7 @@ class GraphLayer:
 
     name: str
     operator: str
-    output: tuple[int | str | None, ...]  # shape, for one image
+    output_shape: tuple[int | str | None, ...]  # for one image
     weights: str  # dtype; empty where they are no constants
     parameters: int
     multiply_adds: int | None  # for one image; None where the shapes are not known
@@ -49,7 +49,7 @@ class Inspection:
     kind: str  # "ONNX", "TFLite", "SavedModel"
     size_bytes: int = 0
     sha256: str = ""  # of the file; of a folder: over names and contents in order
-    made_by: str
+    producer: str
     inputs: tuple[GraphTensor, ...]
     outputs: tuple[GraphTensor, ...]
     operators: dict[str, int]
@@ -60,4 +60,4 @@ class Inspection:
     ir_version: int | None = None  # ONNX only
     int8_kernels: Int8Kernels | None = None  # ONNX only; None without int8 weights
     contract: Contract | None = None
-    missing: tuple[str, ...]  # what an app would have to guess or cope with, a sentence a thing
+    warnings: tuple[str, ...]  # what an app would have to guess or cope with, one sentence each

@@ -29,7 +29,7 @@ class Ratio:
 class Noise:
     """How quiet a machine was while it measured."""
 
-    spin_ns: tuple[int, ...]  # of a fixed loop, once before each round
+    noise_probe_ns: tuple[int, ...]  # of a fixed loop, once before each round
     spread: float  # of those: from the lowest to the highest tenth, as a share of the median
     load_before: float  # processes that wanted to run, a minute's average
     load_after: float
@@ -37,7 +37,7 @@ class Noise:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Preparing:
+class PreprocessingLatency:
     """What it takes to make an image file the model's input; medians in ms."""
 
     image: str  # which file, in words
@@ -64,9 +64,9 @@ class LatencyRow:
     peak_memory_bytes: int  # of the whole worker process
     placement: Placement
     samples_ns: tuple[int, ...]  # every timed call, in order
-    block_calls: int = 0  # samples per block; the fields below are of blocks measured this way
-    blocks_at: tuple[int, ...] = ()  # when each block was measured: its number among all blocks of the session
-    starts: int = 1  # of its process; each start has the same number of blocks
+    calls_per_block: int = 0  # samples per block; the fields below are of blocks measured this way
+    block_positions: tuple[int, ...] = ()  # when each block was measured: its number among all blocks of the session
+    restarts: int = 1  # of its process; each has the same number of blocks
     p50_interval_ms: Interval | None = None
     p90_interval_ms: Interval | None = None
     p99_interval_ms: Interval | None = None
@@ -75,8 +75,8 @@ class LatencyRow:
     first_call_ms: float | None = None
     warm: bool = True  # whether warm-up was seen to end
     busy_cores: float | None = None  # CPU time of the worker while it was timed, as a share of that time
-    cores: tuple[int, ...] = ()  # on which the worker may run, as it says itself
-    timed: str = ""  # what the timed region is, where it is not the usual one
+    cpu_affinity: tuple[int, ...] = ()  # on which the worker may run, as it says itself
+    timed_region: str = ""  # what the timed region is, where it is not the usual one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,8 +91,8 @@ class Latency:
     skipped: dict[str, str]
     baseline: str = ""  # the target that ratios are to
     noise: Noise | None = None
-    preparing: Preparing | None = None
-    timer_ns: int = 0  # the step of the clock
-    device: str = ""  # where it was measured, if not on the machine of `origin`
+    preprocessing: PreprocessingLatency | None = None
+    timer_resolution_ns: int = 0  # the step of the clock
+    remote: str = ""  # where it was measured, if not on the machine of `origin`
     machine: Machine | None = None  # that device's
     versions: dict[str, str] = field(default_factory=dict)  # of what ran in the workers, where that is another Python

@@ -15,8 +15,8 @@ class LayerRow:
     tensor: str
     sqnr_db: float | None  # None where they are equal, or not finite
     gain: float | None  # of the regression of the file's output on the layer's, through the origin; None: not finite
-    absorbed: tuple[str, ...]  # layers that have no tensor of their own and are part of this one
-    falls_out: str  # how it diverges from what its inputs explain; empty where it does not
+    fused_layers: tuple[str, ...]  # layers without a tensor of their own that the export fused into this one
+    divergence: str  # how it diverges from what its inputs explain; empty where it does not
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,10 +27,12 @@ class LayerParity:
     runtime: str
     provider: str
     artifact_sha256: str
-    answer_difference: float  # largest, of its outputs while observed from those otherwise; 0: equal to the bit
-    fused: tuple[str, ...]  # layers that the runtime fuses when it loads the file: to show them would change answers
+    output_difference: float  # largest, of its outputs while observed from those otherwise; 0: equal to the bit
+    fused_by_runtime: tuple[
+        str, ...
+    ]  # layers that the runtime fuses when it loads the file: to show them would change outputs
     layers: tuple[LayerRow, ...]
-    culprit: str  # the first divergent layer, "" for none
+    first_divergent_layer: str  # the first divergent layer, "" for none
     advice: str  # what to do about it
 
     @property

@@ -15,7 +15,7 @@ from edgecnn.report.view import SOURCES, is_stale, lines, most_frequent_confusio
 from edgecnn.visualization import plots
 
 if TYPE_CHECKING:
-    from edgecnn.records import Artifact, Features, Flip, LatencyRow, LayerSpread, Origin, Precision, Report
+    from edgecnn.records import Artifact, Features, Flip, LatencyRow, LayerSpread, MixedPrecision, Origin, Report
     from edgecnn.report.quantization_benefit import Weighing
     from edgecnn.report.recommendations import Goal
     from edgecnn.report.view import Line, Picture, Scale
@@ -49,13 +49,13 @@ class PageView:
     several_devices: bool
     classes: list[tuple[str, Any]]  # labels with their accuracies
     mistake: tuple[str, str, int] | None  # label, prediction and count of the most frequent confusion
-    drawn: Features | None
+    features: Features | None
     drawable: bool  # whether there is an export that feature maps can be drawn from
     origins: list[tuple[list[str], Origin]]
     commands: tuple[str, list[str]]  # that make the run again
     weighings: list[Weighing]
     changed: list[tuple[Flip, list[str]]]
-    searches: dict[str, tuple[Precision, Losses, Picture | None]]  # for layers that lose in int8, by format
+    searches: dict[str, tuple[MixedPrecision, Losses, Picture | None]]  # for layers that lose in int8, by format
     skipped: dict[str, str]
     sources: dict[str, tuple[str, str]]  # file -> what it says, its SHA-256
     sweep_chart: Picture | None
@@ -82,7 +82,7 @@ def page_view(run: Run, record: Report) -> PageView:
         run_directory.FEATURES: record.features,
     }
     stale = [name for name, part in parts.items() if part and is_stale(run, part.origin)]
-    drawn = None if run_directory.FEATURES in stale else record.features
+    features = None if run_directory.FEATURES in stale else record.features
     rows = lines(record, recommendations.shown(run, record))
     timed = [(line, row) for line in rows for row in line.latencies]
     sources = (record.contract, record.training, record.artifacts, *parts.values())
@@ -101,7 +101,7 @@ def page_view(run: Run, record: Report) -> PageView:
         several_devices=len({row.placement.device for _, row in timed}) > 1,
         classes=list(zip(record.training.data.labels, record.training.class_accuracy, strict=True)),
         mistake=most_frequent_confusion(record),
-        drawn=drawn,
+        features=features,
         drawable=any(artifact.format.startswith(PREFIX) for artifact in record.artifacts.artifacts),
         origins=origins(record),
         commands=commands(record),
@@ -116,8 +116,8 @@ def page_view(run: Run, record: Report) -> PageView:
         sweep_chart=picture(run, recommendations.SWEEP),
         choice_chart=picture(run, recommendations.CHOICE),
         charts={name: picture(run, name) for name in plots.pictures_of(record.training)},
-        input_picture=picture(run, drawn.input) if drawn else None,
-        layers={layer: picture(run, path) for layer, path in drawn.pictures.items()} if drawn else {},
+        input_picture=picture(run, features.input) if features else None,
+        layers={layer: picture(run, path) for layer, path in features.pictures.items()} if features else {},
         flip_sheet=picture(run, plots.FLIPS),
         layer_chart=None if run_directory.LAYERS in stale else picture(run, plots.LAYERS),
     )
@@ -129,10 +129,10 @@ def _fastest(timed: list[tuple[Line, LatencyRow]]) -> tuple[Line, LatencyRow] | 
     return min(single, key=lambda pair: pair[1].p50_ms, default=None)
 
 
-def _searches(run: Run, record: Report) -> dict[str, tuple[Precision, Losses, Picture | None]]:
-    found = {artifact.format: artifact.precision for artifact in record.artifacts.artifacts}
+def _searches(run: Run, record: Report) -> dict[str, tuple[MixedPrecision, Losses, Picture | None]]:
+    found = {artifact.format: artifact.mixed_precision for artifact in record.artifacts.artifacts}
     return {
         format: (precision, losses(precision), picture(run, plots.precision_picture(format)))
         for format, precision in found.items()
-        if precision and precision.sensitivity
+        if precision and precision.sensitivity_sqnr_db
     }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from edgecnn.execution.targets import KERAS, trained
 from edgecnn.run_directory import MODEL
-from edgecnn.visualization.plots import COLOURS, MUTED, figure
+from edgecnn.visualization.plots import COLORS, MUTED, figure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -85,10 +85,10 @@ def _draw_sweep(run: Run, rows: Sequence[LatencyRow]) -> bool:
     if not panels:
         return False
     names = sorted({_name(row) for row in rows})
-    colours = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(names)}
+    colors = {name: COLORS[i % len(COLORS)] for i, name in enumerate(names)}
     with figure(run, SWEEP, (4.6 * len(panels) + 2.4, 3.6), columns=len(panels)) as axes:
         for place, (title, key, chosen) in zip([axes] if len(panels) == 1 else axes, panels, strict=True):
-            _draw_lines(place, key, chosen, colours)
+            _draw_lines(place, key, chosen, colors)
             place.set_xlabel(title)
             place.set_ylabel("ms an image, p50")
         last = axes if len(panels) == 1 else axes[-1]
@@ -96,11 +96,11 @@ def _draw_sweep(run: Run, rows: Sequence[LatencyRow]) -> bool:
     return True
 
 
-def _draw_lines(axes: Any, key: Callable[[LatencyRow], int], rows: list[LatencyRow], colours: dict[str, str]) -> None:
-    for name, colour in colours.items():
+def _draw_lines(axes: Any, key: Callable[[LatencyRow], int], rows: list[LatencyRow], colors: dict[str, str]) -> None:
+    for name, color in colors.items():
         mine = sorted((row for row in rows if _name(row) == name), key=key)
         values = [row.p50_ms / row.batch for row in mine]
-        axes.plot([key(row) for row in mine], values, color=colour, marker="o", markersize=4)
+        axes.plot([key(row) for row in mine], values, color=color, marker="o", markersize=4)
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     _label(axes.yaxis, [row.p50_ms / row.batch for row in rows])
@@ -123,11 +123,11 @@ def _draw_choice(run: Run, parity: Parity | None, rows: Sequence[LatencyRow], si
         return False
     largest = max(sizes[row.artifact_sha256] for row, _ in points)
     with figure(run, CHOICE, (9.2, 4.2)) as axes:
-        for (row, accuracy), colour in zip(points, cycle(COLOURS), strict=False):
+        for (row, accuracy), color in zip(points, cycle(COLORS), strict=False):
             share, size = 100 * accuracy.share, sizes[row.artifact_sha256]
-            axes.scatter(row.p50_ms, share, s=LARGEST_AREA * size / largest, color=colour, alpha=0.4)
+            axes.scatter(row.p50_ms, share, s=LARGEST_AREA * size / largest, color=color, alpha=0.4)
             name = f"{_name(row)}, {size / 1024:,.0f} KiB"
-            axes.plot([row.p50_ms], [share], "o", color=colour, markersize=3, label=name)
+            axes.plot([row.p50_ms], [share], "o", color=color, markersize=3, label=name)
         axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False)
         if reference:
             axes.axhline(100 * reference.share, color=MUTED, linewidth=0.8, linestyle="--")

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from edgecnn.records import LatencyRow
 
 # What a flip's kind is called on a page.
-FLIP_NAMES = {"broken": "negative flip", "repaired": "positive flip", "changed": "wrong both times"}
+FLIP_NAMES = {"negative": "negative flip", "positive": "positive flip", "neutral": "wrong both times"}
 
 
 def render(name: str, view: dict[str, Any], *, html: bool) -> str:

@@ -14,21 +14,17 @@ from edgecnn.plugins import discover
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from edgecnn.records import Flip, LayerParity, LayerSpread, Parity, Precision, Report
+    from edgecnn.records import Flip, LayerParity, LayerSpread, MixedPrecision, Parity, Report
 
 WIDE = 16  # of int8's 256 steps that many are left for the small ones
 MOST_CHANGED = 24  # images in the table of flips
-# The key that a stage records an option under, and the option; DEFAULTS has the defaults that are not empty.
+# The inputs that stages record options under. A name in the plural is of an option that is repeated, or of a list.
 REPEATED = {"formats": "--format", "runtimes": "--runtime", "providers": "--ep", "tolerances": "--tolerance",
             "cpus": "--cpu"}  # fmt: skip
 LISTS = {"threads": "--threads", "batches": "--batch"}
-SINGLE = {
-    "part": "--max-images", "data": "--data", "baseline": "--baseline", "starts": "--restarts",
-    "cores": "--cpu-affinity", "python": "--python", "device": "--remote", "max_drop": "--max-accuracy-drop",
-}  # fmt: skip
-FLAGS = {"allow_partial": "--allow-fallback", "io_binding": "--io-binding"}
-DEFAULTS = {"batches": "1", "starts": "3", "max_drop": "0.5"}
-RECIPES = {"best": "tuned"}  # a recipe's name in older records, and its name now
+SINGLE = ("max_images", "data", "baseline", "restarts", "cpu_affinity", "python", "remote", "max_accuracy_drop")
+FLAGS = ("allow_fallback", "io_binding")
+DEFAULTS = {"batches": "1", "restarts": "3", "max_accuracy_drop": "0.5"}
 
 
 def verdict(record: Report) -> tuple[str, str, list[str]]:
@@ -43,11 +39,13 @@ def verdict(record: Report) -> tuple[str, str, list[str]]:
     details += [f"{reason}." for reason in (parity.reasons if parity else ())]
     failures = record.artifacts.failures
     details += [f"{failure.format} could not be exported: {failure.reason}." for failure in failures]
-    details += [f"{file.name}: layer {file.culprit} diverges. {file.advice}" for file in culprits(record)]
+    details += [
+        f"{file.name}: layer {file.first_divergent_layer} diverges. {file.advice}" for file in divergent_files(record)
+    ]
     if unchecked and rows:
         details.append(f"Not checked: {', '.join(unchecked)}.")
-    if of[FAIL] or (parity and parity.verdict == FAIL) or culprits(record):
-        names = list(dict.fromkeys([*of[FAIL], *(file.format for file in culprits(record))]))
+    if of[FAIL] or (parity and parity.verdict == FAIL) or divergent_files(record):
+        names = list(dict.fromkeys([*of[FAIL], *(file.format for file in divergent_files(record))]))
         if not names:
             return "failed", f"Not all of {total} match the trained model", details
         verb = "does" if len(names) == 1 else "do"
@@ -93,11 +91,11 @@ def scores_note(record: Report) -> str:
     return f"{text} Macro accuracy, the mean over labels: {'; '.join(figures)}." if figures else text
 
 
-def losses(search: Precision) -> list[tuple[str, float, LayerSpread | None, str]]:
+def losses(search: MixedPrecision) -> list[tuple[str, float, LayerSpread | None, str]]:
     """The layers that a mixed-precision search measured, the worst first: layer, SQNR in dB when it alone is quantized,
     the range that int8 has to represent, and the reason for a loss where it is visible there."""
     found = []
-    for layer, sqnr_db in sorted(search.sensitivity.items(), key=lambda item: item[1]):
+    for layer, sqnr_db in sorted(search.sensitivity_sqnr_db.items(), key=lambda item: item[1]):
         spread = search.spreads.get(layer)
         wide = [
             f"its {what} differ in size {ratio:,.0f} times and share one scale"
@@ -112,11 +110,11 @@ def losses(search: Precision) -> list[tuple[str, float, LayerSpread | None, str]
     return found
 
 
-def culprits(record: Report) -> list[LayerParity]:
+def divergent_files(record: Report) -> list[LayerParity]:
     """The exports with a divergent layer."""
     current = {artifact.sha256 for artifact in record.artifacts.artifacts}
     files_seen = record.layers.files if record.layers else ()
-    return [file for file in files_seen if file.culprit and file.artifact_sha256 in current]
+    return [file for file in files_seen if file.first_divergent_layer and file.artifact_sha256 in current]
 
 
 def changed(parity: Parity | None) -> list[tuple[Flip, list[str]]]:
@@ -124,19 +122,18 @@ def changed(parity: Parity | None) -> list[tuple[Flip, list[str]]]:
     seen: dict[tuple[int, int], tuple[Flip, list[str]]] = {}
     for row in parity.rows if parity else ():
         for flip in row.flips:
-            seen.setdefault((flip.image, flip.answer), (flip, []))[1].append(row.name)
+            seen.setdefault((flip.image, flip.prediction), (flip, []))[1].append(row.name)
     return sorted(seen.values(), key=lambda pair: (-len(pair[1]), pair[0].image))[:MOST_CHANGED]
 
 
 def commands(record: Report) -> tuple[str, list[str]]:
     """The commands that reproduce this run: one for all of it ("" for a model trained elsewhere), and one per stage."""
     training = record.training
-    recipe = RECIPES.get(training.recipe, training.recipe)
     options = (
         f"RUN --data {_portable(training.data.spec)} --architecture {shlex.quote(training.architecture)} "
-        f"--recipe {shlex.quote(recipe)} --epochs {len(training.history)} --seed {training.seed}"
+        f"--recipe {shlex.quote(training.recipe)} --epochs {len(training.history)} --seed {training.seed}"
         f"{f' --teacher {_portable(training.teacher)}' if training.teacher else ''}"
-        f"{f' --validation-images {training.hold_out}' if training.hold_out else ''}"
+        f"{f' --validation-images {training.validation_images}' if training.validation_images else ''}"
     )
     trained = training.origin.command == "train"
     stages = [f"edgecnn train {options}"] if trained else []
@@ -150,10 +147,9 @@ def commands(record: Report) -> tuple[str, list[str]]:
     return f"edgecnn run {options}" if trained else "", [*stages, "edgecnn features RUN", "edgecnn report RUN"]
 
 
-def recorded(options: object, keys: Iterable[str]) -> dict[str, str]:
-    """The options of a stage, a dataclass named as the command line names them, as its record's inputs hold them."""
-    named = {**SINGLE, **FLAGS}
-    return {key: str(getattr(options, named[key].removeprefix("--").replace("-", "_"))) for key in keys}
+def recorded(options: object, names: Iterable[str]) -> dict[str, str]:
+    """These options of a stage, a dataclass named as the command line names them, as its record's inputs hold them."""
+    return {name: str(getattr(options, name)) for name in names}
 
 
 def _options(inputs: Mapping[str, str]) -> list[str]:
@@ -161,10 +157,14 @@ def _options(inputs: Mapping[str, str]) -> list[str]:
     words = []
     for name, option in REPEATED.items():
         words += [f"{option} {shlex.quote(word.lstrip('='))}" for word in inputs.get(name, "").split()]
-    for name, option in (*LISTS.items(), *SINGLE.items()):
+    for name, option in (*LISTS.items(), *((name, _option(name)) for name in SINGLE)):
         if inputs.get(name, "") not in ("", DEFAULTS.get(name)):
             words.append(f"{option} {_portable(inputs[name].replace(' ', ',') if name in LISTS else inputs[name])}")
-    return words + [option for name, option in FLAGS.items() if inputs.get(name) == "True"]
+    return words + [_option(name) for name in FLAGS if inputs.get(name) == "True"]
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _portable(spec: str) -> str:

@@ -134,7 +134,7 @@ def scale(rows: Sequence[LatencyRow]) -> Scale | None:
 
 def most_frequent_confusion(record: Report) -> tuple[str, str, int] | None:
     """Label, prediction and count of the most frequent confusion."""
-    labels, table = record.training.data.labels, record.training.confusion
+    labels, table = record.training.data.labels, record.training.confusion_matrix
     wrong = [(n, i, j) for i, row in enumerate(table) for j, n in enumerate(row) if i != j and n]
     if not wrong:
         return None

@@ -1,6 +1,6 @@
 """TFLite Micro's own interpreter on this computer, in a process of its own: its native code may end it.
 
-    python -P -m edgecnn.runtimes.tflm_interpreter MODEL IMAGES ANSWERS
+    python -P -m edgecnn.runtimes.tflm_interpreter MODEL IMAGES PREDICTIONS
 
 reads a .tflite file and a .npy of uint8 images, writes a .npy of int8 outputs, and prints the smallest arena. With the
 MODEL alone it is run once, to see whether it ends the process.

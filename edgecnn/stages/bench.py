@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgecnn import run_directory
 from edgecnn.benchmark.latency_stats import SAME, noise
-from edgecnn.benchmark.session import BenchmarkTarget, Measurement, measure, photo, preparing, row_of
+from edgecnn.benchmark.session import BenchmarkTarget, Measurement, measure, photo, preprocessing_latency, row_of
 from edgecnn.console import log, progress
 from edgecnn.data.samples import samples_of
 from edgecnn.environment import runtime_versions, this_machine
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 BASELINE = "onnx_float32"  # where it is among the formats
 ROUNDS = 81  # of blocks, over all restarts
-RECORDED = ("baseline", "starts", "cores", "allow_partial", "io_binding", "python", "device")
+RECORDED = ("baseline", "restarts", "cpu_affinity", "allow_fallback", "io_binding", "python", "remote")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,8 +92,8 @@ def bench(run: Run, options: BenchOptions | None = None, *, keep: bool = True) -
     contract = run.contract()
     samples = samples_of(run, contract)
     with ExitStack() as stack:
-        place: Host = stack.enter_context(host_of(options.remote, options.python))
-        offers = _offers(place)
+        host: Host = stack.enter_context(host_of(options.remote, options.python))
+        offers = _offers(host)
         found, skipped = with_trained(
             run, contract, options.formats, options.providers, options.runtimes, offers["runtimes"]
         )
@@ -103,17 +103,17 @@ def bench(run: Run, options: BenchOptions | None = None, *, keep: bool = True) -
         machine = msgspec.convert(offers["machine"], Machine)
         targets, left_out = _wanted(found, options, skipped, machine.cores)
         skipped |= left_out
-        log(f"Latency of {len(targets)} target{'s' * (len(targets) > 1)}{f' on {place.name}' * bool(place.name)}")
+        log(f"Latency of {len(targets)} target{'s' * (len(targets) > 1)}{f' on {host.name}' * bool(host.name)}")
         scratch = tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=run.root if keep else None)
         folder = Path(stack.enter_context(scratch))
         images, picture = folder / "images.npy", folder / "photo.jpg"
         save_array(images, samples.images)
         photo(picture)
-        measured = _measured(targets, place, images, options)
+        measured = _measured(targets, host, images, options)
         skipped |= measured.skipped
         rows = tuple(row_of(one, measured.baseline, options.restarts) for one in measured.measurements)
-        with WorkerClient("preparing images", place) as far:
-            prepared = preparing(far, place.put(picture), contract)
+        with WorkerClient("preparing images", host) as client:
+            prepared = preprocessing_latency(client, host.put(picture), contract)
     record = Latency(
         schema=SCHEMA,
         origin=run.origin("bench", inputs(run, options), []),
@@ -123,21 +123,21 @@ def bench(run: Run, options: BenchOptions | None = None, *, keep: bool = True) -
         skipped=skipped,
         baseline=measured.baseline.target.name,
         noise=noise(measured.spins, (measured.facts[0]["load"], measured.facts[1]["load"])),
-        preparing=prepared,
-        timer_ns=measured.facts[0]["timer_ns"],
-        device=options.remote,
-        machine=machine if place.name else None,
-        versions=offers["versions"] if place.name else {},
+        preprocessing=prepared,
+        timer_resolution_ns=measured.facts[0]["timer_resolution_ns"],
+        remote=options.remote,
+        machine=machine if host.name else None,
+        versions=offers["versions"] if host.name else {},
     )
     if keep:
         run.save(run_directory.LATENCY, record)
     return record
 
 
-def _offers(place: Host) -> dict[str, Any]:
+def _offers(host: Host) -> dict[str, Any]:
     """Packages and execution providers there, and facts of the machine."""
-    with WorkerClient("what is installed", place) as far:
-        return far.ask("offers")
+    with WorkerClient("what is installed", host) as client:
+        return client.ask("offers")
 
 
 def _wanted(
@@ -162,7 +162,7 @@ def _wanted(
             continue
         extras = [*partial, *(("io_binding",) if options.io_binding else ())]
         chosen = tuple(name for name in extras if name in pair.runtime.extras)
-        batches = [batch for batch in options.batches if batch == 1 or pair.artifact.image.shape[0] is None]
+        batches = [batch for batch in options.batches if batch == 1 or pair.artifact.input.shape[0] is None]
         if len(batches) < len(options.batches):
             left_out[f"{pair.artifact.format} in larger batches"] = "its file takes 1 image per call"
         wanted += [BenchmarkTarget(pair, n, batch, chosen, options.cpu_affinity) for n in threads for batch in batches]
@@ -183,7 +183,7 @@ class _Measured:
     skipped: dict[str, str]  # targets that did not start -> why
 
 
-def _measured(targets: Sequence[BenchmarkTarget], place: Host, images: Path, options: BenchOptions) -> _Measured:
+def _measured(targets: Sequence[BenchmarkTarget], host: Host, images: Path, options: BenchOptions) -> _Measured:
     """Start everything several times and measure. A target whose provider was not named and does not run is skipped."""
     rounds = -(-ROUNDS // options.restarts)
     running = [Measurement(target) for target in targets]
@@ -196,7 +196,7 @@ def _measured(targets: Sequence[BenchmarkTarget], place: Host, images: Path, opt
             with ExitStack() as stack:
                 for one in list(running):
                     try:
-                        stack.enter_context(one.start(place, images))
+                        stack.enter_context(one.start(host, images))
                     except MachineError as error:
                         if options.providers or options.remote or start:
                             raise
@@ -233,8 +233,8 @@ def remarks(record: Latency) -> list[str]:
         state = "The machine is noisy" if record.noise.noisy else "The machine was quiet"
         load = f"load {record.noise.load_before:.1f} before and {record.noise.load_after:.1f} after"
         found.append(f"{state}: a fixed loop spread by {record.noise.spread:.0%}, {load}.")
-    if record.preparing:
-        decode, resize = record.preparing.decode_ms, record.preparing.resize_ms
+    if record.preprocessing:
+        decode, resize = record.preprocessing.decode_ms, record.preprocessing.resize_ms
         first = f"decoding {decode:.2f} ms, " if decode is not None else ""
-        found.append(f"Not included, {record.preparing.image}: {first}resizing {resize:.2f} ms.")
+        found.append(f"Not included, {record.preprocessing.image}: {first}resizing {resize:.2f} ms.")
     return [*found, *(f"{name}: skipped, {reason}." for name, reason in record.skipped.items())]

@@ -37,7 +37,7 @@ def bundle(run: Run, target: str, out: Path | None = None) -> Path:
         model=run.artifact_path(artifact).read_bytes(),
         contract=contract,
         images=samples.images,
-        drawn=samples.drawn,
+        is_synthetic=samples.is_synthetic,
     )
     with staged(folder) as draft:
         draft.mkdir()

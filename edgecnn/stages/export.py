@@ -33,7 +33,7 @@ def inputs(run: Run, formats: Sequence[str], max_accuracy_drop: float) -> dict[s
     return {
         **{name: run.hash_of(name) for name in (run_directory.MODEL, run_directory.CONTRACT, run_directory.SAMPLES)},
         "formats": " ".join(chosen(formats)),
-        "max_drop": str(max_accuracy_drop),
+        "max_accuracy_drop": str(max_accuracy_drop),
         **{name: versions.get(name, "missing") for name in CONVERTERS},
     }
 
@@ -66,8 +66,10 @@ def export(run: Run, formats: Sequence[str] = (), max_accuracy_drop: float = DEF
     outcomes.sort(key=lambda outcome: outcome.format)
     artifacts = tuple(outcome for outcome in outcomes if isinstance(outcome, Artifact))
     decided = inputs(run, [outcome.format for outcome in outcomes], max_accuracy_drop)
-    searched = [artifact for artifact in artifacts if artifact.precision and artifact.precision.sensitivity]
-    pictures = [draw_precision(run, a.format, a.precision) for a in searched if a.precision]
+    searched = [
+        artifact for artifact in artifacts if artifact.mixed_precision and artifact.mixed_precision.sensitivity_sqnr_db
+    ]
+    pictures = [draw_precision(run, a.format, a.mixed_precision) for a in searched if a.mixed_precision]
     record = Artifacts(
         schema=SCHEMA,
         origin=run.origin("export", decided, [*(artifact.path for artifact in artifacts), *pictures]),
@@ -127,7 +129,7 @@ def check(run: Run, formats: Sequence[str] = ()) -> list[str]:
     missing = [name for name in wanted if name not in known]
     if missing:
         raise run.without_export(record, missing[0])
-    max_accuracy_drop = float(record.origin.inputs.get("max_drop", DEFAULT_MAX_ACCURACY_DROP))
+    max_accuracy_drop = float(record.origin.inputs.get("max_accuracy_drop", DEFAULT_MAX_ACCURACY_DROP))
     differing = []
     with (
         tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=run.root) as folder,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgecnn import run_directory
 from edgecnn.console import log
-from edgecnn.data.samples import drawn, samples_of
+from edgecnn.data.samples import samples_of, synthetic_images
 from edgecnn.environment import installed_versions
 from edgecnn.errors import InputError, UsageError
 from edgecnn.files import staged
@@ -79,7 +79,7 @@ def compare(
 def _takes(predictor: Predictor) -> tuple[object, ...]:
     """What decides how an image becomes the input."""
     contract = predictor.contract
-    return contract.image.shape, contract.resize
+    return contract.input.shape, contract.resize
 
 
 def save(
@@ -123,7 +123,7 @@ def _wanted(layers: Sequence[str], predictors: Sequence[Predictor], channel: int
 
 def _pixels(predictor: Predictor, image: Source | None) -> npt.NDArray[np.uint8]:
     """uint8 [H, W, C]: the image as the model sees it."""
-    return prepare(drawn(1, predictor.contract)[0] if image is None else image, predictor.contract)
+    return prepare(synthetic_images(1, predictor.contract)[0] if image is None else image, predictor.contract)
 
 
 def _ending(channel: int | None) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from edgecnn import run_directory
 from edgecnn.console import log
 from edgecnn.data.evaluation import Evaluation
-from edgecnn.data.samples import drawn
+from edgecnn.data.samples import synthetic_images
 from edgecnn.errors import InputError
 from edgecnn.execution.emulation import CPUS, emulator
 from edgecnn.execution.hosts import emulated
@@ -25,7 +25,7 @@ from edgecnn.parity.evaluation import run_targets
 from edgecnn.parity.evidence import against_native
 from edgecnn.parity.metrics import agreement
 from edgecnn.parity.verdict import FAIL, NOT_PROVEN, PASS
-from edgecnn.records import SCHEMA, Golden, GoldenRow, Regolden
+from edgecnn.records import SCHEMA, Golden, GoldenCheck, GoldenRow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,13 +52,13 @@ def make(run: Run) -> Golden:
         data=run.contract().data,
         images=COUNT,
         images_sha256=evaluation.source,
-        outputs={KERAS: _numbers(found.reference), **{one.pair.name: _numbers(one.logits) for one in found.asked}},
+        outputs={KERAS: _numbers(found.reference), **{one.pair.name: _numbers(one.logits) for one in found.results}},
     )
     run.save(run_directory.GOLDEN, record)
     return record
 
 
-def check(run: Run, cpus: Sequence[str] = ()) -> Regolden:
+def check(run: Run, cpus: Sequence[str] = ()) -> GoldenCheck:
     """Run everything again, on these emulated CPUs too, and compare; nothing is written.
 
     Raises InputError where golden.json is missing, UsageError for an unknown CPU, MachineError for one not ready here.
@@ -75,7 +75,7 @@ def check(run: Run, cpus: Sequence[str] = ()) -> Regolden:
     found = _ask(run, evaluation, cpus)
     rows = [_failed(name, f"it does not run: {str(error).rstrip('.')}") for name, error in found.broken.items()]
     rows.append(_row(KERAS, record.outputs[KERAS], found.reference, "float32"))
-    for one in found.asked:
+    for one in found.results:
         published = record.outputs.get(replace(one.pair, cpu="").name)
         if published is None:
             found.skipped[one.pair.name] = "it did not run when the run was published"
@@ -85,25 +85,25 @@ def check(run: Run, cpus: Sequence[str] = ()) -> Regolden:
         row = _row(one.pair.name, there, one.logits, one.pair.format.weight_dtype, reason)
         if one.pair.cpu:
             row = replace(
-                row, cpu=one.pair.cpu, emulator=emulator(CPUS[one.pair.cpu]), native=against_native(one, found.asked)
+                row, cpu=one.pair.cpu, emulator=emulator(CPUS[one.pair.cpu]), native=against_native(one, found.results)
             )
         rows.append(row)
-    answered = {one.pair.name for one in found.asked}
-    told = {one.pair.artifact.format for one in found.asked} | {name.split(" on ")[0] for name in found.broken}
-    unasked = [artifact for artifact in run.artifacts().artifacts if artifact.format not in told]
-    others = [artifact.format for artifact in unasked if sha256_of(run.path(artifact.path)) != artifact.sha256]
+    answered = {one.pair.name for one in found.results}
+    told = {one.pair.artifact.format for one in found.results} | {name.split(" on ")[0] for name in found.broken}
+    not_run = [artifact for artifact in run.artifacts().artifacts if artifact.format not in told]
+    others = [artifact.format for artifact in not_run if sha256_of(run.path(artifact.path)) != artifact.sha256]
     rows += [_failed(format, OTHER_FILE) for format in others]
     missing = set(record.outputs) - {KERAS} - answered - found.skipped.keys() - found.broken.keys()
     found.skipped.update(dict.fromkeys(sorted(missing), "it could not run on this machine"))
-    open_ones = (*(artifact.format for artifact in unasked), *found.unanswered)
+    open_ones = (*(artifact.format for artifact in not_run), *found.unanswered)
     state = FAIL if any(row.verdict == FAIL for row in rows) else NOT_PROVEN if open_ones else PASS
-    return Regolden(
+    return GoldenCheck(
         schema=SCHEMA,
         run=run.root.name,
         images=COUNT,
         rows=tuple(rows),
         skipped=found.skipped,
-        unasked=open_ones,
+        not_run=open_ones,
         verdict=state,
     )
 
@@ -136,7 +136,7 @@ def _numbers(values: Logits) -> tuple[tuple[float, ...], ...]:
 
 
 def _images(run: Run) -> Evaluation:
-    images = drawn(COUNT, run.contract())
+    images = synthetic_images(COUNT, run.contract())
     return Evaluation(images, None, f"{COUNT} synthetic images", hashlib.sha256(images.tobytes()).hexdigest())
 
 
@@ -145,7 +145,7 @@ class _Found:
     """The reference's outputs float32 [COUNT, classes], those of each target, and what did not run, with reasons."""
 
     reference: Logits
-    asked: list[InferenceResult]
+    results: list[InferenceResult]
     skipped: dict[str, str]
     broken: dict[str, InputError]  # files that this machine's own CPU does not run
     unanswered: tuple[str, ...]  # of the skipped, those on an emulated CPU

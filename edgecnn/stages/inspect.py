@@ -25,7 +25,7 @@ WIDTH = 100
 MARGIN = 16  # where the facts begin
 NAMES = 34  # the most room for a tensor's name
 MOST_LABELS = 20  # that are printed
-GUESSES = "an app must guess labels, value range, colour order and resize rule"
+GUESSES = "an app must guess labels, value range, color order and resize rule"
 SAVED_MODEL = "saved_model.pb"
 UNCOUNTED = (  # operators that multiply with weights, or call graphs that do, and are not looked into
     "If", "Loop", "Scan", "LSTM", "GRU", "RNN", "Einsum", "Attention", "DeformConv", "IF", "WHILE", "StatelessIf",
@@ -63,7 +63,7 @@ def inspect(path: Path) -> Inspection:
         multiply_adds=sum(known) if len(known) == len(each) else None,
         layers=layers,
         contract=contract,
-        missing=(*missing, *found.missing),
+        warnings=(*missing, *found.warnings),
     )
 
 
@@ -137,7 +137,7 @@ def _contract(path: Path, found: Inspection, content: bytes | None) -> tuple[Con
         return None, [str(error)]
     except (InputError, RecursionError):
         return None, ["The contract inside cannot be read; export the model again."]
-    ours, theirs = contract.image.name, [tensor.name for tensor in found.inputs]
+    ours, theirs = contract.input.name, [tensor.name for tensor in found.inputs]
     if ours not in theirs:
         named = ", ".join(theirs) or "none"
         return contract, [f"The contract inside is of another file: its input is {ours}, this file's {named}."]
@@ -166,7 +166,7 @@ def visualize(path: Path) -> None:
 def describe(found: Inspection) -> str:
     """The inspection as text, at most 100 columns wide."""
     versions = [f"opset {found.opset.get('ai.onnx', '?')}", f"IR {found.ir_version}"] if found.opset else []
-    kind = ", ".join([found.kind, *versions, *([f"made by {found.made_by}"] if found.made_by else [])])
+    kind = ", ".join([found.kind, *versions, *([f"made by {found.producer}"] if found.producer else [])])
     total = "unknown" if found.multiply_adds is None else f"{found.multiply_adds:,} for one image"
     lines = [
         found.path,
@@ -183,9 +183,9 @@ def describe(found: Inspection) -> str:
     if found.layers:
         lines += ["", *_layers(found)]
     lines += ["", *_promise(found.contract), ""]
-    if not found.missing:
+    if not found.warnings:
         lines.append("Nothing is missing.")
-    for sentence in found.missing:
+    for sentence in found.warnings:
         lines += textwrap.wrap(sentence, WIDTH, initial_indent="missing  ", subsequent_indent=" " * 9)
     return "\n".join(_printable(line).rstrip() for line in lines)
 
@@ -244,7 +244,7 @@ def _layers(found: Inspection) -> list[str]:
         (
             _short(layer.name[inside:], 30),
             _short(layer.operator, 21),
-            _short(_shape(layer.output), 20),
+            _short(_shape(layer.output_shape), 20),
             layer.weights,
             f"{layer.parameters:,}",
             "?" if layer.multiply_adds is None else f"{layer.multiply_adds:,}",
@@ -272,7 +272,7 @@ def _promise(contract: Contract | None) -> list[str]:
     more = f" and {rest:,} more" if rest > 0 else ""
     lines = [
         *_fact("contract", f"{contract.model}, of model.keras {contract.model_sha256[:12]}"),
-        *_fact("pixels", f"{contract.layout}, {contract.colour}, {low} to {high}, resized by {contract.resize}"),
+        *_fact("pixels", f"{contract.layout}, {contract.color_space}, {low} to {high}, resized by {contract.resize}"),
         *_fact("outputs", contract.output_meaning),
         *_fact("labels", f"{len(contract.labels)}: {', '.join(contract.labels[:MOST_LABELS])}{more}"),
         *_fact("data", f"{contract.data.name}, sha256 {contract.data.sha256[:12]}"),
@@ -281,12 +281,12 @@ def _promise(contract: Contract | None) -> list[str]:
     if facts is None:
         return lines
     lines += [*_fact("format", facts.format), *_layer_map(facts.layers)]
-    if facts.absorbed:
-        lines += _fact("fused", ", ".join(f"{layer} in {into}" for layer, into in facts.absorbed.items()))
+    if facts.fused_into:
+        lines += _fact("fused", ", ".join(f"{layer} in {into}" for layer, into in facts.fused_into.items()))
     if facts.calibration is not None:
         known = facts.calibration
         lines += _fact("calibration", f"{known.images:,} {known.source}, {known.method}, {known.tool}")
-        lines += _fact("not quantized", ", ".join(facts.kept_float))
+        lines += _fact("not quantized", ", ".join(facts.excluded_from_quantization))
     return [*lines, *_fact("versions", ", ".join(f"{name} {version}" for name, version in facts.versions.items()))]
 
 

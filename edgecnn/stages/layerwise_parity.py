@@ -44,8 +44,8 @@ class _Observed:
     """Of one pair: each layer's sums, and what observing changed and could not show; see LayerParity."""
 
     sums: dict[str, Sums]
-    answer_difference: float
-    fused: tuple[str, ...]
+    output_difference: float
+    fused_by_runtime: tuple[str, ...]
 
 
 def inputs(
@@ -101,9 +101,9 @@ def layers(
         seen = observed[pair.name]
         sha256 = sha256_of(pair.path)
         rows = judged(
-            seen.sums, pair.artifact.layers, pair.artifact.absorbed, graph, EXPECTED[pair.format.weight_dtype]
+            seen.sums, pair.artifact.layers, pair.artifact.fused_into, graph, EXPECTED[pair.format.weight_dtype]
         )
-        culprit = next((row.layer for row in rows if row.falls_out), "")
+        first_divergent_layer = next((row.layer for row in rows if row.divergence), "")
         todo = advice(pair.format.name, pair.format.weight_dtype, exported=sha256 == pair.artifact.sha256)
         results.append(
             LayerParity(
@@ -111,11 +111,11 @@ def layers(
                 runtime=pair.runtime.name,
                 provider=pair.provider,
                 artifact_sha256=sha256,
-                answer_difference=seen.answer_difference,
-                fused=seen.fused,
+                output_difference=seen.output_difference,
+                fused_by_runtime=seen.fused_by_runtime,
                 layers=rows,
-                culprit=culprit,
-                advice=todo if culprit else "",
+                first_divergent_layer=first_divergent_layer,
+                advice=todo if first_divergent_layer else "",
             )
         )
         log(f"  {describe(results[-1])}")
@@ -134,14 +134,14 @@ def layers(
 
 def describe(file: LayerParity) -> str:
     """The result for a file, as a sentence."""
-    seen = f"; its runtime fuses {', '.join(file.fused)}" if file.fused else ""
-    if file.answer_difference:
-        seen += f"; while observed its outputs differ by up to {file.answer_difference:.1g} from the usual ones"
-    if not file.culprit:
+    seen = f"; its runtime fuses {', '.join(file.fused_by_runtime)}" if file.fused_by_runtime else ""
+    if file.output_difference:
+        seen += f"; while observed its outputs differ by up to {file.output_difference:.1g} from the usual ones"
+    if not file.first_divergent_layer:
         return f"{file.name}: all {len(file.layers)} layers are as expected from their inputs{seen}"
-    row = next(row for row in file.layers if row.layer == file.culprit)
-    parts = f", which includes {', '.join(row.absorbed)}," if row.absorbed else ""
-    return f"{file.name}: layer {row.layer}{parts} diverges: {row.falls_out}{seen}. {file.advice}"
+    row = next(row for row in file.layers if row.layer == file.first_divergent_layer)
+    parts = f", which includes {', '.join(row.fused_layers)}," if row.fused_layers else ""
+    return f"{file.name}: layer {row.layer}{parts} diverges: {row.divergence}{seen}. {file.advice}"
 
 
 def _observe(
@@ -153,13 +153,13 @@ def _observe(
     batches = [images[start : start + batch] for start in range(0, len(images), batch)]
     wanted = {layer for pair in found for layer in pair.artifact.layers}
     names = [layer for layer in layer_inputs(model) if layer in wanted]
-    place, answers = folder / "images.npy", folder / "answers.npz"
+    place, answers = folder / "images.npy", folder / "outputs.npz"
     references = [folder / f"reference-{number}.npz" for number in range(len(batches))]
     with ModelWorker(KERAS, model, threads=usable_cores(), extra_outputs=names) as reference:
         written = 0
         for number, (pixels, kept) in enumerate(zip(batches, references, strict=True)):
             save_array(place, pixels)
-            reference.ask("observe", images=str(place), answers=str(kept))
+            reference.ask("observe", images=str(place), outputs=str(kept))
             written += kept.stat().st_size
             if written + kept.stat().st_size > MOST_BYTES:  # of a deep model the first images have to do
                 batches, references = batches[: number + 1], references[: number + 1]
@@ -189,7 +189,7 @@ def _observe_one(
     place, answers = places
 
     def outputs(worker: ModelWorker) -> Outputs:
-        worker.ask("observe", images=str(place), answers=str(answers))
+        worker.ask("observe", images=str(place), outputs=str(answers))
         with np.load(answers) as archive:
             return [archive[f"arr_{i}"] for i in range(len(archive.files))]
 

@@ -20,7 +20,7 @@ from edgecnn.execution.targets import KERAS, on_cpus, pairs
 from edgecnn.export.format import Format
 from edgecnn.files import TEMPORARY, staged
 from edgecnn.parity.evaluation import InferenceResult, matrix, run_targets
-from edgecnn.parity.preprocessing_check import pathways
+from edgecnn.parity.preprocessing_check import preprocessing_paths
 from edgecnn.parity.rows import accuracy_of, macro_accuracy_of, overall, row_of
 from edgecnn.parity.verdict import uninformative_reference_reason
 from edgecnn.plugins import pick
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from edgecnn.execution.hosts import Host
 
 
-NOT_ASKED = -1  # in answers.npz
+NOT_RUN = -1  # in predictions.npz
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,8 +73,8 @@ def inputs(run: Run, evaluation: Evaluation, options: ParityOptions) -> dict[str
         "formats": " ".join(sorted(options.formats)),
         "providers": " ".join(sorted(options.providers)),
         "tolerances": " ".join(f"{name}={points}" for name, points in sorted(options.tolerances.items())),
-        "part": str(options.max_images or ""),
-        **recorded(options, ("device", "python", "allow_partial")),
+        "max_images": str(options.max_images or ""),
+        **recorded(options, ("remote", "python", "allow_fallback")),
         **runtime_versions(),
         **({"runtimes": " ".join(sorted(options.runtimes))} if options.runtimes else {}),
         **({"cpus": " ".join(sorted(options.cpus))} if options.cpus else {}),
@@ -91,7 +91,7 @@ def is_current(run: Run, options: ParityOptions) -> bool:
 
 
 def parity(run: Run, options: ParityOptions) -> Parity:
-    """Judge every export against Keras; write parity.json, answers.npz and a picture of changed answers.
+    """Judge every export against Keras; write parity.json, predictions.npz and a picture of changed answers.
 
     Raises UsageError for names that do not exist, InputError for files that cannot be used, MachineError when the
     reference's worker dies or a CPU cannot be emulated here. A runtime that cannot run an export is in `skipped`.
@@ -105,11 +105,11 @@ def parity(run: Run, options: ParityOptions) -> Parity:
     # A provider that was named has to run everything; otherwise the placement is reported with the outputs.
     extras = ("allow_fallback",) if options.allow_fallback or not options.providers else ()
     with (
-        host_of(options.remote, options.python) as place,
+        host_of(options.remote, options.python) as host,
         emulated(options.cpus) as hosts,
         tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=run.root) as folder,
     ):
-        offers = _offers(place) if place.name else None
+        offers = _offers(host) if host.name else None
         found, skipped = pairs(run, options.formats, options.providers, options.runtimes, offers)
         found += on_cpus(found, options.cpus)
         for name in options.runtimes:
@@ -127,23 +127,23 @@ def parity(run: Run, options: ParityOptions) -> Parity:
             evaluation,
             Path(folder),
             max_images=options.max_images,
-            hosts={"": place, **hosts},
+            hosts={"": host, **hosts},
             extras=extras,
             meaning=meaning,
         )
-    reference, asked, refused = ran.reference, ran.results, ran.refused
+    reference, results, refused = ran.reference, ran.results, ran.refused
     skipped |= {name: str(error).rstrip(".") for name, error in refused.items()}
     nothing = uninformative_reference_reason(reference, evaluation.labels, meaning)
     for name in options.providers:
-        if name not in {one.pair.provider for one in asked}:
+        if name not in {one.pair.provider for one in results}:
             reason = next(skipped[pair.name] for pair in found if pair.provider == name)
             raise MachineError(f"{name} was chosen and did not run: {reason}.")
-    rows = tuple(row_of(one, asked, reference, evaluation, contract, options.tolerances, nothing) for one in asked)
-    ways = pathways(contract)
+    rows = tuple(row_of(one, results, reference, evaluation, contract, options.tolerances, nothing) for one in results)
+    ways = preprocessing_paths(contract)
     formats = [pair.format.name for pair in found] if options.providers or options.runtimes else _formats(run, options)
     state, reasons = overall(rows, formats, found, refused, ways)
-    _save_answers(run, reference, evaluation, asked, meaning)
-    outputs = [run_directory.ANSWERS]
+    _save_predictions(run, reference, evaluation, results, meaning)
+    outputs = [run_directory.PREDICTIONS]
     if draw_flips(run, rows, evaluation, contract.labels):
         outputs.append(FLIPS)
     record = Parity(
@@ -156,21 +156,21 @@ def parity(run: Run, options: ParityOptions) -> Parity:
         reference_accuracy=accuracy_of(reference, evaluation.labels, meaning),
         reference_macro_accuracy=macro_accuracy_of(reference, evaluation.labels, meaning),
         rows=rows,
-        agreement=matrix(reference, asked),
-        pathways=ways,
+        agreement_matrix=matrix(reference, results),
+        preprocessing_paths=ways,
         skipped=skipped,
         verdict=state,
         reasons=reasons,
-        device=options.remote,
+        remote=options.remote,
     )
     run.save(run_directory.PARITY, record)
     return record
 
 
-def _offers(place: Host) -> dict[str, Any]:
+def _offers(host: Host) -> dict[str, Any]:
     """What the runtimes there offer."""
-    with WorkerClient("what is installed", place) as far:
-        runtimes: dict[str, Any] = far.ask("offers")["runtimes"]
+    with WorkerClient("what is installed", host) as client:
+        runtimes: dict[str, Any] = client.ask("offers")["runtimes"]
         return runtimes
 
 
@@ -179,21 +179,21 @@ def _formats(run: Run, options: ParityOptions) -> Sequence[str]:
     return options.formats or [artifact.format for artifact in run.artifacts().artifacts]
 
 
-def _save_answers(
-    run: Run, reference: Logits, evaluation: Evaluation, asked: Sequence[InferenceResult], meaning: str
+def _save_predictions(
+    run: Run, reference: Logits, evaluation: Evaluation, results: Sequence[InferenceResult], meaning: str
 ) -> None:
-    """Every top-1 class, for `edgecnn compare`: int32 [rows, N] with NOT_ASKED, the reference's, and the labels."""
+    """Every top-1 class, for `edgecnn compare`: int32 [rows, N] with NOT_RUN, the reference's, and the labels."""
     import numpy as np
 
-    answers = np.full((len(asked), len(reference)), NOT_ASKED, np.int32)
-    for row, one in zip(answers, asked, strict=True):
+    predictions = np.full((len(results), len(reference)), NOT_RUN, np.int32)
+    for row, one in zip(predictions, results, strict=True):
         row[one.indices] = answers_of(one.logits, meaning)
     labels = evaluation.labels
-    with staged(run.path(run_directory.ANSWERS)) as draft:
+    with staged(run.path(run_directory.PREDICTIONS)) as draft:
         np.savez_compressed(
             draft,
-            names=np.array([one.pair.name for one in asked], dtype=np.str_),
-            answers=answers,
+            names=np.array([one.pair.name for one in results], dtype=np.str_),
+            predictions=predictions,
             reference=answers_of(reference, meaning).astype(np.int32),
             labels=np.zeros(0, np.int32) if labels is None else labels.astype(np.int32),
             images=np.array(evaluation.source),

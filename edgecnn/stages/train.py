@@ -68,15 +68,15 @@ def plan(run: Run, options: TrainOptions) -> tuple[LabelledImages, dict[str, str
         "data": data.source.sha256,
         "architecture": architecture.name,
         "recipe": recipe.name,
-        "choices": described(recipe),
+        "recipe_settings": described(recipe),
         "seed": str(options.seed),
         "tensorflow": installed_versions().get("tensorflow", "missing"),
         "keras": installed_versions().get("keras", "missing"),
     }
     if recipe.lr_schedule:  # the rate of an epoch depends on how many there are to be
-        inputs["scheduled_epochs"] = str(epochs_of(options))
+        inputs["lr_schedule_epochs"] = str(epochs_of(options))
     if options.validation_images:
-        inputs["hold_out"] = str(options.validation_images)
+        inputs["validation_images"] = str(options.validation_images)
         data = held_out(data, options.validation_images)
     if options.teacher is not None:
         inputs["teacher"] = teacher_run(options.teacher, architecture, data.source.labels).hash_of(run_directory.MODEL)
@@ -155,9 +155,9 @@ def train(run: Run, options: TrainOptions, show: Callable[[str], None] = log) ->
         seed=options.seed,
         batch_size=recipe.batch_size,
         history=state.history,
-        choices=described(recipe),
+        recipe_settings=described(recipe),
         teacher=options.teacher or "",
-        hold_out=options.validation_images,
+        validation_images=options.validation_images,
         split=split,
         log=(LOG,),
     )

@@ -41,9 +41,9 @@ class Beginning:
     batch_size: int = 0  # 0 and no history for a model trained elsewhere
     history: tuple[Epoch, ...] = ()
     meaning: str = "logits"  # or "probabilities" or "scores": what the output is called and what it is
-    choices: str = ""
+    recipe_settings: str = ""
     teacher: str = ""
-    hold_out: int = 0
+    validation_images: int = 0
     split: str = SPLIT  # of the images that accuracy is measured on
     log: tuple[str, ...] = ()  # files a training wrote on its way
 
@@ -72,10 +72,10 @@ def begin(run: Run, model: Any, data: LabelledImages, answers: npt.NDArray[np.in
         history=beginning.history,
         accuracy=accuracy(int(np.trace(confusion)), len(answers), beginning.split),
         class_accuracy=_by_class(confusion, beginning.split),
-        confusion=tuple(tuple(int(n) for n in row) for row in confusion),
-        choices=beginning.choices,
+        confusion_matrix=tuple(tuple(int(n) for n in row) for row in confusion),
+        recipe_settings=beginning.recipe_settings,
         teacher=beginning.teacher,
-        hold_out=beginning.hold_out,
+        validation_images=beginning.validation_images,
     )
     outputs = (
         run_directory.MODEL,
@@ -100,9 +100,9 @@ def _contract(run: Run, data: LabelledImages, beginning: Beginning, calibration_
         schema=SCHEMA,
         model=f"{beginning.architecture}-{data.source.name}",
         model_sha256=run.hash_of(run_directory.MODEL),
-        image=TensorSpec(name="image", dtype="uint8", shape=(None, *shape)),
+        input=TensorSpec(name="image", dtype="uint8", shape=(None, *shape)),
         layout="NHWC",
-        colour="RGB" if shape[2] == 3 else "grey",
+        color_space="RGB" if shape[2] == 3 else "grayscale",
         value_range=(0, 255),
         resize=RESIZE_RULE,
         output=TensorSpec(name=beginning.meaning, dtype="float32", shape=(None, len(data.source.labels))),

@@ -1,4 +1,4 @@
-"""Values as colours: the viridis colour map and the scale it is laid on."""
+"""Values as colors: the viridis color map and the scale it is laid on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from edgecnn.arrays import Floats
 
-    Colours = npt.NDArray[np.uint8]  # [..., 3]
+    Colors = npt.NDArray[np.uint8]  # [..., 3]
 
 # Viridis, https://bids.github.io/colormap (CC0), at the places of its table where straight lines fit it best.
 VIRIDIS = {
@@ -24,27 +24,27 @@ VIRIDIS = {
 
 @dataclass(frozen=True)
 class Scale:
-    """The values that the ends of the colour map stand for."""
+    """The values that the ends of the color map stand for."""
 
     low: float
     high: float
 
-    def colours(self, values: Floats) -> Colours:
+    def colors(self, values: Floats) -> Colors:
         """float32 [H, W] to uint8 [H, W, 3]; NaN, where there is no value, becomes white."""
         import numpy as np
 
         shares = (values - self.low) / ((self.high - self.low) or 1.0)
         indices = np.rint(np.nan_to_num(shares) * 255).astype(np.uint8)
-        colours: Colours = np.where(np.isnan(values)[..., None], np.uint8(255), viridis()[indices])
-        return colours
+        colors: Colors = np.where(np.isnan(values)[..., None], np.uint8(255), viridis()[indices])
+        return colors
 
 
 @cache
-def viridis() -> Colours:
-    """The viridis colour map, dark blue to yellow: uint8 [256, 3], within 2 levels of matplotlib's."""
+def viridis() -> Colors:
+    """The viridis color map, dark blue to yellow: uint8 [256, 3], within 2 levels of matplotlib's."""
     import numpy as np
 
-    anchors = np.array([list(bytes.fromhex(colour)) for colour in VIRIDIS.values()])
+    anchors = np.array([list(bytes.fromhex(color)) for color in VIRIDIS.values()])
     channels = [np.interp(np.arange(256), list(VIRIDIS), anchors[:, channel]) for channel in range(3)]
-    table: Colours = np.rint(np.stack(channels, axis=1)).astype(np.uint8)
+    table: Colors = np.rint(np.stack(channels, axis=1)).astype(np.uint8)
     return table

@@ -70,7 +70,7 @@ def draw_input(pixels: npt.NDArray[np.uint8]) -> PIL.Image.Image:
 
 
 def draw_layer(activations: Floats, *, channel: int | None, title: str) -> PIL.Image.Image:
-    """A layer's output for one image as a picture with a heading and a scale; one colour scale for the whole layer.
+    """A layer's output for one image as a picture with a heading and a scale; one color scale for the whole layer.
 
     float32 [H, W, C] is drawn as a grid of its channels, or as the one `channel`; a sequence [T, C] as one map, T down
     and C across; [N] as bars; of more dimensions those before [H, W, C] are counted as channels.
@@ -169,8 +169,8 @@ def _grid(activations: Floats, scale: Scale, sizes: Sizes) -> PIL.Image.Image:
     height, width, channels = activations.shape
     columns = _columns(channels, math.sqrt(channels * height / width))
     side = sorted((sizes.narrowest // columns, sizes.channel, sizes.widest // columns))[1]
-    colours = scale.colours(activations.transpose(2, 0, 1).reshape(-1, width)).reshape(channels, height, width, 3)
-    maps = [_enlarged(Image.fromarray(channel), side) for channel in colours]
+    colors = scale.colors(activations.transpose(2, 0, 1).reshape(-1, width)).reshape(channels, height, width, 3)
+    maps = [_enlarged(Image.fromarray(channel), side) for channel in colors]
     across, down = maps[0].width + GAP, maps[0].height + CAPTION + GAP
     picture = _canvas(columns * across - GAP, math.ceil(channels / columns) * down - GAP)
     draw = ImageDraw.Draw(picture)
@@ -185,7 +185,7 @@ def _single(values: Floats, scale: Scale, sizes: Sizes) -> PIL.Image.Image:
     """float32 [H, W]: one map, large."""
     from PIL import Image
 
-    return _enlarged(Image.fromarray(scale.colours(values)), min(sizes.single, sizes.value * max(values.shape)))
+    return _enlarged(Image.fromarray(scale.colors(values)), min(sizes.single, sizes.value * max(values.shape)))
 
 
 def _columns(count: int, ideal: float) -> int:
@@ -213,7 +213,7 @@ def _bars(values: Floats, scale: Scale, sizes: Sizes) -> PIL.Image.Image:
     draw = ImageDraw.Draw(picture)
     for row, some in enumerate(table):
         filled = (levels >= np.minimum(some, zero)) & (levels <= np.maximum(some, zero))
-        bars = np.where(filled[..., None], scale.colours(some[None]), np.uint8(255)).repeat(pitch, axis=1)
+        bars = np.where(filled[..., None], scale.colors(some[None]), np.uint8(255)).repeat(pitch, axis=1)
         if pitch > 2:
             bars[:, pitch - 1 :: pitch] = 255
         picture.paste(Image.fromarray(bars), (indent, row * (height + GAP)))
@@ -250,7 +250,7 @@ def _page(title: str, details: str, panels: Sequence[Panel]) -> PIL.Image.Image:
 
 
 def _draw_bar(page: PIL.Image.Image, scale: Scale, left: int, top: int, height: int) -> None:
-    """The colour scale, its maximum on top."""
+    """The color scale, its maximum on top."""
     import numpy as np
     from PIL import Image, ImageDraw
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from edgecnn.data.evaluation import Evaluation
-    from edgecnn.records import Epoch, Flip, LayerParity, ParityRow, Precision, Training
+    from edgecnn.records import Epoch, Flip, LayerParity, MixedPrecision, ParityRow, Training
 
 CURVES, CLASS_ACCURACY, CONFUSION = "curves.png", "class_accuracy.png", "confusion.png"
 LAYERS, FLIPS = "layers.png", "flips.png"
@@ -24,7 +24,7 @@ DPI = 144
 NOTE_SIZE = 7
 MOST_INCHES = 60
 MOST_FLIPS, FLIPS_A_LINE = 24, 6
-COLOURS = (
+COLORS = (
     "#2f6f9f", "#d9822b", "#17693f", "#a4231a", "#7a4d9c", "#8a6d3b", "#3aa0a0", "#52606d", "#c2558f", "#9bb53c",
 )  # fmt: skip
 MOST_LABELS = 30  # with more classes single numbers and names could not be read
@@ -77,10 +77,10 @@ def draw_curves(run: Run, history: tuple[Epoch, ...], split: str) -> None:
     epochs = range(1, len(history) + 1)
     with figure(run, CURVES, (7.6, 2.9), columns=2) as (left, right):
         for axes, name, title in ((left, "accuracy", "Accuracy"), (right, "loss", "Cross-entropy")):
-            for prefix, label, colour in (("", "training", FIRST), ("val_", split, SECOND)):
+            for prefix, label, color in (("", "training", FIRST), ("val_", split, SECOND)):
                 values = [getattr(epoch, prefix + name) for epoch in history]
                 if None not in values:
-                    axes.plot(epochs, values, color=colour, marker="o", markersize=3, label=label)
+                    axes.plot(epochs, values, color=color, marker="o", markersize=3, label=label)
             axes.set_title(title)
             axes.set_xlabel("epoch")
             axes.xaxis.get_major_locator().set_params(integer=True)
@@ -93,7 +93,7 @@ def _draw_class_accuracy(run: Run, training: Training) -> None:
     names, note = drawable(training.data.labels)
     by_class = [
         (label, row[i] / sum(row))
-        for i, (label, row) in enumerate(zip(names, training.confusion, strict=True))
+        for i, (label, row) in enumerate(zip(names, training.confusion_matrix, strict=True))
         if sum(row)
     ]
     by_class.reverse()  # the first class on top
@@ -115,7 +115,7 @@ def _draw_class_accuracy(run: Run, training: Training) -> None:
 def _draw_confusion(run: Run, training: Training) -> None:
     import numpy as np
 
-    counts = np.asarray(training.confusion, float)
+    counts = np.asarray(training.confusion_matrix, float)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     labels, note = drawable(training.data.labels)
     few = len(labels) <= MOST_LABELS
@@ -126,8 +126,8 @@ def _draw_confusion(run: Run, training: Training) -> None:
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         for i in range(len(labels)) if few else ():
             for j in range(len(labels)):
-                colour = "white" if shares[i, j] > 0.5 else INK if counts[i, j] else GRID
-                axes.text(j, i, f"{int(counts[i, j])}", ha="center", va="center", fontsize=7, color=colour)
+                color = "white" if shares[i, j] > 0.5 else INK if counts[i, j] else GRID
+                axes.text(j, i, f"{int(counts[i, j])}", ha="center", va="center", fontsize=7, color=color)
         if few:
             axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right", rotation_mode="anchor")
             axes.set_yticks(range(len(labels)), labels)
@@ -143,24 +143,27 @@ def precision_picture(format: str) -> str:
     return f"precision-{format}.png"
 
 
-def draw_precision(run: Run, format: str, found: Precision) -> str:
+def draw_precision(run: Run, format: str, found: MixedPrecision) -> str:
     """Write the picture of a search for the layers to keep in float32, and return its name.
 
     Left: what quantizing each layer alone does to the output. Right: what is lost with more and more layers kept.
     """
     name = precision_picture(format)
-    ranked = sorted(found.sensitivity.items(), key=lambda item: item[1])[:MOST_LABELS][::-1]
+    ranked = sorted(found.sensitivity_sqnr_db.items(), key=lambda item: item[1])[:MOST_LABELS][::-1]
     with figure(run, name, (7.6, 1.4 + 0.2 * max(7, len(ranked))), columns=2) as (left, right):
-        colours = [SECOND if layer in found.kept_float else FIRST for layer, _ in ranked]
-        left.barh([layer for layer, _ in ranked], [ratio for _, ratio in ranked], color=colours, height=0.72)
+        colors = [SECOND if layer in found.excluded_from_quantization else FIRST for layer, _ in ranked]
+        left.barh([layer for layer, _ in ranked], [ratio for _, ratio in ranked], color=colors, height=0.72)
         left.set_title("Each layer quantized alone: SQNR of the output")
         left.set_xlabel("dB, kept in float32: orange")
         left.tick_params(left=False)
-        counts = [len(step.kept_float) for step in found.steps]
-        right.plot(counts, [step.drop_points for step in found.steps], "o", color=FIRST, markersize=5)
-        best = [min(s.drop_points for s in found.steps if len(s.kept_float) == n) for n in sorted(set(counts))]
+        counts = [len(step.excluded_from_quantization) for step in found.steps]
+        right.plot(counts, [step.accuracy_drop_points for step in found.steps], "o", color=FIRST, markersize=5)
+        best = [
+            min(s.accuracy_drop_points for s in found.steps if len(s.excluded_from_quantization) == n)
+            for n in sorted(set(counts))
+        ]
         right.plot(sorted(set(counts)), best, color=FIRST, linewidth=1)
-        right.axhline(found.max_drop_points, color=SECOND, linewidth=1.2)
+        right.axhline(found.max_accuracy_drop_points, color=SECOND, linewidth=1.2)
         right.set_title("Accuracy lost on training images")
         right.set_xlabel("layers kept in float32; the line is the budget")
         right.set_ylabel("points")
@@ -178,13 +181,13 @@ def draw_layers(run: Run, files: Sequence[LayerParity]) -> None:
     with figure(run, LAYERS, (9.6, 3.9 if few else 3.2), columns=2) as (left, right):
         for number, file in enumerate(files):
             rows = [row for row in file.layers if row.sqnr_db is not None]
-            colour = COLOURS[number % len(COLOURS)]
-            marks = {"color": colour, "marker": "o", "markersize": 3, "linewidth": 1, "label": file.name}
+            color = COLORS[number % len(COLORS)]
+            marks = {"color": color, "marker": "o", "markersize": 3, "linewidth": 1, "label": file.name}
             left.plot([order[row.layer] for row in rows], [row.sqnr_db for row in rows], **marks)
             gains = [(order[row.layer], row.gain) for row in file.layers if row.gain is not None]
             right.plot([place for place, _ in gains], [gain for _, gain in gains], **marks)
-            if file.culprit:
-                row = next(row for row in file.layers if row.layer == file.culprit)
+            if file.first_divergent_layer:
+                row = next(row for row in file.layers if row.layer == file.first_divergent_layer)
                 right.plot(order[row.layer], row.gain or 0.0, "o", color=SECOND, markersize=9, fillstyle="none")
         left.set_title("SQNR of each layer's output")
         left.set_ylabel("dB; equal outputs have none")
@@ -225,10 +228,10 @@ def draw_flips(run: Run, rows: Sequence[ParityRow], evaluation: Evaluation, labe
             pixels = evaluation.images[image]
             axes.imshow(pixels[..., 0] if pixels.shape[-1] == 1 else pixels, cmap="gray", vmin=0, vmax=255)
             flips = seen[image]
-            answers = ", ".join(dict.fromkeys(answer_name(flip.answer, labels) for flip in flips))
+            answers = ", ".join(dict.fromkeys(answer_name(flip.prediction, labels) for flip in flips))
             label = "" if flips[0].label is None else f" ({labels[flips[0].label]})"
             axes.set_title(
-                f"#{image}{label}\n{answer_name(flips[0].reference, labels)} → {answers}\n"
+                f"#{image}{label}\n{answer_name(flips[0].reference_prediction, labels)} → {answers}\n"
                 f"in {len(flips)} of {len(rows)} exports",
                 fontsize=7,
                 loc="center",

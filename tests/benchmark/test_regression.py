@@ -29,7 +29,7 @@ def row(format: str, pace_ns: float, first: int, generator: np.random.Generator,
         format=format, runtime="litert", provider="xnnpack", artifact_sha256="f" * 64, threads=1, batch=1,
         p50_ms=pace_ns / 1e6, p90_ms=pace_ns / 1e6, p99_ms=pace_ns / 1e6, iterations=len(samples), warmup_iterations=1,
         load_ms=1.0, peak_memory_bytes=1, placement=Placement(device="cpu", compute_nodes={}, other_nodes={}),
-        samples_ns=tuple(samples.tolist()), block_calls=CALLS, blocks_at=tuple(range(first, 2 * BLOCKS, 2)),
+        samples_ns=tuple(samples.tolist()), calls_per_block=CALLS, block_positions=tuple(range(first, 2 * BLOCKS, 2)),
         p50_interval_ms=Interval(low=0, high=1), ratio=ratio,
     )  # fmt: skip
 
@@ -41,7 +41,7 @@ def measured(root: Path, seed: int, pace: float, *, share: float = 0.5, machine:
     ratio = Ratio(value=share, low=share, high=share, state=FASTER)
     rows = (row("onnx_float32", 50_000 * pace, 0, generator, None),
             row("tflite_int8", 50_000 * pace * share, 1, generator, ratio))  # fmt: skip
-    noise = Noise(spin_ns=(int(400_000 * pace),) * 9, spread=0.0, load_before=0, load_after=0, noisy=False)
+    noise = Noise(noise_probe_ns=(int(400_000 * pace),) * 9, spread=0.0, load_before=0, load_after=0, noisy=False)
     origin = replace(run.origin("bench", {}, []), machine=machine)
     run.save(run_directory.LATENCY, Latency(
         schema=SCHEMA, origin=origin, data=DATA, measured_on="x", rows=rows, skipped={}, baseline="x", noise=noise,

@@ -204,5 +204,5 @@ def test_predict_prints_labels_and_json(tiny_onnx: Path, tmp_path: Path, capsys:
     assert capsys.readouterr().out.count("%") == 2
     assert command(["predict", str(tiny_onnx), str(tmp_path / "image.png"), "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
-    assert len(answer["answers"]) == 3
-    assert sum(a["probability"] for a in answer["answers"]) == pytest.approx(1, abs=1e-5)
+    assert len(answer["predictions"]) == 3
+    assert sum(a["probability"] for a in answer["predictions"]) == pytest.approx(1, abs=1e-5)

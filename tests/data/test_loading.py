@@ -34,12 +34,12 @@ def _data(train: int, test: int = 6, labels: tuple[str, ...] | None = ("cat", "d
 @pytest.mark.parametrize("shape", [(8, 8, 3), (5, 12, 3), (5, 12, 1), (8, 8, 1)])
 def test_fit_is_what_an_app_does(shape: tuple[int, int, int], tiny_contract: Contract) -> None:
     data = _data(6)
-    contract = replace(tiny_contract, image=replace(tiny_contract.image, shape=(None, *shape)))
+    contract = replace(tiny_contract, input=replace(tiny_contract.input, shape=(None, *shape)))
     expected = np.stack([prepare(image, contract) for image in data.test_images])
     np.testing.assert_array_equal(fit(data.test_images, shape), expected)
 
 
-def test_grey_images_are_no_input_of_a_colour_model() -> None:
+def test_grey_images_are_no_input_of_a_color_model() -> None:
     with pytest.raises(InputError, match="1 channels where the model takes 3"):
         fit(np.zeros((2, 8, 8, 1), np.uint8), (8, 8, 3))
 
@@ -106,5 +106,5 @@ def test_samples_of_an_older_version_are_refused(missing: str, tmp_path: Path, t
 
 def test_drawn_samples_are_not_labelled(tmp_path: Path, tiny_contract: Contract) -> None:
     samples = samples_of(Run(tmp_path), tiny_contract)
-    assert samples.drawn
+    assert samples.is_synthetic
     assert (len(samples.selection), len(samples.selection_labels), len(samples.test_digests)) == (0, 0, 0)

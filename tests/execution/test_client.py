@@ -32,19 +32,19 @@ def test_it_answers_as_the_runtime_does_in_this_process(tiny_onnx: Path, images:
     with ModelWorker("onnxruntime", tiny_onnx, threads=1) as worker:
         assert worker.loaded["load_ms"] > 0
         assert worker.loaded["placement"]["compute_nodes"] == {"CPUExecutionProvider": 4}
-        worker.ask("run", images=str(images), answers=str(answers))
+        worker.ask("run", images=str(images), outputs=str(answers))
         assert worker.ask("memory")["peak_bytes"] > 10_000_000
     np.testing.assert_array_equal(np.load(answers), expected)
 
 
 def test_it_shows_what_lies_inside(tiny_onnx: Path, images: Path, tmp_path: Path) -> None:
-    answers = tmp_path / "answers.npz"
+    answers = tmp_path / "predictions.npz"
     with ModelWorker("onnxruntime", tiny_onnx, threads=1, extra_outputs=["relu"]) as worker:
-        worker.ask("observe", images=str(images), answers=str(answers))
+        worker.ask("observe", images=str(images), outputs=str(answers))
         with np.load(answers) as archive:
             assert [archive[name].shape for name in archive.files] == [(70, 3), (70, 4, 6, 6)]
         worker.load([])
-        worker.ask("observe", images=str(images), answers=str(answers))
+        worker.ask("observe", images=str(images), outputs=str(answers))
         with np.load(answers) as archive:
             assert len(archive.files) == 1
 

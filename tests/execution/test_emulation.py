@@ -67,7 +67,7 @@ def _answers(
     np.save(images, pixels)
     host = Emulated(cpu) if cpu else None
     try:
-        with ModelWorker(runtime, model, threads=1, provider="cpu", place=host) as worker:
+        with ModelWorker(runtime, model, threads=1, provider="cpu", host=host) as worker:
             worker.run(images, answers)
     finally:
         if host:
@@ -148,9 +148,11 @@ def test_default_kernels_are_compared_with_exact_ones(overflowing: Path, tmp_pat
     host = Emulated(HASWELL)
     try:
         found = _outputs("onnxruntime", overflowing, images, "cpu", 64, host, compare_exact=True)
-        assert found.cpu_dependent == 2
+        assert found.cpu_dependent_images == 2
         np.save(images, np.zeros((2, 8, 8, 3), np.uint8))
-        assert _outputs("onnxruntime", overflowing, images, "cpu", 64, host, compare_exact=True).cpu_dependent == 0
+        assert (
+            _outputs("onnxruntime", overflowing, images, "cpu", 64, host, compare_exact=True).cpu_dependent_images == 0
+        )
     finally:
         host.close()
 
@@ -176,15 +178,15 @@ def test_emulated_rows_stand_beside_the_native_ones(asked: Run) -> None:
         assert row.emulator.startswith("qemu-x86_64 ") and row.emulator[-1].isdigit()
         native = rows[row.name.removesuffix(", haswell")]
         assert (row.images, native.images) == (40, record.images)
-        assert row.through == native.name, "chained through the same runtime's native row"
+        assert row.extrapolated_from == native.name, "chained through the same runtime's native row"
         assert row.native is not None and row.native.images == 40
         assert (native.name in row.bit_equal_to) == (row.native.max_difference == 0)
         assert (row.native.words == "equal to the bit with native on 40 images") == (native.name in row.bit_equal_to)
     assert rows[f"{FLOAT}, haswell"].verdict == "pass", "a float file is judged by its margins, not by 40 images"
-    with np.load(asked.path(run_directory.ANSWERS)) as archive:
-        answers = dict(zip(archive["names"].tolist(), archive["answers"], strict=True))
+    with np.load(asked.path(run_directory.PREDICTIONS)) as archive:
+        answers = dict(zip(archive["names"].tolist(), archive["predictions"], strict=True))
         assert int((answers[f"{INT8}, haswell"] >= 0).sum()) == 40
-    assert np.array(record.agreement).shape == (7, 7)
+    assert np.array(record.agreement_matrix).shape == (7, 7)
 
 
 def test_the_record_knows_which_cpus_it_is_about(asked: Run) -> None:
@@ -207,14 +209,16 @@ def test_the_report_shows_the_other_cpus(asked: Run) -> None:
 def test_runs_are_compared_by_cpu(asked: Run, tmp_path: Path) -> None:
     new = Run(shutil.copytree(asked.root, tmp_path / "new"))
     same = compare(asked, new)
-    assert {row.name for row in same.rows} >= {f"{INT8}, haswell", INT8} and not same.worse
+    assert {row.name for row in same.rows} >= {f"{INT8}, haswell", INT8} and not same.regressions
     record = new.load(run_directory.PARITY, Parity, "parity")
     native = tuple(row for row in record.rows if not row.cpu)
     new.save(run_directory.PARITY, replace(record, rows=native))
-    assert set(compare(asked, new).worse) == {row.name for row in record.rows if row.cpu and row.verdict == "pass"}
+    assert set(compare(asked, new).regressions) == {
+        row.name for row in record.rows if row.cpu and row.verdict == "pass"
+    }
     inputs = {name: value for name, value in record.origin.inputs.items() if name != "cpus"}
     new.save(run_directory.PARITY, replace(record, rows=native, origin=replace(record.origin, inputs=inputs)))
-    assert compare(asked, new).worse == (), "what nobody asked is no loss"
+    assert compare(asked, new).regressions == (), "what nobody asked is no loss"
 
 
 @_needs("haswell")

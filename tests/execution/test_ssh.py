@@ -110,7 +110,7 @@ def test_a_worker_answers_over_there_as_here(server: str, tiny_onnx: Path, tmp_p
         worker.run(images, answers[0])
     device = SshHost(server, PYTHON)
     try:
-        with ModelWorker("onnxruntime", tiny_onnx, threads=1, place=device) as worker:
+        with ModelWorker("onnxruntime", tiny_onnx, threads=1, host=device) as worker:
             assert worker.run(images, answers[1]) > 0
     finally:
         device.close()
@@ -124,11 +124,11 @@ def test_bench_and_parity_measure_over_there(server: str, run: Run, tmp_path: Pa
     words = ["--remote", server, "--python", PYTHON, "--format", "onnx_int8", "--format", "tflite_int8"]
     assert command(["bench", str(run.root), *words, "--threads", "1", "--restarts", "1"]) == 0
     record = run.load(run_directory.LATENCY, Latency, "bench")
-    assert record.device == server and record.machine and record.versions["numpy"]
+    assert record.remote == server and record.machine and record.versions["numpy"]
     assert {row.format for row in record.rows} == {"onnx_int8", "tflite_int8"}
     assert command(["parity", str(run.root), *words, "--tolerance", "20"]) == 0
     parity = run.load(run_directory.PARITY, Parity, "parity")
-    assert parity.device == server and len(parity.rows) >= 2
+    assert parity.remote == server and len(parity.rows) >= 2
     assert _until(lambda: not _left(tmp_path / "there")), _left(tmp_path / "there")
     assert _until(lambda: not _processes(tmp_path / "there")), _processes(tmp_path / "there")
 
@@ -139,7 +139,7 @@ def test_a_cut_connection_leaves_nothing_running(server: str, tiny_onnx: Path, t
     np.save(images, np.zeros((4, 8, 8, 3), np.uint8))
     device = SshHost(server, PYTHON)
     try:
-        worker = ModelWorker("onnxruntime", tiny_onnx, threads=1, place=device)
+        worker = ModelWorker("onnxruntime", tiny_onnx, threads=1, host=device)
         threading.Timer(1, device._ssh.kill).start()
         with pytest.raises(MachineError, match=r"The connection to .* was lost"):
             while True:
@@ -175,9 +175,9 @@ def test_a_missing_runtime_says_how_to_get_it(server: str, tiny_onnx: Path, tmp_
     device = SshHost(server, str(tmp_path / "bare" / "bin" / "python"))
     try:
         with pytest.raises(MachineError, match=r"numpy is not installed: pip install numpy"):
-            ModelWorker("onnxruntime", tiny_onnx, threads=1, place=device)
-        with WorkerClient("offers", device) as far:
-            assert far.ask("offers")["runtimes"]["onnxruntime"]["missing"] == "onnxruntime"
+            ModelWorker("onnxruntime", tiny_onnx, threads=1, host=device)
+        with WorkerClient("offers", device) as client:
+            assert client.ask("offers")["runtimes"]["onnxruntime"]["missing"] == "onnxruntime"
     finally:
         device.close()
 
@@ -211,7 +211,7 @@ def test_nobody_answers() -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     if shutil.which("ssh") is None:
-        pytest.skip("OpenSSH's client is not installed")
+        pytest.skip("OpenSSH's far is not installed")
     with pytest.raises(MachineError, match=rf"The connection to 127.0.0.1:{port} was lost \(.*refused\)"):
         SshHost(f"ssh://127.0.0.1:{port}")
 

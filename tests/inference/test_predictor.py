@@ -187,13 +187,15 @@ def test_shapes_are_those_of_the_maps(tiny_onnx: Path) -> None:
 
 def test_an_absorbed_layer_is_named_with_what_absorbed_it(tiny_onnx: Path, tiny_contract: records.Contract) -> None:
     facts = dataclasses.replace(
-        records.Export(format="", versions={}, layers={}, absorbed={}, calibration=None, kept_float=()),
+        records.Export(
+            format="", versions={}, layers={}, fused_into={}, calibration=None, excluded_from_quantization=()
+        ),
         layers={"conv2d": records.LayerTensor(tensor="relu", layout="NCHW")},
-        absorbed={"batch_normalization": "conv2d"},
+        fused_into={"batch_normalization": "conv2d"},
     )
     contract = records.encode(dataclasses.replace(tiny_contract, export=facts)).decode()
     predictor = Predictor(changed(tiny_onnx, "absorbing.onnx", contract=contract))
-    assert predictor.absorbed == {"batch_normalization": "conv2d"}
+    assert predictor.fused_into == {"batch_normalization": "conv2d"}
     with pytest.raises(UsageError, match=r"batch_normalization has no maps .* fused into conv2d"):
         predictor.features(PIXELS, ["batch_normalization"])
 
@@ -270,10 +272,10 @@ def test_a_contract_that_cannot_be_read_is_refused(tiny_onnx: Path) -> None:
 
 
 def test_a_contract_of_another_model_is_refused(tiny_onnx: Path, tiny_contract: records.Contract) -> None:
-    image = dataclasses.replace(tiny_contract.image, name="picture")
+    image = dataclasses.replace(tiny_contract.input, name="picture")
     for other in (
         dataclasses.replace(tiny_contract, labels=("cat", "dog")),
-        dataclasses.replace(tiny_contract, image=image),
+        dataclasses.replace(tiny_contract, input=image),
         dataclasses.replace(tiny_contract, output=dataclasses.replace(tiny_contract.output, name="scores")),
     ):
         assert "do not fit" in refused(changed(tiny_onnx, "other.onnx", contract=records.encode(other).decode()))

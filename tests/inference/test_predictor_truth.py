@@ -12,7 +12,7 @@ import pytest
 
 from edgecnn import records
 from edgecnn.data.loading import load_data
-from edgecnn.data.samples import drawn
+from edgecnn.data.samples import synthetic_images
 from edgecnn.environment import usable_cores
 from edgecnn.execution.client import ModelWorker
 from edgecnn.export import layer_map
@@ -87,20 +87,20 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     labels = tuple(str(i) for i in range(10))
     data = records.DataSource(name="synthetic", spec="synthetic", sha256="", labels=labels, train_count=1, test_count=1)
     rules = records.Contract(
-        schema=records.SCHEMA, model=request.param, model_sha256="0" * 64, layout="NHWC", colour="RGB",
-        value_range=(0, 255), image=records.TensorSpec(name="image", dtype="uint8", shape=(None, 32, 32, 3)),
+        schema=records.SCHEMA, model=request.param, model_sha256="0" * 64, layout="NHWC", color_space="RGB",
+        value_range=(0, 255), input=records.TensorSpec(name="image", dtype="uint8", shape=(None, 32, 32, 3)),
         resize=decode.RESIZE_RULE, output=records.TensorSpec(name="logits", dtype="float32", shape=(None, 10)),
         output_meaning="logits", labels=labels, data=data,
     )  # fmt: skip
-    images = drawn(200, rules)
+    images = synthetic_images(200, rules)
     source = ExportSource(model, rules, images[:100], images[:0], np.zeros(0, np.int64), 0.5)
     folder = tmp_path_factory.mktemp(request.param)
     files = {}
     for name in FORMATS:
         exported = pick(Format, name).export(source)
         facts = records.Export(
-            format=name, versions={}, layers=dict(exported.layers), calibration=None, kept_float=(),
-            absorbed=layer_map.absorbed(source, exported.layers),
+            format=name, versions={}, layers=dict(exported.layers), calibration=None, excluded_from_quantization=(),
+            fused_into=layer_map.fused_into(source, exported.layers),
         )  # fmt: skip
         files[name] = folder / f"{name}.onnx"
         exported.write(replace(rules, export=facts), files[name])
@@ -127,7 +127,7 @@ def test_float_maps_are_keras_maps(case: Case) -> None:
 
     predictor = Predictor(case.files["onnx_float32"])
     named = {layer.name for layer in case.model.layers} - {"image"}
-    assert named == {*predictor.layers, *predictor.absorbed}
+    assert named == {*predictor.layers, *predictor.fused_into}
     outputs = {name: case.model.get_layer(name).output for name in predictor.layers}
     expected = keras.Model(case.model.inputs, outputs)(
         [case.images.astype(np.float32) / np.float32(255)], training=False
@@ -168,7 +168,7 @@ def test_predictions_are_what_the_plain_file_answers(case: Case, format: str) ->
 def test_predictions_equal_paritys_row_to_the_bit(format: str, tmp_path: Path) -> None:
     run = Run(PUBLISHED)
     real = bool(os.environ.get("EDGECNN_DATA"))
-    images = load_data("cifar10", (32, 32)).test_images if real else drawn(1000, run.contract())
+    images = load_data("cifar10", (32, 32)).test_images if real else synthetic_images(1000, run.contract())
     np.save(tmp_path / "images.npy", images)
     with ModelWorker("onnxruntime", run.path(f"exports/{format}.onnx"), threads=usable_cores()) as worker:
         worker.run(tmp_path / "images.npy", tmp_path / "a.npy")

@@ -22,7 +22,7 @@ IMAGES, CLASSES = 10_000, 10
 STRICT = Gate(tolerance_points=0.05, min_agreement=0.999)
 SPEC = TensorSpec(name="image", dtype="uint8", shape=(None, 8, 8, 3))
 ARTIFACT = Artifact(
-    format="onnx_float32", path="a.onnx", size_bytes=1, sha256="", image=SPEC, output=SPEC, content_sha256=""
+    format="onnx_float32", path="a.onnx", size_bytes=1, sha256="", input=SPEC, output=SPEC, content_sha256=""
 )
 NATIVE = ExportTarget(ARTIFACT, pick(Runtime, "onnxruntime"), "cpu", Path("a.onnx"), pick(Format, "onnx_float32"))
 (EMULATED,) = on_cpus([NATIVE, replace(NATIVE, provider="cuda")], ["haswell", "haswell"])
@@ -55,7 +55,7 @@ def test_fifty_images_prove_a_float_file_where_outputs_hardly_change(labelled: b
     for change in (0.0, noise):
         one, every = emulated(change, 50, labelled=labelled)
         seen = evidence(one, every, LABELS[one.indices] if labelled else None)
-        assert seen.through == NATIVE.name == one.pair.name.removesuffix(", haswell")
+        assert seen.extrapolated_from == NATIVE.name == one.pair.name.removesuffix(", haswell")
         assert verdict(seen.agreement, seen.steps, STRICT, seen.images, seen.open_share) == ("pass", "")
     assert against_native(*emulated(0.0, 50)) is not None
     assert against_native(every[0], every) is None
@@ -77,7 +77,7 @@ def test_where_outputs_change_much_the_images_are_counted() -> None:
     one, every = emulated(noise, 1_000)
     seen, direct = evidence(one, every, LABELS[one.indices]), every[0].agreement.paired
     assert seen.change is not None and direct is not None
-    assert (seen.through, seen.images, seen.open_share) == (NATIVE.name, 1_000, 0.0)
+    assert (seen.extrapolated_from, seen.images, seen.open_share) == (NATIVE.name, 1_000, 0.0)
     assert seen.change.low_points < direct.low_points - 0.1
     assert verdict(seen.agreement, seen.steps, Gate(0.05, 0.9), seen.images)[0] == "not proven"
 
@@ -87,8 +87,8 @@ def test_answers_that_are_lost_on_the_cpu_fail() -> None:
     seen = evidence(one, every, LABELS[one.indices])
     assert verdict(seen.agreement, seen.steps, Gate(1.0, 0.5), seen.images)[0] == "fail"
     difference = against_native(one, every)
-    assert difference is not None and difference.different_answers > 200
-    assert f"{difference.different_answers} of 1,000 images classified differently" in difference.words
+    assert difference is not None and difference.different_predictions > 200
+    assert f"{difference.different_predictions} of 1,000 images classified differently" in difference.words
     broken = asked(EMULATED, np.full((50, CLASSES), np.nan, np.float32), part(IMAGES, 50))
     seen = evidence(broken, [every[0], broken], LABELS[broken.indices])
     assert verdict(seen.agreement, seen.steps, STRICT, seen.images) == ("fail", "some outputs are not finite")
@@ -98,7 +98,7 @@ def test_answers_that_are_lost_on_the_cpu_fail() -> None:
 def test_without_a_native_row_the_part_stands_alone() -> None:
     one, _ = emulated(0.0, 50)
     seen = evidence(one, [one], LABELS[one.indices])
-    assert (seen.through, seen.images) == ("", 50)
+    assert (seen.extrapolated_from, seen.images) == ("", 50)
     assert verdict(seen.agreement, seen.steps, STRICT, seen.images)[0] == "not proven"
 
 

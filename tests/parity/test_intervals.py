@@ -54,7 +54,7 @@ def test_macro_accuracy_takes_images_for_what_is_independent() -> None:
 
 def test_nothing_discordant_has_a_width() -> None:
     found = paired(0, 0, 10_000)
-    assert (found.points, found.p) == (0, 1)
+    assert (found.points, found.p_value) == (0, 1)
     assert found.low_points == -found.high_points
     assert found.low_points == pytest.approx(-0.03, abs=1e-4)
 
@@ -66,7 +66,7 @@ def test_the_ends_are_symmetric_and_inside_the_possible() -> None:
 
 
 def test_mcnemar_is_exact() -> None:
-    assert paired(1, 8, 100).p == pytest.approx(0.0390625)
+    assert paired(1, 8, 100).p_value == pytest.approx(0.0390625)
 
 
 def test_mid_p_limits_hold_half_of_what_was_seen() -> None:

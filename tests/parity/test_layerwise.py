@@ -32,7 +32,7 @@ def _sums(gain: float, noise: float) -> Sums:
 def _rows(numbers: str, **layers: Sums) -> dict[str, str]:
     places = {name: LayerTensor(tensor=name, layout="N") for name in layers}
     rows = judged(layers, places, {"hidden": "b"}, CHAIN, EXPECTED[numbers])
-    return {row.layer: row.falls_out for row in rows}
+    return {row.layer: row.divergence for row in rows}
 
 
 def test_sqnr_and_gain() -> None:
@@ -59,7 +59,7 @@ def test_what_is_not_finite_falls_out() -> None:
     broken.add(np.ones(3, np.float32), np.array([1, np.nan, 1], np.float32))
     places = {"a": LayerTensor(tensor="a", layout="N")}
     (row,) = judged({"a": broken}, places, {}, CHAIN, EXPECTED["int8"])
-    assert (row.falls_out, row.gain, row.sqnr_db) == ("its outputs are not finite", None, None)
+    assert (row.divergence, row.gain, row.sqnr_db) == ("its outputs are not finite", None, None)
 
 
 def test_many_hidden_branches_are_walked_once() -> None:
@@ -70,7 +70,7 @@ def test_many_hidden_branches_are_walked_once() -> None:
     graph["b"] = ("add59",)
     places = {name: LayerTensor(tensor=name, layout="N") for name in "ab"}
     rows = judged({"a": _sums(1, 0.01), "b": _sums(1, 0.01)}, places, {}, graph, EXPECTED["int8"])
-    assert [row.falls_out for row in rows] == ["", ""]
+    assert [row.divergence for row in rows] == ["", ""]
 
 
 def test_every_format_says_what_is_to_be_expected_of_it() -> None:

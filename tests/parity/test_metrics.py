@@ -13,7 +13,7 @@ from edgecnn.export.format import Gate
 from edgecnn.parity.intervals import mid_p_limits, paired
 from edgecnn.parity.metrics import agreement
 from edgecnn.parity.verdict import _limits, uninformative_reference_reason, verdict
-from edgecnn.records import Paired
+from edgecnn.records import PairedDifference
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,7 +101,17 @@ def test_figures_differ_as_far_as_it_takes_to_tell_them_apart() -> None:
     labels = np.arange(10_000) % CLASSES
     right = _answers(labels)
     found = agreement(right, right, labels)
-    steps = (Paired(points=-0.1, low_points=-0.3004, high_points=0.1, broken=0, repaired=0, images=10_000, p=1),)
+    steps = (
+        PairedDifference(
+            points=-0.1,
+            low_points=-0.3004,
+            high_points=0.1,
+            negative_flips=0,
+            positive_flips=0,
+            images=10_000,
+            p_value=1,
+        ),
+    )
     _, reason = verdict(found, steps, Gate(tolerance_points=0.3, min_agreement=0.9), 10_000)
     assert "fallen by up to 0.3004 points, 0.3 are allowed" in reason
 
@@ -117,14 +127,14 @@ def test_scores_agree_decision_by_decision_and_images_count_as_a_whole() -> None
     scores[0] = 0.45  # its label is lost
     scores[1, :4] = 0.8  # three labels more
     found = agreement(reference, scores, labels, "scores")
-    assert [(flip.image, flip.kind) for flip in found.flips] == [(0, "broken"), (1, "broken")]
+    assert [(flip.image, flip.kind) for flip in found.flips] == [(0, "negative"), (1, "negative")]
     assert found.top1 == pytest.approx(1 - 4 / (2_000 * CLASSES))
     assert found.top5 is None
-    assert (found.flips[0].reference, found.flips[0].answer) == (0, CLASSES)
-    assert answer_name(found.flips[0].answer, LABELS) == "no label"
-    assert answer_name(found.flips[1].answer, LABELS) == "several labels"
-    assert found.flips[0].answer_margin == pytest.approx(0.05)
-    assert found.paired is not None and (found.paired.broken, found.paired.repaired) == (2, 0)
+    assert (found.flips[0].reference_prediction, found.flips[0].prediction) == (0, CLASSES)
+    assert answer_name(found.flips[0].prediction, LABELS) == "no label"
+    assert answer_name(found.flips[1].prediction, LABELS) == "several labels"
+    assert found.flips[0].prediction_margin == pytest.approx(0.05)
+    assert found.paired is not None and (found.paired.negative_flips, found.paired.positive_flips) == (2, 0)
 
 
 def test_an_export_that_loses_a_label_altogether_fails() -> None:
@@ -192,13 +202,13 @@ def test_the_figures_of_agreement() -> None:
     assert (found.max_difference, found.mean_difference) == (1, pytest.approx(8 / 18))
     assert found.sqnr_db == pytest.approx(10 * np.log10(np.square(reference).sum() / 8))
     (flip,) = found.flips
-    assert (flip.image, flip.label, flip.reference, flip.answer, flip.kind) == (0, 1, 0, 1, "repaired")
-    assert (flip.reference_margin, flip.answer_margin) == (1, 1)
+    assert (flip.image, flip.label, flip.reference_prediction, flip.prediction, flip.kind) == (0, 1, 0, 1, "positive")
+    assert (flip.reference_margin, flip.prediction_margin) == (1, 1)
     assert agreement(reference, reference, None).sqnr_db is None
     assert agreement(reference, logits, None).flips[0].kind == ""
 
 
-@pytest.mark.parametrize(("label", "kind"), [(0, "broken"), (1, "repaired"), (2, "changed")])
+@pytest.mark.parametrize(("label", "kind"), [(0, "negative"), (1, "positive"), (2, "neutral")])
 def test_kinds_of_flips(label: int, kind: str) -> None:
     before, now = np.eye(3, dtype=np.float32)[[0]], np.eye(3, dtype=np.float32)[[1]]
     assert agreement(before, now, np.array([label])).flips[0].kind == kind

@@ -37,10 +37,10 @@ def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
     return stream.getvalue()
 
 
-def png_header(width: int, height: int, colour_type: int = 2) -> bytes:
+def png_header(width: int, height: int, color_type: int = 2) -> bytes:
     """A PNG that claims a size and holds no pixels."""
     chunks = b"\x89PNG\r\n\x1a\n"
-    for name, data in ((b"IHDR", struct.pack(">IIBBBBB", width, height, 8, colour_type, 0, 0, 0)), (b"IDAT", b"x")):
+    for name, data in ((b"IHDR", struct.pack(">IIBBBBB", width, height, 8, color_type, 0, 0, 0)), (b"IDAT", b"x")):
         chunks += struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
     return chunks
 
@@ -136,19 +136,19 @@ def test_palettes_with_and_without_transparency() -> None:
     np.testing.assert_array_equal(decode_image(encoded(image, "PNG", transparency=bytes([255, 128, 0]))), half)
 
 
-def test_a_transparent_colour_without_an_alpha_channel_is_white() -> None:
+def test_a_transparent_color_without_an_alpha_channel_is_white() -> None:
     rgb = np.array([[[1, 2, 3], [4, 5, 6]]], np.uint8)
     pixels = decode_image(encoded(Image.fromarray(rgb), "PNG", transparency=(4, 5, 6)))
     np.testing.assert_array_equal(pixels, [[[1, 2, 3], [255, 255, 255]]])
-    grey16 = Image.fromarray(np.array([[0x1234, 0x12FF]], np.uint16))
-    pixels = decode_image(encoded(grey16, "PNG", transparency=0x12FF))
+    gray16 = Image.fromarray(np.array([[0x1234, 0x12FF]], np.uint16))
+    pixels = decode_image(encoded(gray16, "PNG", transparency=0x12FF))
     np.testing.assert_array_equal(pixels[0, :, 0], [0x12, 255])
 
 
 def test_grey_of_1_8_and_16_bits() -> None:
-    grey = noise(4, 5)
-    np.testing.assert_array_equal(decode_image(encoded(Image.fromarray(grey), "PNG")), np.stack([grey] * 3, axis=2))
-    bits = Image.fromarray(grey).convert("1")
+    gray = noise(4, 5)
+    np.testing.assert_array_equal(decode_image(encoded(Image.fromarray(gray), "PNG")), np.stack([gray] * 3, axis=2))
+    bits = Image.fromarray(gray).convert("1")
     np.testing.assert_array_equal(decode_image(encoded(bits, "PNG"))[:, :, 2], np.asarray(bits) * 255)
     deep = RANDOM.integers(0, 65536, (4, 5), dtype=np.uint16)
     for kind in ("PNG", "TIFF"):
@@ -244,19 +244,19 @@ def test_prepare_is_decode_then_resize(tiny_contract: Contract) -> None:
     expected = resize(pixels, 8, 8)
     np.testing.assert_array_equal(prepare(pixels, tiny_contract), expected)
     np.testing.assert_array_equal(prepare(encoded(Image.fromarray(pixels), "PNG"), tiny_contract), expected)
-    grey = noise(9, 10)
-    np.testing.assert_array_equal(prepare(grey, tiny_contract), resize(np.stack([grey] * 3, axis=2), 8, 8))
+    gray = noise(9, 10)
+    np.testing.assert_array_equal(prepare(gray, tiny_contract), resize(np.stack([gray] * 3, axis=2), 8, 8))
 
 
 def test_one_channel_is_the_luma_of_the_resized_pixels(tiny_contract: Contract) -> None:
-    image = dataclasses.replace(tiny_contract.image, shape=(None, 8, 8, 1))
-    contract = dataclasses.replace(tiny_contract, image=image, colour="grey")
+    image = dataclasses.replace(tiny_contract.input, shape=(None, 8, 8, 1))
+    contract = dataclasses.replace(tiny_contract, input=image, color_space="grayscale")
     pixels = noise(8, 8, 3)
     luma = np.asarray(Image.fromarray(pixels).convert("L"))
     np.testing.assert_array_equal(prepare(pixels, contract), luma[:, :, None])
-    grey = noise(21, 13)
-    np.testing.assert_array_equal(prepare(grey, contract), resize(grey[:, :, None], 8, 8))
-    np.testing.assert_array_equal(prepare(grey[:, :, None], contract), prepare(grey, contract))
+    gray = noise(21, 13)
+    np.testing.assert_array_equal(prepare(gray, contract), resize(gray[:, :, None], 8, 8))
+    np.testing.assert_array_equal(prepare(gray[:, :, None], contract), prepare(gray, contract))
 
 
 @pytest.mark.parametrize(
@@ -274,9 +274,9 @@ def test_prepare_refuses_other_arrays(tiny_contract: Contract, pixels: np.ndarra
 def test_prepare_refuses_a_contract_of_other_rules(tiny_contract: Contract) -> None:
     with pytest.raises(InputError, match="nearest"):
         prepare(noise(8, 8, 3), dataclasses.replace(tiny_contract, resize="nearest"))
-    image = dataclasses.replace(tiny_contract.image, shape=(None, 8, 8, 2))
+    image = dataclasses.replace(tiny_contract.input, shape=(None, 8, 8, 2))
     with pytest.raises(InputError, match="upgrade"):
-        prepare(noise(8, 8, 3), dataclasses.replace(tiny_contract, image=image))
+        prepare(noise(8, 8, 3), dataclasses.replace(tiny_contract, input=image))
 
 
 def test_warnings_stay_as_they_were_however_threads_overlap() -> None:

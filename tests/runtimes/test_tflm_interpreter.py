@@ -62,7 +62,12 @@ def deadly(tmp_path: Path, tiny_contract: Contract) -> Path:
     source = ExportSource(model, tiny_contract, pixels, pixels[:0], np.zeros(0, np.int64), 1.0)
     exported = PLUGIN.export(source)
     facts = Export(
-        format=PLUGIN.name, versions={}, layers=dict(exported.layers), absorbed={}, calibration=None, kept_float=()
+        format=PLUGIN.name,
+        versions={},
+        layers=dict(exported.layers),
+        fused_into={},
+        calibration=None,
+        excluded_from_quantization=(),
     )
     exported.write(replace(tiny_contract, export=facts), tmp_path / "deadly.tflite")
     return tmp_path / "deadly.tflite"

@@ -38,18 +38,18 @@ def test_every_export_on_one_thread_and_all_cores(run: Run, capsys: pytest.Captu
     base = next(row for row in record.rows if row.ratio is None)
     assert (base.format, base.threads) == ("onnx_float32", 1)
     for row in record.rows:
-        assert len(row.samples_ns) == row.iterations == len(row.blocks_at) * row.block_calls
-        assert len(row.blocks_at) >= ROUNDS
+        assert len(row.samples_ns) == row.iterations == len(row.block_positions) * row.calls_per_block
+        assert len(row.block_positions) >= ROUNDS
         assert row.p50_ms == np.median(row.samples_ns) / 1e6
         assert 0 < row.p50_ms <= row.p90_ms <= row.p99_ms
         assert row.p50_interval_ms and row.p50_interval_ms.low <= row.p50_ms <= row.p50_interval_ms.high
         assert row.load_ms > 0 and row.first_call_ms and row.images_per_s
         assert row.peak_memory_bytes > 10_000_000
         assert row.warmup_iterations > 0
-        assert len(row.cores) == usable_cores()
-        assert row.ratio is None or row.ratio == ratio(blocks_of(row), row.batch, blocks_of(base), 1, row.starts)
-    assert record.noise and len(record.noise.spin_ns) == ROUNDS
-    assert record.preparing and record.preparing.decode_ms
+        assert len(row.cpu_affinity) == usable_cores()
+        assert row.ratio is None or row.ratio == ratio(blocks_of(row), row.batch, blocks_of(base), 1, row.restarts)
+    assert record.noise and len(record.noise.noise_probe_ns) == ROUNDS
+    assert record.preprocessing and record.preprocessing.decode_ms
     assert is_current(run, BenchOptions())
 
 
@@ -103,7 +103,7 @@ def test_what_cannot_be_is_wrong_usage(run: Run, words: list[str]) -> None:
 def test_an_injected_slowdown_is_found(run: Run, tmp_path: Path) -> None:
     """Real workers, a few times; tools/slowdowns does it fifty times with 5 %."""
     images = tmp_path / "images.npy"
-    np.save(images, np.zeros((4, *run.contract().image.shape[1:]), np.uint8))
+    np.save(images, np.zeros((4, *run.contract().input.shape[1:]), np.uint8))
     pair = pairs(run, ["onnx_int8"])[0][0]
     states = []
     for share in (0.0, 0.15):
@@ -123,8 +123,8 @@ def test_cores_are_those_asked_for(run: Run) -> None:
     words = ["--format", "onnx_int8", "--cpu-affinity", str(core), "--restarts", "1", "--io-binding"]
     assert command(["bench", str(run.root), *words]) == 0
     record = run.load(run_directory.LATENCY, Latency, "bench")
-    assert (record.rows[0].threads, record.rows[0].cores) == (1, (core,))
-    assert "stay on the device" in record.rows[0].timed
+    assert (record.rows[0].threads, record.rows[0].cpu_affinity) == (1, (core,))
+    assert "stay on the device" in record.rows[0].timed_region
     assert command(["bench", str(run.root), "--format", "onnx_int8", "--cpu-affinity", "4000"]) == 3
 
 

@@ -51,24 +51,24 @@ def test_a_worse_run_is_named_and_the_command_exits_1(old: Run, new: Run, capsys
     assert f"{new.root} is worse than {old.root}: onnx_float32 on onnxruntime (cpu)." in told.err
     record = json.loads(told.out)
     rows = {row["name"]: row for row in record["rows"]}
-    assert record["same_images"] and record["worse"] == ["onnx_float32 on onnxruntime (cpu)"]
-    assert rows["onnx_float32 on onnxruntime (cpu)"]["change"]["high_points"] < 0
+    assert record["same_images"] and record["regressions"] == ["onnx_float32 on onnxruntime (cpu)"]
+    assert rows["onnx_float32 on onnxruntime (cpu)"]["accuracy_change"]["high_points"] < 0
     assert rows["onnx_float32 on onnxruntime (cpu)"]["new_verdict"] == "fail"
     assert rows["tflite_int8 on litert (xnnpack)"]["state"] == "no difference shown"
-    assert compare(new, old).worse == ()
+    assert compare(new, old).regressions == ()
     assert {row.state for row in compare(new, old).rows} == {"better", "no difference shown"}
 
 
 def test_other_images_are_compared_as_independent_samples(old: Run, new: Run) -> None:
-    with np.load(new.path(run_directory.ANSWERS)) as archive:
+    with np.load(new.path(run_directory.PREDICTIONS)) as archive:
         changed = {**archive, "images": np.array("other images")}
-    np.savez(new.path(run_directory.ANSWERS), **changed)
+    np.savez(new.path(run_directory.PREDICTIONS), **changed)
     parity_record = new.load(run_directory.PARITY, Parity, "parity")
-    outputs = {**parity_record.origin.outputs, run_directory.ANSWERS: new.hash_of(run_directory.ANSWERS)}
+    outputs = {**parity_record.origin.outputs, run_directory.PREDICTIONS: new.hash_of(run_directory.PREDICTIONS)}
     new.save(run_directory.PARITY, replace(parity_record, origin=replace(parity_record.origin, outputs=outputs)))
     record = compare(old, new)
     assert not record.same_images
-    change = record.rows[0].change
+    change = record.rows[0].accuracy_change
     assert change is not None and change.points == 0
     assert change.high_points > 3, "much wider than image by image"
 
@@ -81,10 +81,10 @@ def test_what_only_one_of_them_has_is_said(old: Run, new: Run, capsys: pytest.Ca
 
 
 def test_a_run_without_parity_is_refused(old: Run, new: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    new.path(run_directory.ANSWERS).write_bytes(b"no archive")
+    new.path(run_directory.PREDICTIONS).write_bytes(b"no archive")
     assert command(["compare", str(old.root), str(new.root)]) == 4
     assert "does not belong to parity.json" in capsys.readouterr().err
-    new.path(run_directory.ANSWERS).unlink()
+    new.path(run_directory.PREDICTIONS).unlink()
     assert command(["compare", str(old.root), str(new.root)]) == 4
     new.path(run_directory.PARITY).unlink()
     assert command(["compare", str(old.root), str(new.root)]) == 4

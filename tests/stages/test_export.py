@@ -155,21 +155,23 @@ def _inputs_now(run: Run, record: Artifacts) -> dict[str, str]:
 def test_layers_that_int8_would_break_are_found_and_kept_in_float(run: Run, name: str) -> None:
     _scale_channels(run, "conv2d_1", "conv2d_2", factor=4096)
     artifact = next(a for a in export(run, [name], max_accuracy_drop=0.5).artifacts if a.format == name)
-    found = artifact.precision
+    found = artifact.mixed_precision
     assert found is not None
-    assert found.steps[0].kept_float == ()
-    assert found.steps[0].drop_points > 0.5, "full int8 is broken"
-    assert set(found.kept_float) == {"conv2d_1", "conv2d_2"}
-    worst = sorted(found.sensitivity, key=lambda layer: found.sensitivity[layer])[:2]
+    assert found.steps[0].excluded_from_quantization == ()
+    assert found.steps[0].accuracy_drop_points > 0.5, "full int8 is broken"
+    assert set(found.excluded_from_quantization) == {"conv2d_1", "conv2d_2"}
+    worst = sorted(found.sensitivity_sqnr_db, key=lambda layer: found.sensitivity_sqnr_db[layer])[:2]
     assert set(worst) == {"conv2d_1", "conv2d_2"}
-    best = next(step for step in found.steps if step.kept_float == found.kept_float)
-    assert best.drop_points <= 0.5
+    best = next(step for step in found.steps if step.excluded_from_quantization == found.excluded_from_quantization)
+    assert best.accuracy_drop_points <= 0.5
     assert found.seconds > 0
-    assert found.spreads.keys() == found.sensitivity.keys()
+    assert found.spreads.keys() == found.sensitivity_sqnr_db.keys()
     why = {layer: words for layer, _, _, words in losses(found)}
     assert "output's channels differ in size" in why["conv2d_1"]
     assert "weights by input channel differ in size" in why["conv2d_2"]
-    assert [layer for layer, words in why.items() if words] == [layer for layer in why if layer in found.kept_float]
+    assert [layer for layer, words in why.items() if words] == [
+        layer for layer in why if layer in found.excluded_from_quantization
+    ]
     picture = run.path(f"precision-{name}.png")
     assert picture.read_bytes().startswith(b"\x89PNG")
     record = parity(run, ParityOptions(formats=(name,), tolerances={"": 8.0}))
@@ -180,8 +182,8 @@ def test_layers_that_int8_would_break_are_found_and_kept_in_float(run: Run, name
 def test_a_generous_budget_keeps_nothing_in_float(run: Run) -> None:
     _scale_channels(run, "conv2d_1", "conv2d_2", factor=4096)
     artifact = next(a for a in export(run, ["onnx_int8"], max_accuracy_drop=100).artifacts if a.format == "onnx_int8")
-    assert artifact.precision is not None
-    assert artifact.precision.kept_float == ()
-    assert artifact.precision.sensitivity == {}
-    assert artifact.precision.spreads == {}
-    assert artifact.precision.seconds == 0
+    assert artifact.mixed_precision is not None
+    assert artifact.mixed_precision.excluded_from_quantization == ()
+    assert artifact.mixed_precision.sensitivity_sqnr_db == {}
+    assert artifact.mixed_precision.spreads == {}
+    assert artifact.mixed_precision.seconds == 0

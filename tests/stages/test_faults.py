@@ -85,7 +85,7 @@ def test_a_wrong_zero_point_is_caught(run: Run, format: str) -> None:
     faults.accept(run)
     record = parity(run, replace(LOOSE, formats=(format,), max_images=50))
     seen = layers(run, formats=(format,))
-    caught = record.verdict == "fail" or any(file.culprit for file in seen.files)
+    caught = record.verdict == "fail" or any(file.first_divergent_layer for file in seen.files)
     assert caught, _verdicts(record)
 
 
@@ -136,20 +136,20 @@ def test_a_layer_scaled_by_a_twentieth_is_named_in_every_file(
     """No gate on answers can see it."""
     run = Run(shutil.copytree(golden_run, tmp_path / "run"))
     honest = layers(run)
-    assert [file.name for file in honest.files if file.culprit] == []
+    assert [file.name for file in honest.files if file.first_divergent_layer] == []
     assert {file.format for file in honest.files} == set(_formats(run))
     for artifact in run.artifacts().artifacts:
         faults.scale_layer(run.path(artifact.path), "conv2d_1")
     faults.accept(run)
     assert command(["parity", str(run.root), "--layers", "--tolerance", "8"]) == 1
     found = run.load(LAYERS, Layers, "parity")
-    assert {file.format: file.culprit for file in found.files} == dict.fromkeys(_formats(run), "conv2d_1")
+    assert {file.format: file.first_divergent_layer for file in found.files} == dict.fromkeys(_formats(run), "conv2d_1")
     for file in found.files:
         row = next(row for row in file.layers if row.layer == "conv2d_1")
         assert row.gain == pytest.approx(1.05, abs=0.02)
         assert file.advice
         if file.runtime != "saved_model":
-            assert file.answer_difference == 0, "what is observed is what ships"
+            assert file.output_difference == 0, "what is observed is what ships"
     told = capsys.readouterr()
     assert "onnx_int8 on onnxruntime (cpu), layer conv2d_1" in told.err
     assert {row.verdict for row in run.load("parity.json", Parity, "parity").rows} == {"pass"}

@@ -98,7 +98,12 @@ def test_sequences_and_attention_are_drawn(tmp_path: Path, run: Run, suffix: str
     source = ExportSource(keras.Model(image, x), run.contract(), images, images[:0], np.zeros(0, np.int64), 1.0)
     exported, path = PLUGIN.export(source), tmp_path / "sequence.onnx"
     facts = Export(
-        format="onnx_float32", versions={}, layers=dict(exported.layers), absorbed={}, calibration=None, kept_float=()
+        format="onnx_float32",
+        versions={},
+        layers=dict(exported.layers),
+        fused_into={},
+        calibration=None,
+        excluded_from_quantization=(),
     )
     exported.write(replace(source.contract, export=facts), path)
     shapes = Predictor(path).shapes

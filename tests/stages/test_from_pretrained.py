@@ -57,7 +57,7 @@ def test_without_its_data_drawn_images_stand_in_only_where_allowed(published: Ru
     start(run, StartOptions(model=str(published.root), allow_synthetic=True))
     assert "Synthetic images replace" in run.contract().data.notice
     assert "Synthetic images replace" in run.training().data.notice
-    assert samples_of(run, run.contract()).drawn
+    assert samples_of(run, run.contract()).is_synthetic
     (artifact,) = export(run, ["onnx_int8"]).artifacts
     assert artifact.calibration is not None
     assert artifact.calibration.source == "synthetic images"

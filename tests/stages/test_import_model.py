@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-LABELS = ("dark", "grey", "light")
+LABELS = ("dark", "gray", "light")
 SIDES = (24, 20)
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
 
@@ -43,7 +43,7 @@ def keras() -> Any:
 
 
 def _data(path: Path, **changes: Any) -> str:
-    """Images whose brightness is their class, in colours and another size than any model here takes."""
+    """Images whose brightness is their class, in colors and another size than any model here takes."""
     random = np.random.default_rng(3)
     arrays: dict[str, Any] = {"labels": np.array(LABELS)}
     for split, count in (("train", 150), ("test", 60)):
@@ -97,7 +97,7 @@ def _brightness(keras: Any, shape: tuple[int, int, int], *, scale: float = 1.0, 
 
 
 def _two_branches(keras: Any) -> Any:
-    """Grey, depthwise and separable, residual, batch normalization; random but settled weights."""
+    """Gray, depthwise and separable, residual, batch normalization; random but settled weights."""
     layers = keras.layers
     keras.utils.set_random_seed(5)
     image = keras.Input((*SIDES, 1), name="picture")
@@ -116,7 +116,7 @@ def test_a_grey_two_branch_model(keras: Any, tmp_path: Path) -> None:
     model = _two_branches(keras)
     run = _adopt(tmp_path, _options(tmp_path, model, input_range="-1..1"))
     contract, training = run.contract(), run.training()
-    assert (contract.image.shape, contract.colour) == ((None, *SIDES, 1), "grey")
+    assert (contract.input.shape, contract.color_space) == ((None, *SIDES, 1), "gray")
     assert (contract.output.name, contract.output_meaning) == ("logits", "logits")
     assert (training.architecture, training.recipe, training.seed) == ("two_branches", "imported", 1)
     assert contract.model == "two_branches-npz"
@@ -195,7 +195,7 @@ def test_a_single_sigmoid_is_of_two_classes(keras: Any, head: str, tmp_path: Pat
     with np.load(options.data) as archive:
         arrays = {name: archive[name] for name in archive.files}
     for split in ("train", "test"):
-        two = y[f"y_{split}"] != 1  # without the grey ones
+        two = y[f"y_{split}"] != 1  # without the gray ones
         arrays |= {f"x_{split}": arrays[f"x_{split}"][two], f"y_{split}": y[f"y_{split}"][two] // 2}
     np.savez(tmp_path / "data.npz", **(arrays | {"labels": np.array(["dark", "light"])}))
     run = _adopt(tmp_path, options)
@@ -237,10 +237,10 @@ def test_scores_from_import_to_report(keras: Any, tmp_path: Path, capsys: pytest
     Image.fromarray(samples_of(run, run.contract()).images[0]).save(tmp_path / "dark.png")
     capsys.readouterr()
     assert command(["predict", str(run.root), str(tmp_path / "dark.png"), "--json"]) == 0
-    told = {answer["label"]: answer["score"] for answer in json.loads(capsys.readouterr().out)["answers"]}
+    told = {answer["label"]: answer["score"] for answer in json.loads(capsys.readouterr().out)["predictions"]}
     assert told == pytest.approx(dict(zip(LABELS, outputs[0].tolist(), strict=True)), abs=1e-5)
     assert command(["predict", str(run.root), str(tmp_path / "dark.png")]) == 0
-    assert f"grey {outputs[0][1]:.3f}" in capsys.readouterr().out
+    assert f"gray {outputs[0][1]:.3f}" in capsys.readouterr().out
     answer = Predictor(run.root).predict(tmp_path / "dark.png")
     assert answer.independent and answer.probabilities is answer.scores
     page = report(run).read_text()
@@ -279,7 +279,7 @@ def test_classes_in_another_order_and_without_names(keras: Any, tmp_path: Path) 
     options = _options(tmp_path, _brightness(keras, (*SIDES, 3)), input_range="0..1")
     y = {split: np.arange(count) % 3 for split, count in (("train", 150), ("test", 60))}
     permuted = {f"y_{split}": np.array([1, 2, 0])[labels] for split, labels in y.items()}
-    _data(tmp_path, labels=np.array(["light", "dark", "grey"]), **permuted)
+    _data(tmp_path, labels=np.array(["light", "dark", "gray"]), **permuted)
     run = _adopt(tmp_path, options)
     training, contract = run.training(), run.contract()
     assert training.accuracy.share > 0.9
@@ -289,7 +289,7 @@ def test_classes_in_another_order_and_without_names(keras: Any, tmp_path: Path) 
     assert "not the copy" not in evaluation.words
     _data(tmp_path, labels=None)
     np.testing.assert_array_equal(evaluation_of(contract, training.data, None).labels, y["test"])
-    _data(tmp_path, labels=np.array(["dark", "grey", "lite"]))
+    _data(tmp_path, labels=np.array(["dark", "gray", "lite"]))
     with pytest.raises(InputError, match="it lacks light; it has besides lite"):
         evaluation_of(contract, training.data, None)
 
@@ -301,7 +301,7 @@ def test_what_an_import_leaves_and_that_a_run_goes_on_from_it(keras: Any, tmp_pa
     assert set(training.origin.outputs) == {
         run_directory.MODEL, run_directory.CONTRACT, run_directory.SAMPLES, "class_accuracy.png", "confusion.png",
     }  # fmt: skip
-    assert training.accuracy.total == sum(map(sum, training.confusion)) == 60
+    assert training.accuracy.total == sum(map(sum, training.confusion_matrix)) == 60
     assert len(training.class_accuracy) == 3
     assert contract.model_sha256 == run.hash_of(run_directory.MODEL)
     assert len(contract.calibration_sha256) == 64

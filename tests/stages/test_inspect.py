@@ -75,7 +75,7 @@ def test_the_published_run(name: str) -> None:
     assert found.parameters == 122_570
     assert (found.inputs[0].name, found.inputs[0].dtype, found.inputs[0].shape[1:]) == ("image", "uint8", (32, 32, 3))
     if name == "saved_model":
-        assert found.contract is None and "contract.json" in found.missing[0]
+        assert found.contract is None and "contract.json" in found.warnings[0]
     else:
         assert found.contract is not None and found.contract.labels[0] == "airplane"
 
@@ -83,7 +83,7 @@ def test_the_published_run(name: str) -> None:
 def test_a_saved_model_away_from_its_run(tmp_path: Path) -> None:
     pytest.importorskip("tensorflow")
     shutil.copytree(PUBLISHED / "saved_model", tmp_path / "a" / "b")
-    assert "an app must guess" in stage.inspect(tmp_path / "a" / "b").missing[0]
+    assert "an app must guess" in stage.inspect(tmp_path / "a" / "b").warnings[0]
 
 
 def test_every_export_of_a_run(run: Run) -> None:
@@ -97,9 +97,9 @@ def test_every_export_of_a_run(run: Run) -> None:
         if artifact.format not in ("onnx_int8", "tflite_int8"):  # their first convolution is rewritten
             assert counts[0] == CONVOLUTIONS[0] == 777_600
         if found.kind == "SavedModel":
-            assert str(run.path("contract.json")) in found.missing[0]
+            assert str(run.path("contract.json")) in found.warnings[0]
             continue
-        assert found.missing == (), artifact.format
+        assert found.warnings == (), artifact.format
         assert found.contract is not None and found.contract.export is not None
         assert found.contract.export.format == artifact.format
         assert [layer.name for layer in found.layers][-4:] == ["conv2d_1", "conv2d_2", "dense", "dense_1"]
@@ -123,7 +123,7 @@ def test_a_small_onnx_file(tiny_onnx: Path) -> None:
     assert [layer.multiply_adds for layer in found.layers] == [6 * 6 * 9 * 3 * 4, 36 * 5, 5 * 3]
     assert found.parameters == 4 * 27 + 4 + 36 * 5 + 5 + 5 * 3 + 3
     assert found.inputs[0].shape == ("N", 8, 8, 3)
-    assert (found.opset, found.ir_version, found.missing) == ({"ai.onnx": 17}, 8, ())
+    assert (found.opset, found.ir_version, found.warnings) == ({"ai.onnx": 17}, 8, ())
 
 
 def test_json_is_the_record(tiny_onnx: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -267,13 +267,13 @@ def test_an_unnamed_batch_and_a_broken_contract(tiny_onnx: Path) -> None:
     onnx.helper.set_model_props(model, {"edgecnn.contract": "{}"})
     onnx.save(model, tiny_onnx)
     found = stage.inspect(tiny_onnx)
-    assert "cannot be read" in found.missing[0] and "no name" in found.missing[1]
+    assert "cannot be read" in found.warnings[0] and "no name" in found.warnings[1]
     onnx.helper.set_model_props(model, {"edgecnn.contract": '{"a": ' + "[" * 100_000})
     onnx.save(model, tiny_onnx)
-    assert "cannot be read" in stage.inspect(tiny_onnx).missing[0]
+    assert "cannot be read" in stage.inspect(tiny_onnx).warnings[0]
     onnx.helper.set_model_props(model, {"edgecnn.contract": '{"schema": 99}'})
     onnx.save(model, tiny_onnx)
-    assert "newer edgecnn" in stage.inspect(tiny_onnx).missing[0]
+    assert "newer edgecnn" in stage.inspect(tiny_onnx).warnings[0]
 
 
 def test_a_foreign_tflite_file(tmp_path: Path) -> None:
@@ -295,7 +295,7 @@ def test_a_foreign_tflite_file(tmp_path: Path) -> None:
     counts = {layer.operator: layer.multiply_adds for layer in found.layers}
     assert counts == {"DEPTHWISE_CONV_2D": 6 * 6 * 9 * 4, "TRANSPOSE_CONV": 6 * 6 * 4 * 6 * 4}
     assert found.parameters >= 36 + 96
-    assert "no contract" in found.missing[0] and "float32" in found.missing[1]
+    assert "no contract" in found.warnings[0] and "float32" in found.warnings[1]
 
 
 @pytest.mark.parametrize("name", ["onnx_float32.onnx", "tflite_float32.tflite", "tflite_int8.tflite"])

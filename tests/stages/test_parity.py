@@ -44,13 +44,19 @@ def test_honest_exports_pass_over_the_whole_test_split(judged: tuple[Run, Parity
     assert {row.format for row in record.rows} >= {"saved_model", "tflite_float32", "tflite_int8", "onnx_float32"}
     assert record.reference_accuracy is not None
     for row in record.rows:
-        assert row.accuracy is not None and row.paired is not None and row.judged is not None
+        assert row.accuracy is not None and row.paired is not None and row.gate_difference is not None
         assert row.accuracy.total == row.images
         assert row.agreement == 1 - len(row.flips) / row.images
         kinds = [flip.kind for flip in row.flips]
-        assert (kinds.count("broken"), kinds.count("repaired")) == (row.paired.broken, row.paired.repaired)
-        assert row.judged.low_points < row.judged.points < row.judged.high_points
-        assert row.accuracy.correct - record.reference_accuracy.correct == row.paired.repaired - row.paired.broken
+        assert (kinds.count("negative"), kinds.count("positive")) == (
+            row.paired.negative_flips,
+            row.paired.positive_flips,
+        )
+        assert row.gate_difference.low_points < row.gate_difference.points < row.gate_difference.high_points
+        assert (
+            row.accuracy.correct - record.reference_accuracy.correct
+            == row.paired.positive_flips - row.paired.negative_flips
+        )
         if pick(Format, row.format).float_counterpart:  # a quantized format
             assert row.sqnr_db is not None
             assert 15 < row.sqnr_db < 80
@@ -62,7 +68,7 @@ def test_honest_exports_pass_over_the_whole_test_split(judged: tuple[Run, Parity
 def test_default_and_exact_int8_kernels_are_compared(judged: tuple[Run, Parity]) -> None:
     for row in judged[1].rows:
         both = has_exact_kernels() and row.format == "onnx_int8"
-        assert row.cpu_dependent == (0 if both else None)
+        assert row.cpu_dependent_images == (0 if both else None)
 
 
 def test_outputs_that_depend_on_the_cpu_fail(run: Run, tmp_path: Path) -> None:
@@ -70,7 +76,7 @@ def test_outputs_that_depend_on_the_cpu_fail(run: Run, tmp_path: Path) -> None:
     evaluation = evaluation_of(contract, run.training().data, None)
     found, _ = pairs(run, ["onnx_int8"])
     ran = run_targets(run.model_path(contract), found, evaluation, tmp_path)
-    other = replace(ran.results[0], cpu_dependent=3)
+    other = replace(ran.results[0], cpu_dependent_images=3)
     row = row_of(other, [other], ran.reference, evaluation, contract, {"": 8.0}, "")
     assert row.verdict == "fail"
     assert row.reason.startswith(f"its outputs depend on the CPU: 3 of {row.images} images differ from those of exact")
@@ -86,7 +92,7 @@ def test_rows_that_are_equal_to_the_bit_say_so(judged: tuple[Run, Parity]) -> No
 
 def test_the_matrix_is_of_each_with_each(judged: tuple[Run, Parity]) -> None:
     _, record = judged
-    table = np.array(record.agreement)
+    table = np.array(record.agreement_matrix)
     assert table.shape == (len(record.rows) + 1,) * 2
     np.testing.assert_array_equal(table, table.T)
     np.testing.assert_array_equal(np.diag(table), 1)
@@ -98,16 +104,16 @@ def test_the_reference_is_the_training_figure(judged: tuple[Run, Parity], golden
 
 
 def test_pixels_are_the_same_on_every_way(judged: tuple[Run, Parity]) -> None:
-    ways = judged[1].pathways
+    ways = judged[1].preprocessing_paths
     assert len(ways) >= 4
-    assert all(way.files > 15 and not way.different for way in ways)
+    assert all(way.files > 15 and not way.different_files for way in ways)
 
 
 def test_answers_are_kept(judged: tuple[Run, Parity]) -> None:
     run, record = judged
-    with np.load(run.path(run_directory.ANSWERS)) as archive:
+    with np.load(run.path(run_directory.PREDICTIONS)) as archive:
         assert archive["names"].tolist() == [row.name for row in record.rows]
-        right = (archive["answers"] == archive["labels"]).sum(axis=1)
+        right = (archive["predictions"] == archive["labels"]).sum(axis=1)
         assert right.tolist() == [row.accuracy.correct for row in record.rows if row.accuracy]
     assert run.path("flips.png").is_file() == any(row.flips for row in record.rows)
 
@@ -167,12 +173,12 @@ def test_tflite_micro_answers_a_part_and_is_judged_through_the_whole(run: Run) -
     pytest.importorskip("tflite_micro")
     record = parity(run, replace(LOOSE, formats=("tflite_int8_micro",), max_images=40))
     whole, part = record.rows
-    assert (part.runtime, part.images, part.through) == ("tflite_micro", 40, whole.name)
+    assert (part.runtime, part.images, part.extrapolated_from) == ("tflite_micro", 40, whole.name)
     assert part.accuracy is not None and part.accuracy.total == 40
-    assert part.paired is not None and part.judged is not None and whole.judged is not None
-    assert part.judged.low_points < whole.judged.low_points
-    with np.load(run.path(run_directory.ANSWERS)) as archive:
-        assert (archive["answers"] >= 0).sum(axis=1).tolist() == [whole.images, 40]
+    assert part.paired is not None and part.gate_difference is not None and whole.gate_difference is not None
+    assert part.gate_difference.low_points < whole.gate_difference.low_points
+    with np.load(run.path(run_directory.PREDICTIONS)) as archive:
+        assert (archive["predictions"] >= 0).sum(axis=1).tolist() == [whole.images, 40]
 
 
 def test_a_verdict_on_drawn_images_is_stale_once_the_data_is_back(run: Run) -> None:

@@ -23,8 +23,6 @@ from edgecnn.report.summary import commands
 from edgecnn.report.view import scale
 from edgecnn.run_directory import Run
 from edgecnn.stages.report import MARKDOWN, PAGE, inputs, is_current, report
-from edgecnn.training.architecture import Architecture
-from edgecnn.training.recipes import recipes_of
 from edgecnn.visualization import plots
 
 pytest.importorskip("jinja2")
@@ -32,11 +30,12 @@ pytest.importorskip("jinja2")
 EVIL = "<script>alert('|`*')</script>"
 LABELS = ("cat", EVIL, "frog")
 FORMATS = {"onnx_float32": ("onnxruntime", 497_000), "tflite_int8": ("litert", 134_272)}
-SEARCH = records.Precision(
-    max_drop_points=0.5, images=2000, sensitivity={"conv2d": 9.3, "dense": 41.0}, kept_float=("conv2d",),
+SEARCH = records.MixedPrecision(
+    max_accuracy_drop_points=0.5, images=2000, sensitivity_sqnr_db={"conv2d": 9.3, "dense": 41.0},
+    excluded_from_quantization=("conv2d",),
     steps=(
-        records.PrecisionStep(kept_float=(), drop_points=12.05),
-        records.PrecisionStep(kept_float=("conv2d",), drop_points=0.15),
+        records.MixedPrecisionStep(excluded_from_quantization=(), accuracy_drop_points=12.05),
+        records.MixedPrecisionStep(excluded_from_quantization=("conv2d",), accuracy_drop_points=0.15),
     ),
     spreads={
         "conv2d": records.LayerSpread(low=-2.1, high=19.1, channel_ratio=178.4, weight_ratio=1.3),
@@ -69,19 +68,19 @@ def parity_row(format: str, passed: bool = True) -> ParityRow:
         records.Flip(
             image=i,
             label=0,
-            reference=0 if i < 3 else 1,
-            answer=1 if i < 3 else 0 if i < 10 else 2,
+            reference_prediction=0 if i < 3 else 1,
+            prediction=1 if i < 3 else 0 if i < 10 else 2,
             reference_margin=0.5,
-            answer_margin=0.25,
-            kind="broken" if i < 3 else "repaired" if i < 10 else "changed",
+            prediction_margin=0.25,
+            kind="negative" if i < 3 else "positive" if i < 10 else "neutral",
         )
         for i in range(12)
     )
     return ParityRow(
         format=format, runtime=FORMATS[format][0], provider="cpu", artifact_sha256=sha_of(format), images=700,
-        accuracy=share(602), paired=CHANGE, judged=CHANGE.difference, through="", agreement=0.9829,
+        accuracy=share(602), paired=CHANGE, gate_difference=CHANGE.difference, extrapolated_from="", agreement=0.9829,
         top5_agreement=0.9911,
-        flips=flips, max_logit_difference=0.0312, mean_logit_difference=0.01, sqnr_db=36.4, cosine=0.99912,
+        flips=flips, max_logit_difference=0.0312, mean_logit_difference=0.01, sqnr_db=36.4, cosine_similarity=0.99912,
         bit_equal_to=(), placement=PLACEMENT, gate="agreement at least 98.0%", verdict="pass" if passed else "fail",
         seconds=1.0,
         reason="" if passed else "accuracy fell by 9.00 points, 1.0 are allowed",
@@ -128,22 +127,23 @@ def parity_of(run: Run, data: DataSource, failing: str = "") -> records.Parity:
         reference="keras",
         reference_accuracy=share(595),
         rows=rows,
-        agreement=((1.0, 0.9829, 0.9829), (0.9829, 1.0, 1.0), (0.9829, 1.0, 1.0)),
-        pathways=(records.Pathway(name="a file to the predictor", files=20, different=()),),
+        agreement_matrix=((1.0, 0.9829, 0.9829), (0.9829, 1.0, 1.0), (0.9829, 1.0, 1.0)),
+        preprocessing_paths=(records.PreprocessingPath(name="a file to the predictor", files=20, different_files=()),),
         skipped={"quantum": "qubits is not installed: pip install qubits"},
         verdict="fail" if failing else "pass",
         reasons=(),
     )
 
 
-def layers_of(run: Run, data: DataSource, culprit: str = "") -> records.Layers:
+def layers_of(run: Run, data: DataSource, first_divergent_layer: str = "") -> records.Layers:
     row = records.LayerRow(
-        layer="conv2d_1", tensor="t", sqnr_db=24.8, gain=1.05, absorbed=("activation",),
-        falls_out="its gain is 1.050 times that of its inputs" if culprit else "",
+        layer="conv2d_1", tensor="t", sqnr_db=24.8, gain=1.05, fused_layers=("activation",),
+        divergence="its gain is 1.050 times that of its inputs" if first_divergent_layer else "",
     )  # fmt: skip
     file = records.LayerParity(
         format="tflite_int8", runtime="litert", provider="cpu", artifact_sha256=sha_of("tflite_int8"),
-        answer_difference=0.0, fused=(), layers=(row,), culprit=culprit, advice="Export it again." if culprit else "",
+        output_difference=0.0, fused_by_runtime=(), layers=(row,), first_divergent_layer=first_divergent_layer,
+        advice="Export it again." if first_divergent_layer else "",
     )  # fmt: skip
     return records.Layers(
         schema=records.SCHEMA, origin=origin_of(run, "parity --layers", run_directory.CONTRACT), data=data, images=128,
@@ -161,15 +161,16 @@ def build(root: Path, data: DataSource = DATA) -> Run:
     run, schema = Run(root), records.SCHEMA
     run.path(run_directory.MODEL).write_bytes(bytes(2048))
     run.save(run_directory.CONTRACT, records.Contract(
-        schema=schema, model="cnn-small", model_sha256=run.hash_of(run_directory.MODEL), image=IMAGE, layout="NHWC",
-        colour="RGB", value_range=(0, 255), resize="rule", output=LOGITS, output_meaning="logits", labels=LABELS,
+        schema=schema, model="cnn-small", model_sha256=run.hash_of(run_directory.MODEL), input=IMAGE, layout="NHWC",
+        color_space="RGB", value_range=(0, 255), resize="rule", output=LOGITS, output_meaning="logits", labels=LABELS,
         data=data,
     ))  # fmt: skip
     epoch = records.Epoch(loss=1.0, accuracy=0.5, val_loss=0.9, val_accuracy=0.6125, seconds=62.0)
     run.save(run_directory.TRAINING, records.Training(
         schema=schema, origin=origin_of(run, "train"), data=data, architecture="cnn", recipe="tutorial", seed=7,
         batch_size=32, parameters=122_570, history=(epoch, epoch), accuracy=share(595),
-        class_accuracy=(share(200, 300), None, share(211, 400)), confusion=((200, 60, 40), (0, 0, 0), (89, 100, 211)),
+        class_accuracy=(share(200, 300), None, share(211, 400)),
+        confusion_matrix=((200, 60, 40), (0, 0, 0), (89, 100, 211)),
     ))  # fmt: skip
     calibration = records.Calibration(
         images=500, sha256="c" * 64, source="training images", method="min-max", tool="tool 1"
@@ -177,9 +178,9 @@ def build(root: Path, data: DataSource = DATA) -> Run:
     run.save(run_directory.ARTIFACTS, records.Artifacts(
         schema=schema, origin=origin_of(run, "export", run_directory.CONTRACT), data=data, artifacts=tuple(
             records.Artifact(format=format, path=f"exports/{format}", size_bytes=size, sha256=sha_of(format),
-                             content_sha256=sha_of(format), image=IMAGE, output=LOGITS,
+                             content_sha256=sha_of(format), input=IMAGE, output=LOGITS,
                              calibration=calibration if "int8" in format else None,
-                             precision=SEARCH if "int8" in format else None)
+                             mixed_precision=SEARCH if "int8" in format else None)
             for format, (_, size) in FORMATS.items()
         ),
     ))  # fmt: skip
@@ -351,7 +352,7 @@ def test_a_failed_gate_is_the_verdict(small: Run) -> None:
 
 
 def test_a_layer_that_falls_out_is_the_verdict(small: Run) -> None:
-    small.save(run_directory.LAYERS, layers_of(small, DATA, culprit="conv2d_1"))
+    small.save(run_directory.LAYERS, layers_of(small, DATA, first_divergent_layer="conv2d_1"))
     text = page_of(small).text
     assert "1 of 2 exports does not match the trained model: tflite_int8 (1 pass, 0 not proven)" in text
     assert "tflite_int8 on litert (cpu): layer conv2d_1 diverges. Export it again." in text
@@ -370,7 +371,7 @@ def test_what_is_not_proven_is_not_called_passed(small: Run) -> None:
 
 def test_an_export_nobody_asked_is_not_called_proven(small: Run) -> None:
     parity = parity_of(small, DATA)
-    small.save(run_directory.PARITY, replace(parity, rows=parity.rows[:1], agreement=((1.0, 0.98), (0.98, 1.0))))
+    small.save(run_directory.PARITY, replace(parity, rows=parity.rows[:1], agreement_matrix=((1.0, 0.98), (0.98, 1.0))))
     text = page_of(small).text
     assert "None of 2 exports fails, 1 pass, 1 not proven yet: tflite_int8" in text
     assert "not checked" in text and "All 2" not in text
@@ -460,8 +461,10 @@ def test_commands_reproduce_the_run_without_naming_places_of_this_machine(small:
         run_directory.PARITY, replace(parity, origin=replace(parity.origin, inputs={**parity.origin.inputs, **chosen}))
     )
     latency = small.load(run_directory.LATENCY, records.Latency, "bench")
-    swept = {"runtimes": "keras onnxruntime", "threads": "1 2", "batches": "1 8", "starts": "2", "io_binding": "False",
-             "cores": "0,1", "python": "/home/me/python", "allow_partial": "True", "device": "ssh://pi"}  # fmt: skip
+    swept = {"runtimes": "keras onnxruntime", "threads": "1 2", "batches": "1 8", "restarts": "2",
+             "io_binding": "False",
+             "cpu_affinity": "0,1", "python": "/home/me/python", "allow_fallback": "True",
+             "remote": "ssh://pi"}  # fmt: skip
     small.save(
         run_directory.LATENCY,
         replace(latency, origin=replace(latency.origin, inputs={**latency.origin.inputs, **swept})),
@@ -480,29 +483,22 @@ def test_commands_reproduce_the_run_without_naming_places_of_this_machine(small:
 
 
 @pytest.mark.parametrize(
-    ("formats", "max_drop", "options"),
+    ("formats", "max_accuracy_drop", "options"),
     [
         (sorted(discover(Format)), "0.5", ""),
         (["onnx_int8", "tflite_int8"], "0.5", " --format onnx_int8 --format tflite_int8"),
         (sorted(discover(Format)), "0.25", " --max-accuracy-drop 0.25"),
     ],
 )
-def test_the_command_of_an_export_has_its_options(small: Run, formats: list[str], max_drop: str, options: str) -> None:
+def test_the_command_of_an_export_has_its_options(
+    small: Run, formats: list[str], max_accuracy_drop: str, options: str
+) -> None:
     artifacts = small.artifacts()
-    inputs = {**artifacts.origin.inputs, "formats": " ".join(formats), "max_drop": max_drop}
+    inputs = {**artifacts.origin.inputs, "formats": " ".join(formats), "max_accuracy_drop": max_accuracy_drop}
     small.save(run_directory.ARTIFACTS, replace(artifacts, origin=replace(artifacts.origin, inputs=inputs)))
     report(small)
     _, stages = commands(small.load(run_directory.REPORT, Report, "report"))
     assert f"edgecnn export RUN{options}" in stages
-
-
-def test_a_recipe_by_its_former_name_is_shown_as_recorded_and_made_again_by_its_name_now(small: Run) -> None:
-    small.save(run_directory.TRAINING, replace(small.training(), recipe="best"))
-    report(small)
-    whole, _ = commands(small.load(run_directory.REPORT, Report, "report"))
-    assert " --recipe tuned " in whole
-    for page in ("report.html", "report.md"):
-        assert "recipe best" in small.path(page).read_text()
 
 
 def test_every_option_of_a_command_in_the_report_is_one_of_the_command_line() -> None:
@@ -512,15 +508,13 @@ def test_every_option_of_a_command_in_the_report_is_one_of_the_command_line() ->
         for parameter in command.params
         for option in parameter.opts
     }
-    tables = (summary.REPEATED, summary.LISTS, summary.SINGLE, summary.FLAGS)
-    for key, option in (pair for table in tables for pair in table.items()):
-        assert option in options, key
-    for key, value in summary.DEFAULTS.items():
-        assert str(options[{**summary.LISTS, **summary.SINGLE}[key]].default) == value
+    named = {name: summary._option(name) for name in (*summary.SINGLE, *summary.FLAGS)}
+    for option in (*summary.REPEATED.values(), *summary.LISTS.values(), *named.values()):
+        assert option in options
+    for name, value in summary.DEFAULTS.items():
+        assert str(options[{**summary.LISTS, **named}[name]].default) == value
     for option in re.findall(r"--[a-z-]+", Path(summary.__file__).read_text()):
         assert option in options
-    for recipe in summary.RECIPES.values():
-        assert all(recipe in recipes_of(architecture) for architecture in discover(Architecture).values())
 
 
 def test_a_training_without_validation_has_no_columns_for_it(small: Run) -> None:
@@ -528,7 +522,12 @@ def test_a_training_without_validation_has_no_columns_for_it(small: Run) -> None
     blind = tuple(replace(epoch, val_loss=None, val_accuracy=None) for epoch in training.history)
     held_out = replace(training.accuracy, split="held-out")
     told = replace(
-        training, history=blind, accuracy=held_out, choices="random flip, random shift 2", teacher="/a/run", hold_out=90
+        training,
+        history=blind,
+        accuracy=held_out,
+        recipe_settings="random flip, random shift 2",
+        teacher="/a/run",
+        validation_images=90,
     )
     small.save(run_directory.TRAINING, told)
     report(small)

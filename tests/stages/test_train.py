@@ -41,8 +41,8 @@ def test_what_a_training_leaves(run: Run) -> None:
     training, contract = run.training(), run.contract()
     assert len(training.history) == EPOCHS
     assert training.history[-1].loss < training.history[0].loss
-    assert training.accuracy.total == training.data.test_count == sum(map(sum, training.confusion))
-    assert training.accuracy.correct == sum(training.confusion[i][i] for i in range(3))
+    assert training.accuracy.total == training.data.test_count == sum(map(sum, training.confusion_matrix))
+    assert training.accuracy.correct == sum(training.confusion_matrix[i][i] for i in range(3))
     assert training.accuracy.low < training.accuracy.share < training.accuracy.high
     assert training.history[-1].val_accuracy == pytest.approx(training.accuracy.share, abs=1e-6)
     assert training.accuracy.share > 0.5, "the golden run must have learnt something, or parity proves nothing"
@@ -131,7 +131,7 @@ def test_a_best_training_looks_at_the_test_images_once(best_run: Run, best_optio
     assert training.history[-1].loss < training.history[0].loss
     assert training.history[-1].learning_rate == pytest.approx(0, abs=1e-7)
     assert training.accuracy.total == training.data.test_count
-    assert "distillation alpha" in training.choices
+    assert "distillation alpha" in training.recipe_settings
     assert training.teacher == best_options.teacher
     assert training.origin.outputs[LOG] == best_run.hash_of(LOG)
     assert len(best_run.path(LOG).read_text().splitlines()) == 5
@@ -163,7 +163,7 @@ def test_what_changes_the_schedule_or_the_teacher_starts_anew(best_run: Run, bes
     for other in (replace(best_options, epochs=5), replace(best_options, teacher=None)):
         assert not is_current(best_run, other)
         assert plan(best_run, other)[1] != inputs
-    assert "teacher" not in plan(best_run, replace(best_options, teacher=None))[1]["choices"]
+    assert "teacher" not in plan(best_run, replace(best_options, teacher=None))[1]["recipe_settings"]
 
 
 def test_held_out_images_stand_in_for_the_test_images(small_data: Path, tmp_path: Path) -> None:
@@ -182,10 +182,10 @@ def test_held_out_images_stand_in_for_the_test_images(small_data: Path, tmp_path
         assert decode(run.path(run_directory.TRAINING).read_bytes(), Training, "") == found[-1]
     one, two = found
     assert one.accuracy.split == "held-out"
-    assert one.accuracy.total == one.hold_out == 90
+    assert one.accuracy.total == one.validation_images == 90
     assert "held out" in one.data.notice
     assert one.history[-1].val_accuracy == pytest.approx(one.accuracy.share, abs=1e-6)
-    assert (one.accuracy, one.confusion) == (two.accuracy, two.confusion)
+    assert (one.accuracy, one.confusion_matrix) == (two.accuracy, two.confusion_matrix)
     assert one.data.sha256 != two.data.sha256
     for hold_out, notice in ((0, ""), (90, one.data.notice)):  # going on with the data of a run begun
         data, _ = plan(Run(tmp_path / "one"), TrainOptions(recipe="tuned", validation_images=hold_out))

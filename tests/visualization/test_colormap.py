@@ -1,4 +1,4 @@
-"""The colour map and the scale that values are laid on."""
+"""The color map and the scale that values are laid on."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def test_viridis_is_matplotlibs() -> None:
     assert np.abs(viridis() - table).max() <= 3
 
 
-def test_colours_span_the_scale() -> None:
+def test_colors_span_the_scale() -> None:
     values = np.array([[-1, 0, 3, np.nan]], np.float32)
-    colours = Scale(-1, 3).colours(values)[0]
-    np.testing.assert_array_equal(colours, [viridis()[0], viridis()[64], viridis()[255], [255, 255, 255]])
-    np.testing.assert_array_equal(Scale(2, 2).colours(np.full((1, 1), 2, np.float32))[0, 0], viridis()[0])
+    colors = Scale(-1, 3).colors(values)[0]
+    np.testing.assert_array_equal(colors, [viridis()[0], viridis()[64], viridis()[255], [255, 255, 255]])
+    np.testing.assert_array_equal(Scale(2, 2).colors(np.full((1, 1), 2, np.float32))[0, 0], viridis()[0])

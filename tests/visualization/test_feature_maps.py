@@ -29,7 +29,7 @@ def occurs(picture: Image.Image, block: np.ndarray[Any, Any]) -> bool:
 
 
 def enlarged(activations: np.ndarray[Any, Any], scale: Scale, factor: int) -> np.ndarray[Any, Any]:
-    return np.kron(scale.colours(activations), np.ones((factor, factor, 1), np.uint8))
+    return np.kron(scale.colors(activations), np.ones((factor, factor, 1), np.uint8))
 
 
 @pytest.mark.parametrize(
@@ -80,8 +80,8 @@ def test_bars_go_up_and_down_from_zero() -> None:
     values = np.array([2, -1, 0, 1], np.float32)
     pixels = np.asarray(draw_layer(values, channel=None, title="dense"))
     heights = []
-    for colour in Scale(-1, 2).colours(values[None])[0]:
-        columns = (pixels == colour).all(axis=2)[:, : pixels.shape[1] - 104 - 28]  # without the bar of the scale
+    for color in Scale(-1, 2).colors(values[None])[0]:
+        columns = (pixels == color).all(axis=2)[:, : pixels.shape[1] - 104 - 28]  # without the bar of the scale
         heights.append(int(columns.sum(axis=0).max()))
     assert heights[0] == pytest.approx(133, abs=2) and heights[1] == heights[3] == pytest.approx(67, abs=2)
     assert heights[2] == 1, "a zero has a line"
@@ -92,9 +92,9 @@ def test_values_are_drawn_as_bars(count: int) -> None:
     values = RANDOM.normal(size=count).astype(np.float32)
     values.sort()
     picture = draw_layer(values, channel=None, title="dense")
-    colours = Scale(float(values[0]), float(values[-1])).colours(values[None])[0]
-    seen = {tuple(colour) for colour in np.asarray(picture).reshape(-1, 3).tolist()}
-    assert all(tuple(colour) in seen for colour in colours.tolist())
+    colors = Scale(float(values[0]), float(values[-1])).colors(values[None])[0]
+    seen = {tuple(color) for color in np.asarray(picture).reshape(-1, 3).tolist()}
+    assert all(tuple(color) in seen for color in colors.tolist())
     assert max(picture.size) < 900
 
 

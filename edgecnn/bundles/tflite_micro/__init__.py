@@ -45,14 +45,16 @@ def make(source: BundleSource, folder: Path) -> None:
         "contract": source.contract,
         "image": {"height": height, "width": width, "channels": channels, **image},
         "output": output,
-        "kept_float": source.artifact.precision.kept_float if source.artifact.precision else (),
+        "excluded_from_quantization": source.artifact.mixed_precision.excluded_from_quantization
+        if source.artifact.mixed_precision
+        else (),
         "operators": sorted({_method(kind) for kind in file.kinds}),
         "arena_bytes": measured.arena_bytes,
         "model": source.model,
         "sha256": source.artifact.sha256,
         "images": [pixels.tobytes() for pixels in images],
         "outputs": measured.outputs.tolist(),
-        "images_are": "synthetic images" if source.drawn else "test images of the run",
+        "images_are": "synthetic images" if source.is_synthetic else "test images of the run",
     }
     for path in sorted(SOURCES.iterdir()):
         if path.suffix == ".j2":

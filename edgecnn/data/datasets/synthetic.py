@@ -1,4 +1,4 @@
-"""Synthetic data: 32x32 colour scenes of ten classes, generated without a network or files.
+"""Synthetic data: 32x32 color scenes of ten classes, generated without a network or files.
 
 The same seed gives the same bytes on every machine. So that it does, this file keeps to arithmetic that
 IEEE 754 rounds exactly (+, -, *, /, sqrt, comparisons) on uniform random numbers: sin, exp and float sums
@@ -40,7 +40,7 @@ SHADE = (0.6, 1.05)  # overall brightness
 SLOPE = 0.35  # how much the light may change from the middle to an edge
 NOISE = (0.02, 0.12)
 
-GROUND, BODY, TRIM = range(3)  # the colours of a scene
+GROUND, BODY, TRIM = range(3)  # the colors of a scene
 
 Polygon = tuple[tuple[float, float], ...]  # convex; corners clockwise on the screen (y grows downwards)
 
@@ -169,7 +169,7 @@ def draw(count: int, *, seed: int, split: str) -> tuple[npt.NDArray[np.uint8], n
 
 
 def _draw_chunk(rng: np.random.Generator) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """One chunk, back to front, painted as [N, 3, 32, 32], where a colour is one long run."""
+    """One chunk, back to front, painted as [N, 3, 32, 32], where a color is one long run."""
     import numpy as np
 
     labels = (rng.random(CHUNK) * len(LABELS)).astype(np.int64)
@@ -196,7 +196,7 @@ def _between(rng: np.random.Generator, low: float, high: float, *shape: int) -> 
 
 
 def _palette(rng: np.random.Generator) -> Field:
-    """Colours [N, 3 roles, 3] that differ in every channel: thirds of a turn apart, in either order."""
+    """Colors [N, 3 roles, 3] that differ in every channel: thirds of a turn apart, in either order."""
     import numpy as np
 
     step = np.where(rng.random((CHUNK, 1, 3)) < 0.5, 1.0 / 3.0, 2.0 / 3.0)
@@ -206,8 +206,8 @@ def _palette(rng: np.random.Generator) -> Field:
     return turns
 
 
-def _background(rng: np.random.Generator, colour: Field) -> Field:
-    """Soft blotches [N, 3, 32, 32] around a colour [N, 3]: random knots, blended linearly between."""
+def _background(rng: np.random.Generator, color: Field) -> Field:
+    """Soft blotches [N, 3, 32, 32] around a color [N, 3]: random knots, blended linearly between."""
     import numpy as np
 
     knots = SIDE // TEXTURE_CELL + 1
@@ -216,7 +216,7 @@ def _background(rng: np.random.Generator, colour: Field) -> Field:
     part = step / TEXTURE_CELL
     lines = grid[:, :, cell] + part[:, np.newaxis] * (grid[:, :, cell + 1] - grid[:, :, cell])
     blotches = lines[..., cell] + part * (lines[..., cell + 1] - lines[..., cell])
-    return np.clip(colour[..., np.newaxis, np.newaxis] + blotches, 0.0, 1.0)
+    return np.clip(color[..., np.newaxis, np.newaxis] + blotches, 0.0, 1.0)
 
 
 def _axes() -> tuple[Field, Field]:
@@ -259,14 +259,14 @@ def _distance(shape: Ellipse | Polygon, x: Field, y: Field) -> Field:
     return distance
 
 
-def _paint(canvas: Field, shape: Ellipse | Polygon, place: Place, colour: Field) -> None:
-    """Lay a shape of a colour [N, 3] over the pictures [N, 3, 32, 32], its edge one pixel soft."""
+def _paint(canvas: Field, shape: Ellipse | Polygon, place: Place, color: Field) -> None:
+    """Lay a shape of a color [N, 3] over the pictures [N, 3, 32, 32], its edge one pixel soft."""
     import numpy as np
 
     cover = np.clip(0.5 - _distance(shape, place.x, place.y) * place.size, 0.0, 1.0)
     for channel in range(3):  # one at a time: with larger temporaries this took twenty times as long
         plane = canvas[:, channel]
-        plane += cover * (colour[:, channel, np.newaxis, np.newaxis] - plane)
+        plane += cover * (color[:, channel, np.newaxis, np.newaxis] - plane)
 
 
 def _light(rng: np.random.Generator, canvas: Field) -> Field:

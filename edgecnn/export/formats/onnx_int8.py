@@ -35,7 +35,7 @@ def export(source: ExportSource) -> Exported:
     images = source.selection_images if len(source.selection_images) else source.calibration_images
     return Exported(
         layers=after_quantization(model, layers),
-        precision=found,
+        mixed_precision=found,
         int8_safety=prove(model, images, batch),
         write=lambda contract, path: path.write_bytes(finished(model, contract)),
     )

@@ -17,7 +17,7 @@ def representatives(source: ExportSource, white: float = 1.0) -> Iterator[dict[s
     """
     import numpy as np
 
-    name = source.contract.image.name
+    name = source.contract.input.name
     images = source.calibration_images
     ends = [np.zeros_like(images[0]), np.full_like(images[0], 255)]
     for image in [*ends, *images]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from edgecnn.console import log, progress
 from edgecnn.data.output_labels import answers_of
 from edgecnn.export.quantization.layer_spread import spreads
-from edgecnn.records import Precision, PrecisionStep
+from edgecnn.records import MixedPrecision, MixedPrecisionStep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,7 +35,7 @@ def find(
     quantize: Callable[[frozenset[str]], bytes],
     answers: Callable[[bytes, Pixels], Floats],
     reference: Callable[[Pixels], Floats],
-) -> tuple[bytes, Precision | None]:
+) -> tuple[bytes, MixedPrecision | None]:
     """A quantized file that keeps the budget with few layers in float32, and how it was found.
 
     `quantize(kept)` gives the file with these of the `layers` in float32, `answers` a file's output for uint8 images
@@ -49,15 +49,15 @@ def find(
     first = search.attempt([])
     if first.holds or not layers:
         return first.model, search.record(first, {}, 0.0)
-    lost, allowed = search.steps[0].drop_points, source.max_drop_points
+    lost, allowed = search.steps[0].accuracy_drop_points, source.max_accuracy_drop_points
     log(f"  {what} loses {lost:.2f} points, {allowed} are allowed: looking for the layers that do it")
-    sensitivity = search.sensitivity()
-    found = search.grow(sorted(layers, key=lambda layer: sensitivity[layer]))
+    sensitivity_sqnr_db = search.sensitivity_sqnr_db()
+    found = search.grow(sorted(layers, key=lambda layer: sensitivity_sqnr_db[layer]))
     if found.holds:
         found = search.prune(found)
     exceeded = "" if found.holds else "; the budget is exceeded even so"
     log(f"  {what} keeps {', '.join(found.kept)} in float32{exceeded}")
-    return found.model, search.record(found, sensitivity, time.perf_counter() - start)
+    return found.model, search.record(found, sensitivity_sqnr_db, time.perf_counter() - start)
 
 
 @dataclass(frozen=True)
@@ -83,17 +83,19 @@ class _Search:
         self._source, self._layers = source, layers
         self._quantize, self._answers, self._reference = quantize, answers, reference
         self._correct = self._count(reference(source.selection_images))
-        self.steps: list[PrecisionStep] = []
+        self.steps: list[MixedPrecisionStep] = []
 
     def attempt(self, kept: Sequence[str]) -> _Attempt:
         """Quantize all other layers, and measure the drop."""
         model = self._quantize(frozenset(kept))
         images = self._source.selection_images
         drop = 100 * (self._correct - self._count(self._answers(model, images))) / len(images)
-        self.steps.append(PrecisionStep(kept_float=self._ordered(kept), drop_points=round(drop, 4)))
-        return _Attempt(model, kept, drop <= self._source.max_drop_points + ROUNDING)
+        self.steps.append(
+            MixedPrecisionStep(excluded_from_quantization=self._ordered(kept), accuracy_drop_points=round(drop, 4))
+        )
+        return _Attempt(model, kept, drop <= self._source.max_accuracy_drop_points + ROUNDING)
 
-    def sensitivity(self) -> dict[str, float]:
+    def sensitivity_sqnr_db(self) -> dict[str, float]:
         """Layer -> SQNR in dB of the output, over a few images, when it alone is quantized."""
         import numpy as np
 
@@ -124,15 +126,15 @@ class _Search:
                 found = fewer
         return found
 
-    def record(self, found: _Attempt, sensitivity: dict[str, float], seconds: float) -> Precision:
+    def record(self, found: _Attempt, sensitivity_sqnr_db: dict[str, float], seconds: float) -> MixedPrecision:
         """How it was found, for artifacts.json."""
-        return Precision(
-            max_drop_points=self._source.max_drop_points,
+        return MixedPrecision(
+            max_accuracy_drop_points=self._source.max_accuracy_drop_points,
             images=len(self._source.selection_labels),
-            sensitivity=sensitivity,
+            sensitivity_sqnr_db=sensitivity_sqnr_db,
             steps=tuple(self.steps),
-            kept_float=self._ordered(found.kept),
-            spreads=spreads(self._source, sensitivity) if sensitivity else {},
+            excluded_from_quantization=self._ordered(found.kept),
+            spreads=spreads(self._source, sensitivity_sqnr_db) if sensitivity_sqnr_db else {},
             seconds=round(seconds, 3),
         )
 

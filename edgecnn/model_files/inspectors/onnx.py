@@ -69,7 +69,7 @@ def _facts(proto: Any) -> Inspection:
     operators = Counter(kind_of(node) for node in nodes)
     return Inspection(
         kind="ONNX",
-        made_by=f"{text_of(proto.producer_name)} {text_of(proto.producer_version)}".strip().removesuffix(" None"),
+        producer=f"{text_of(proto.producer_name)} {text_of(proto.producer_version)}".strip().removesuffix(" None"),
         inputs=tuple(inputs),
         outputs=tuple(tensor_of(value) for value in graph.output),
         operators=dict(sorted(operators.items(), key=lambda pair: (-pair[1], pair[0]))),
@@ -78,7 +78,7 @@ def _facts(proto: Any) -> Inspection:
         opset=opset,
         ir_version=int(proto.ir_version),
         int8_kernels=_int8_kernels(proto),
-        missing=tuple(_missing(proto, inputs, opset, operators, values)),
+        warnings=tuple(_missing(proto, inputs, opset, operators, values)),
     )
 
 
@@ -127,7 +127,7 @@ def _layers(
         yield GraphLayer(
             name=head if head and tail.startswith(node.op_type) else name,
             operator=node.op_type,
-            output=made.shape,
+            output_shape=made.shape,
             weights=weights.dtype if weights else "",
             parameters=sum(size_of_shape(constant.shape) or 0 for constant in (weights, bias) if constant),
             multiply_adds=_multiply_adds(node.op_type, seen.shape, made.shape, second.shape, batch),

@@ -110,13 +110,13 @@ def _facts(meta: Any, signature: Any, operations: list[Any]) -> Inspection:
         missing.append(f"It has no signature {SIGNATURE}, which servers look for.")
     return Inspection(
         kind="SavedModel",
-        made_by=f"TensorFlow {meta.meta_info_def.tensorflow_version}",
+        producer=f"TensorFlow {meta.meta_info_def.tensorflow_version}",
         inputs=tuple(_tensor(name, tensor) for name, tensor in sorted(signature.inputs.items())),
         outputs=tuple(_tensor(name, tensor) for name, tensor in sorted(signature.outputs.items())),
         operators=dict(sorted(operators.items(), key=lambda pair: (-pair[1], pair[0]))),
         parameters=parameters,
         layers=tuple(_layer(operation) for operation in operations if operation.type in WEIGHTED),
-        missing=tuple(missing),
+        warnings=tuple(missing),
     )
 
 
@@ -165,7 +165,7 @@ def _layer(operation: Any) -> GraphLayer:
     return GraphLayer(
         name="/".join(words[:-1] or words),
         operator=operation.type,
-        output=_sides(operation.outputs[0]),
+        output_shape=_sides(operation.outputs[0]),
         weights=source.outputs[0].dtype.name if constant else "",
         parameters=_count(operation.inputs[1]) + bias if constant else 0,
         multiply_adds=_multiply_adds(operation),

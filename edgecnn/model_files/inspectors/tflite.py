@@ -49,13 +49,13 @@ def _facts(model: Model) -> Inspection:
     operators = Counter(operator.kind for graph in model.graphs for operator in graph.operators)
     return Inspection(
         kind="TFLite",
-        made_by=model.description,
+        producer=model.description,
         inputs=tuple(_given(graph.tensors[number]) for number in graph.inputs),
         outputs=tuple(_given(graph.tensors[number]) for number in graph.outputs),
         operators=dict(sorted(operators.items(), key=lambda pair: (-pair[1], pair[0]))),
         parameters=_parameters(model),
         layers=tuple(_layers(graph)),
-        missing=tuple(_missing(model)),
+        warnings=tuple(_missing(model)),
     )
 
 
@@ -93,7 +93,7 @@ def _layers(graph: Graph) -> Iterator[GraphLayer]:
         yield GraphLayer(
             name=head if head and tail.startswith(operator.kind.lower()) else name,
             operator=operator.kind,
-            output=made.shape,
+            output_shape=made.shape,
             weights=weights.dtype if weights is not None else "",
             parameters=sum(math.prod(tensor.shape) for tensor in (weights, bias) if tensor is not None),
             multiply_adds=_multiply_adds(operator.kind, shapes[0], made.shape, shapes[1], batch),

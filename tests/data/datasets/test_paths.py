@@ -43,10 +43,10 @@ def test_npz(tmp_path: Path) -> None:
 
 
 def test_npz_with_names_and_grey_images(tmp_path: Path) -> None:
-    grey = np.random.default_rng(1).integers(0, 256, (12, 32, 32), np.uint8)
-    data = load_data(_npz(tmp_path, x_train=grey, labels=np.array(["ant", "bee", "cow"])), SIZE)
+    gray = np.random.default_rng(1).integers(0, 256, (12, 32, 32), np.uint8)
+    data = load_data(_npz(tmp_path, x_train=gray, labels=np.array(["ant", "bee", "cow"])), SIZE)
     assert data.source.labels == ("ant", "bee", "cow")
-    np.testing.assert_array_equal(data.train_images[..., 1], grey)
+    np.testing.assert_array_equal(data.train_images[..., 1], gray)
 
 
 @pytest.mark.parametrize(
@@ -89,13 +89,13 @@ def test_a_truncated_npz_is_refused(tmp_path: Path, size: int) -> None:
 
 @pytest.fixture
 def folders(tmp_path: Path) -> Path:
-    """Two classes of flat colours, in odd sizes and kinds of file."""
+    """Two classes of flat colors, in odd sizes and kinds of file."""
     for split, count in (("train", 3), ("test", 2)):
-        for label, colour in (("red", (255, 0, 0)), ("blue", (0, 0, 255))):
+        for label, color in (("red", (255, 0, 0)), ("blue", (0, 0, 255))):
             folder = tmp_path / split / label
             folder.mkdir(parents=True)
             for i in range(count):
-                Image.new("RGB", (20 + 7 * i, 40), colour).save(
+                Image.new("RGB", (20 + 7 * i, 40), color).save(
                     folder / f"{i}.{('png', 'bmp', 'webp')[i]}", lossless=True
                 )
             (folder / ".DS_Store").write_bytes(b"not an image")

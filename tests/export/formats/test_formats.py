@@ -46,7 +46,7 @@ def _ask(
     with ModelWorker(runtime, path, threads=1, provider=provider) as worker:
         for pixels in batches:
             np.save(folder / "images.npy", pixels)
-            worker.ask("run", images=str(folder / "images.npy"), answers=str(folder / "a.npy"))
+            worker.ask("run", images=str(folder / "images.npy"), outputs=str(folder / "a.npy"))
             answers.append(np.load(folder / "a.npy"))
         return answers, worker.loaded["placement"]["compute_nodes"]
 
@@ -66,7 +66,7 @@ def test_the_record_tells_the_truth_about_the_file(run: Run, name: str) -> None:
     assert artifact.size_bytes == size_of(path)
     assert artifact.sha256 == sha256_of(path)
     assert artifact.size_bytes > 80_000, "a file this small holds no weights"
-    assert (artifact.image.name, artifact.image.dtype) == ("image", "uint8")
+    assert (artifact.input.name, artifact.input.dtype) == ("image", "uint8")
     assert (artifact.output.name, artifact.output.dtype) == ("logits", pick(Format, name).output_dtype)
 
 
@@ -106,8 +106,8 @@ def test_the_contract_travels_inside(run: Run, name: str) -> None:
     artifact = _artifact(run, name)
     inside = _contract_inside(run.path(artifact.path))
     contract = run.contract()
-    assert replace(inside, export=None, image=contract.image, output=contract.output) == contract
-    assert (inside.image, inside.output) == (artifact.image, artifact.output)
+    assert replace(inside, export=None, input=contract.input, output=contract.output) == contract
+    assert (inside.input, inside.output) == (artifact.input, artifact.output)
     assert inside.calibration_sha256
     assert inside.export is not None
     assert inside.export.format == name
@@ -156,8 +156,8 @@ def test_int8_takes_raw_pixels_and_computes_in_int8(run: Run, name: str) -> None
     assert (np.float32(scale), zero_point) == (np.float32(1 / 255), 0)
     floats = [d["name"] for d in interpreter.get_tensor_details() if d["dtype"] == np.float32]
     assert floats == (["logits"] if name == "tflite_int8" else [])
-    assert artifact.precision is not None
-    assert artifact.precision.kept_float == ()
+    assert artifact.mixed_precision is not None
+    assert artifact.mixed_precision.excluded_from_quantization == ()
 
 
 @pytest.mark.parametrize(

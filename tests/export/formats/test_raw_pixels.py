@@ -51,6 +51,6 @@ def test_accuracy_is_kept(golden_run: Path, small_data: Path, tmp_path: Path) ->
     assert right["onnx_int8"] >= right["onnx_float32"] - 0.01
     assert right["tflite_int8"] >= right["onnx_float32"] - 0.01
     for name in ("onnx_int8", "tflite_int8"):
-        precision = artifacts[name].precision
+        precision = artifacts[name].mixed_precision
         assert precision is not None
-        assert not precision.kept_float, "nothing needed to be repaired"
+        assert not precision.excluded_from_quantization, "nothing needed to be repaired"

@@ -26,7 +26,7 @@ def _source(model: Any, contract: Contract) -> ExportSource:
     empty = np.zeros((0, 32, 32, 3), np.uint8)
     return ExportSource(
         model=model, contract=contract, calibration_images=empty, selection_images=empty,
-        selection_labels=np.zeros(0, np.int64), max_drop_points=1.0,
+        selection_labels=np.zeros(0, np.int64), max_accuracy_drop_points=1.0,
     )  # fmt: skip
 
 

@@ -32,7 +32,7 @@ def source(golden_run: Path) -> ExportSource:
         calibration_images=samples.calibration,
         selection_images=samples.selection,
         selection_labels=samples.selection_labels,
-        max_drop_points=0.5,
+        max_accuracy_drop_points=0.5,
     )
 
 
