@@ -7,7 +7,7 @@
     │   └── DataUnavailable     the data set is unavailable here (no copy, no network)
     └── InputError      4   bad input: no such file, broken image, data set, model or run
         ├── NoSuchData          no data set at the path given
-        └── NewerSchema         a file of a run was written by a newer edgecnn
+        └── UnsupportedSchema   a file was written by a newer or an older edgecnn, in another schema
 
 130 is left for an interrupted command, 141 for one whose reader went away. Every message is one sentence a person
 can act on.
@@ -95,8 +95,8 @@ class NoSuchData(InputError):
     """There is no data set at the path given."""
 
 
-class NewerSchema(InputError):
-    """A file of a run that only a newer edgecnn can read."""
+class UnsupportedSchema(InputError):
+    """A file in a newer or an older schema than this edgecnn reads."""
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from edgecnn.environment import installed_versions, this_machine
-from edgecnn.errors import InputError, MachineError, NewerSchema
+from edgecnn.errors import InputError, MachineError, UnsupportedSchema
 from edgecnn.files import TEMPORARY, delete, sha256_of, staged
 from edgecnn.records import Artifact, Artifacts, Contract, Origin, Training, decode, encode
 from edgecnn.records.contract import image_shape
@@ -91,16 +91,23 @@ class Run:
         with staged(self.path(name)) as draft:
             draft.write_bytes(encode(record))
 
-    def load(self, name: str, kind: type[R], maker: str) -> R:
-        """Read a record; raises InputError naming the command `maker` that writes it when it is missing."""
+    def load(self, name: str, kind: type[R], maker: str, *, upgrade: bool = False) -> R:
+        """Read a record; with `upgrade` a contract or a training record of schema 1 too.
+
+        Raises InputError naming the command `maker` that writes it when it is missing, UnsupportedSchema when it is of
+        another schema.
+        """
         path = self.path(name)
         if not path.is_file():
             raise InputError(f"{path} is missing; `edgecnn {maker} {self.root}` writes it.")
-        return decode(path.read_bytes(), kind, str(path))
+        remedy = f"`edgecnn run NEW --model {self.root}` takes its model into a new run"
+        if not self.path(TRAINING).is_file():
+            remedy = f"delete {path} and run the same command again"
+        return decode(path.read_bytes(), kind, str(path), remedy=remedy, upgrade=upgrade)
 
-    def contract(self) -> Contract:
-        """The run's contract."""
-        contract = self.load(CONTRACT, Contract, "train")
+    def contract(self, *, upgrade: bool = False) -> Contract:
+        """The run's contract; with `upgrade` one of schema 1 too."""
+        contract = self.load(CONTRACT, Contract, "train", upgrade=upgrade)
         image_shape(contract)
         return contract
 
@@ -121,14 +128,14 @@ class Run:
         """Whether the run's model was trained elsewhere."""
         try:
             return self.training().origin.command == IMPORT
-        except NewerSchema:
+        except UnsupportedSchema:
             raise
         except InputError:  # missing or unreadable
             return False
 
-    def training(self) -> Training:
-        """The run's training record."""
-        return self.load(TRAINING, Training, "train")
+    def training(self, *, upgrade: bool = False) -> Training:
+        """The run's training record; with `upgrade` one of schema 1 too."""
+        return self.load(TRAINING, Training, "train", upgrade=upgrade)
 
     def artifacts(self) -> Artifacts:
         """The run's exports; raises InputError when they are of another model than the run holds now."""
@@ -175,7 +182,7 @@ class Run:
         """Whether the record was made from these very inputs and its outputs still are as written."""
         try:
             origin = getattr(self.load(name, kind, ""), "origin", None)
-        except NewerSchema:
+        except UnsupportedSchema:
             raise
         except InputError:  # missing or unreadable: to be made again
             return False

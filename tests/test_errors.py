@@ -12,7 +12,7 @@ from edgecnn import errors
 def test_exit_codes_are_the_documented_ones() -> None:
     codes = {
         errors.GateFailed: 1, errors.UsageError: 2, errors.MachineError: 3, errors.DataUnavailable: 3,
-        errors.InputError: 4, errors.NewerSchema: 4, errors.NoSuchData: 4,
+        errors.InputError: 4, errors.UnsupportedSchema: 4, errors.NoSuchData: 4,
     }  # fmt: skip
     assert {kind: kind.exit_code for kind in codes} == codes
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edgecnn.errors import InputError, MachineError, NewerSchema
+from edgecnn.errors import InputError, MachineError, UnsupportedSchema
 from edgecnn.files import TEMPORARY, sha256_of, size_of, staged
 from edgecnn.records import SCHEMA, Progress
 from edgecnn.run_directory import LOCK, Run
@@ -84,11 +84,22 @@ def test_a_newer_schema_is_refused_even_by_the_up_to_date_check(tmp_path: Path) 
     run = Run(tmp_path)
     run.save("state.json", {"schema": SCHEMA + 1, "future": True})
     for read in (lambda: run.load("state.json", Progress, "train"), lambda: run.is_current("state.json", Progress, {})):
-        with pytest.raises(NewerSchema, match="newer edgecnn"):
+        with pytest.raises(UnsupportedSchema, match="newer edgecnn"):
             read()
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b'{"schema": 1}', b"[]", b"\xff\x00", b'{"a": "\xff"}'])
+def test_an_older_schema_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.save("state.json", {"schema": SCHEMA - 1})
+    for read in (lambda: run.load("state.json", Progress, "train"), lambda: run.is_current("state.json", Progress, {})):
+        with pytest.raises(UnsupportedSchema, match=rf"older edgecnn .*: delete {tmp_path / 'state.json'} and run"):
+            read()
+    run.save("training.json", {"schema": SCHEMA - 1})
+    with pytest.raises(UnsupportedSchema, match=rf"older edgecnn .*: `edgecnn run NEW --model {tmp_path}` takes"):
+        run.training()
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"schema": 2}', b"[]", b"\xff\x00", b'{"a": "\xff"}'])
 def test_a_damaged_record_is_bad_input_to_a_reader_and_stale_to_the_check(tmp_path: Path, content: bytes) -> None:
     run = Run(tmp_path)
     (tmp_path / "state.json").write_bytes(content)

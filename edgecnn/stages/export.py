@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from edgecnn import run_directory
 from edgecnn.console import log
 from edgecnn.environment import installed_versions
-from edgecnn.errors import GateFailed, InputError, NewerSchema
+from edgecnn.errors import GateFailed, InputError, UnsupportedSchema
 from edgecnn.export.conversion_worker import Converter
 from edgecnn.export.exporter import CONVERTERS, path_of
 from edgecnn.export.format import Format
@@ -160,7 +160,7 @@ def _others(run: Run, wanted: Sequence[str], max_accuracy_drop: float) -> tuple[
     """Of the other formats: the exports that are still up to date, or else the formats to export again."""
     try:
         old = run.load(run_directory.ARTIFACTS, Artifacts, "export")
-    except NewerSchema:
+    except UnsupportedSchema:
         raise
     except InputError:  # missing or unreadable
         return [], []

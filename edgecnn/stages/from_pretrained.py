@@ -35,19 +35,19 @@ def is_current(run: Run, options: StartOptions) -> bool:
     """Whether the run already is one of that model. Raises InputError when it is one of another."""
     if not run.path(run_directory.TRAINING).is_file():
         return False
-    other = Run.at(find_run(options.model)).contract()
+    other = Run.at(find_run(options.model)).contract(upgrade=True)
     if run.contract().model_sha256 != other.model_sha256:
         raise InputError(f"{run.root} is a run of another model than {options.model}; choose a new directory.")
     return True
 
 
 def start(run: Run, options: StartOptions) -> Training:
-    """Copy the pretrained run's first files, and sample its data set.
+    """Copy the pretrained run's first files, and sample its data set; a run of schema 1 will do.
 
     Raises MachineError where that is unavailable and synthetic images are not allowed, InputError for a damaged run.
     """
     published = Run.at(find_run(options.model))
-    contract, training = published.contract(), published.training()
+    contract, training = published.contract(upgrade=True), published.training(upgrade=True)
     model = published.model_path(contract)
     data = _data(contract, training, options)
     notice = ""

@@ -11,7 +11,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgecnn.errors import InputError, MachineError, NewerSchema
+from edgecnn.errors import InputError, MachineError, UnsupportedSchema
 from edgecnn.files import sha256_of, size_of
 from edgecnn.records import Contract, GraphLayer, Inspection, decode
 from edgecnn.run_directory import ARTIFACTS, CONTRACT, EXPORTS, MODEL, TRAINING
@@ -133,7 +133,7 @@ def _contract(path: Path, found: Inspection, content: bytes | None) -> tuple[Con
         return None, [f"It carries no contract: {GUESSES}."]
     try:
         contract = decode(content, Contract, f"The contract in {path}")
-    except NewerSchema as error:
+    except UnsupportedSchema as error:
         return None, [str(error)]
     except (InputError, RecursionError):
         return None, ["The contract inside cannot be read; export the model again."]

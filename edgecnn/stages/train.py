@@ -18,7 +18,7 @@ from edgecnn.data.fitting import fit
 from edgecnn.data.holdout import HELD_OUT, held_out, notice_before
 from edgecnn.data.loading import AUTO, load_data
 from edgecnn.environment import installed_versions
-from edgecnn.errors import InputError, NewerSchema, UsageError
+from edgecnn.errors import InputError, UnsupportedSchema, UsageError
 from edgecnn.plugins import pick
 from edgecnn.records import SCHEMA, Epoch, Progress, Training
 from edgecnn.training.architecture import Architecture
@@ -88,7 +88,7 @@ def _begun_with(run: Run) -> DataSource | None:
     for read in (run.training, lambda: run.load(STATE, Progress, "train")):
         try:
             return read().data
-        except NewerSchema:
+        except UnsupportedSchema:
             raise
         except InputError:  # missing or unreadable
             continue

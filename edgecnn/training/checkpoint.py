@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgecnn import run_directory
 from edgecnn.console import log
-from edgecnn.errors import InputError, NewerSchema
+from edgecnn.errors import InputError, UnsupportedSchema
 from edgecnn.files import staged
 from edgecnn.records import Progress
 
@@ -28,7 +28,7 @@ def resumable(run: Run, inputs: dict[str, str], epochs: int) -> Progress | None:
         return None
     try:
         state = run.load(STATE, Progress, "train")
-    except NewerSchema:
+    except UnsupportedSchema:
         raise
     except InputError:
         log("The checkpoint is damaged; starting again")

@@ -267,7 +267,9 @@ def test_a_broken_file_is_refused(tiny_onnx: Path, tmp_path: Path) -> None:
 
 
 def test_a_contract_that_cannot_be_read_is_refused(tiny_onnx: Path) -> None:
-    assert "cannot be read" in refused(changed(tiny_onnx, "odd.onnx", contract='{"schema": 1}'))
+    assert "cannot be read" in refused(changed(tiny_onnx, "odd.onnx", contract='{"schema": 2}'))
+    older = refused(changed(tiny_onnx, "older.onnx", contract='{"schema": 1}'))
+    assert older.endswith("was written by an older edgecnn (schema 1, this one reads 2): export it again.")
     assert "newer edgecnn" in refused(changed(tiny_onnx, "newer.onnx", contract='{"schema": 99}'))
 
 

@@ -25,6 +25,12 @@ def test_other_labels_and_another_model_are_told(tiny_onnx: Path, tiny_contract:
     )
 
 
+def test_a_contract_of_schema_1_is_told(tiny_onnx: Path, tiny_contract: Contract) -> None:
+    tiny_onnx.write_bytes(tiny_onnx.read_bytes().replace(b'"schema": 2', b'"schema": 1'))
+    (told,) = differences(tiny_onnx, tiny_contract)
+    assert "was written by an older edgecnn" in told and told.endswith("export it again")
+
+
 def test_a_folder_carries_none_and_an_unknown_kind_of_file_is_a_difference(
     tmp_path: Path, tiny_contract: Contract
 ) -> None:

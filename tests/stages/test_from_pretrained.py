@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
+import shlex
 import shutil
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,9 +15,11 @@ from edgecnn import run_directory
 from edgecnn.cli import _run as command
 from edgecnn.data.samples import samples_of
 from edgecnn.errors import InputError, MachineError
+from edgecnn.records.schema1 import NAMES, SETTINGS, upgraded
 from edgecnn.run_directory import Run
 from edgecnn.stages.export import export
 from edgecnn.stages.from_pretrained import StartOptions, is_current, start
+from edgecnn.training.recipes import Recipe
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,6 +72,54 @@ def test_a_run_of_another_model_is_left_alone(published: Run, run: Run) -> None:
     run.save(run_directory.CONTRACT, replace(run.contract(), model_sha256="0" * 64))
     with pytest.raises(InputError, match="a run of another model"):
         is_current(run, StartOptions(model=str(published.root)))
+
+
+def _of_schema_1(run: Run) -> Run:
+    """The run with the names of schema 1 in its contract and training record, and that number in every record."""
+    former = {new: old for old, new in NAMES.items()}
+    for path in run.root.glob("*.json"):
+        record = json.loads(path.read_bytes()) | {"schema": 1}
+        if path.name in (run_directory.CONTRACT, run_directory.TRAINING):
+            record = {former.get(name, name): value for name, value in record.items()}
+        run.save(path.name, record)
+    onnx = run.path("exports/onnx_float32.onnx")
+    onnx.write_bytes(onnx.read_bytes().replace(b'"schema": 2', b'"schema": 1'))
+    return run
+
+
+def test_the_model_of_a_run_of_schema_1_is_taken_as_the_refusal_says(
+    golden_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, golden = _of_schema_1(Run(shutil.copytree(golden_run, tmp_path / "old"))), Run(golden_run)
+    monkeypatch.chdir(tmp_path)
+    for words in (
+        ["run"],
+        ["train"],
+        ["export"],
+        ["parity"],
+        ["bench"],
+        ["report"],
+        ["bundle", "--target", "tflite-micro"],
+    ):
+        assert command([*words, str(old.root)]) == 4, words
+        told = capsys.readouterr().err
+        assert "was written by an older edgecnn (schema 1, this one reads 2)" in told
+    assert command(["predict", str(old.root), str(old.path("curves.png"))]) == 4
+    assert "export it again" in capsys.readouterr().err
+    (advice,) = re.findall(r"`edgecnn (run NEW --model [^`]*)`", told)
+    assert command(shlex.split(advice)) == 0, "followed to the letter"
+    new = Run(tmp_path / "NEW")
+    assert (new.contract(), new.training().confusion_matrix) == (golden.contract(), golden.training().confusion_matrix)
+    assert new.hash_of(run_directory.MODEL) == golden.hash_of(run_directory.MODEL)
+    assert command(["predict", "NEW", str(old.path("curves.png"))]) == 0
+
+
+@pytest.mark.parametrize(("old", "new"), SETTINGS.items())
+def test_settings_of_schema_1_have_the_names_of_the_recipe(old: str, new: str) -> None:
+    assert new.replace(" ", "_") in {field.name for field in fields(Recipe)}
+    assert upgraded({"recipe_settings": f"batch size 4, {old} 2, {old}"})["recipe_settings"] == (
+        f"batch size 4, {new} 2, {new}"
+    )
 
 
 def test_options_of_a_training_do_not_belong_to_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

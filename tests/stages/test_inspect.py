@@ -274,6 +274,9 @@ def test_an_unnamed_batch_and_a_broken_contract(tiny_onnx: Path) -> None:
     onnx.helper.set_model_props(model, {"edgecnn.contract": '{"schema": 99}'})
     onnx.save(model, tiny_onnx)
     assert "newer edgecnn" in stage.inspect(tiny_onnx).warnings[0]
+    onnx.helper.set_model_props(model, {"edgecnn.contract": '{"schema": 1}'})
+    onnx.save(model, tiny_onnx)
+    assert "older edgecnn" in stage.inspect(tiny_onnx).warnings[0]
 
 
 def test_a_foreign_tflite_file(tmp_path: Path) -> None:
