@@ -7,6 +7,7 @@ import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import pytest
 from filelock import FileLock
@@ -14,9 +15,10 @@ from filelock import FileLock
 from edgecnn import records
 from edgecnn.preprocessing import decode
 from edgecnn.run_directory import Run
+from tests import schemas
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 TINY_LABELS = ("cat", "dog", "frog")
@@ -52,6 +54,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "golden_run" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _every_record_fits_its_schema() -> Iterator[None]:
+    """Check each record that this process writes or prints as JSON."""
+    encode = msgspec.json.encode
+
+    def checked(record: object) -> bytes:
+        data = encode(record)
+        if name := schemas.schema_of_record().get(type(record).__name__):
+            schemas.check(data, name)
+        return data
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(msgspec.json, "encode", checked)
+        yield
 
 
 @pytest.fixture

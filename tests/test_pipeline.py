@@ -17,6 +17,7 @@ from edgecnn import run_directory
 from edgecnn.files import TEMPORARY, sha256_of
 from edgecnn.records import Artifacts, Contract, Features, Latency, Layers, Parity, Report, Training
 from edgecnn.run_directory import Run
+from tests import schemas
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,6 +55,7 @@ def _finish(run: Path, data: Path) -> str:
 def _check_whole(run: Run) -> None:
     """Every record reads, every recorded file is what the record says, nothing is left over."""
     for name, kind in RECORDS.items():
+        schemas.check(run.path(name).read_bytes(), name)
         record = run.load(name, kind, "run")
         for file, sha256 in getattr(record, "origin", None).outputs.items() if kind is not Contract else ():
             assert sha256_of(run.path(file)) == sha256, file

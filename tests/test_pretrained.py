@@ -18,6 +18,7 @@ from edgecnn.pretrained import PLACES
 from edgecnn.records import Features, Latency, Parity, Report
 from edgecnn.run_directory import CONTRACT, FEATURES, LATENCY, MODEL, PARITY, REPORT, SAMPLES, Run
 from edgecnn.stages.parity import ParityOptions, parity
+from tests import schemas
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,6 +78,13 @@ def test_it_answers_drawn_images_as_its_model_does(
     verdict = parity(copy, ParityOptions())
     assert verdict.verdict == "pass"
     assert verdict.reference_accuracy is None
+
+
+def test_its_records_fit_the_schemas(published: Run) -> None:
+    names = {path.name for path in published.root.glob("*.json")}
+    assert names >= {"contract.json", "training.json", "artifacts.json", "parity.json", "latency.json", "golden.json"}
+    for name in names:
+        schemas.check(published.path(name).read_bytes(), name)
 
 
 def test_everything_in_it_answers_as_published(published: Run, capsys: pytest.CaptureFixture[str]) -> None:

@@ -98,6 +98,7 @@ def command(
     With --cpu, every export also runs under QEMU on a CPU that this machine does not have.
     """
     from edgecnn.pretrained import pretrained_path
+    from edgecnn.records import ParityAndLayers
     from edgecnn.run_directory import Run
     from edgecnn.stages.layerwise_parity import layers as layers_stage
     from edgecnn.stages.parity import ParityOptions
@@ -120,7 +121,7 @@ def command(
         record = stage(place, chosen)
         layers = layers_stage(place, chosen.data, formats, providers, runtimes) if by_layer else None
     if as_json:
-        print_json({"parity": record, "layers": layers} if by_layer else record)
+        print_json(ParityAndLayers(parity=record, layers=layers) if layers else record)
     else:
         for line in (*_table(record), *(_layer_table(layers) if layers else ())):
             click.echo(line)

@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from edgecnn.inference.results import Prediction
-    from edgecnn.records import Contract
+    from edgecnn.records import Contract, ImageError, ImagePrediction, ImageScores
 
 MANY = 500  # images from which on several processes are quicker, counting their start
 FLUSH_SECONDS = 0.2
@@ -128,7 +128,9 @@ def _writer(
     top, independent = min(top, len(contract.labels)), contract.output_meaning == SCORES
     word, form = ("score", "{:.3f}") if independent else ("probability", "{:.1%}")
     if as_json:
-        return lambda image, answer, why: print(json.dumps(_record(image, answer, why, top, word)))
+        import msgspec
+
+        return lambda image, answer, why: print(json.dumps(msgspec.to_builtins(_record(image, answer, why, top))))
     if as_csv:
         table = csv.writer(sys.stdout, lineterminator="\n")
         table.writerow(["image", *(f"{what}_{i}" for i in range(1, top + 1) for what in ("label", word))])
@@ -147,10 +149,14 @@ def _writer(
     return write_line
 
 
-def _record(image: str, answer: Prediction | None, why: str, top: int, word: str) -> dict[str, Any]:
+def _record(image: str, answer: Prediction | None, why: str, top: int) -> ImagePrediction | ImageScores | ImageError:
+    from edgecnn.records import ImageError, ImagePrediction, ImageScores, LabelProbability, LabelScore
+
     if answer is None:
-        return {"image": image, "error": why}
-    return {
-        "image": image,
-        "predictions": [{"label": label, word: round(share, 6)} for label, share in answer.top(top)],
-    }
+        return ImageError(image=image, error=why)
+    best = [(label, round(share, 6)) for label, share in answer.top(top)]
+    if answer.independent:
+        scores = tuple(LabelScore(label=label, score=share) for label, share in best)
+        return ImageScores(image=image, predictions=scores)
+    shares = tuple(LabelProbability(label=label, probability=share) for label, share in best)
+    return ImagePrediction(image=image, predictions=shares)

@@ -31,8 +31,9 @@ from edgecnn.records.contract import Calibration, Contract, Export, LayerTensor
 from edgecnn.records.golden import Golden, GoldenCheck, GoldenRow
 from edgecnn.records.inspection import GraphLayer, GraphTensor, Inspection, Int8Kernels
 from edgecnn.records.latency import Interval, Latency, LatencyRow, Noise, PreprocessingLatency, Ratio
-from edgecnn.records.layers import LayerParity, LayerRow, Layers
+from edgecnn.records.layers import LayerParity, LayerRow, Layers, ParityAndLayers
 from edgecnn.records.parity import Flip, NativeDifference, Parity, ParityRow, PreprocessingPath
+from edgecnn.records.prediction import ImageError, ImagePrediction, ImageScores, LabelProbability, LabelScore
 from edgecnn.records.report import Features, Report
 from edgecnn.records.training import Epoch, Progress, Training
 
@@ -55,10 +56,15 @@ __all__ = [
     "GoldenRow",
     "GraphLayer",
     "GraphTensor",
+    "ImageError",
+    "ImagePrediction",
+    "ImageScores",
     "Inspection",
     "Int8Kernels",
     "Int8Safety",
     "Interval",
+    "LabelProbability",
+    "LabelScore",
     "Latency",
     "LatencyComparison",
     "LatencyRow",
@@ -75,6 +81,7 @@ __all__ = [
     "Origin",
     "PairedDifference",
     "Parity",
+    "ParityAndLayers",
     "ParityRow",
     "Placement",
     "PreprocessingLatency",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgecnn.records.common import DataSource, Origin
+from edgecnn.records.parity import Parity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,3 +52,11 @@ class Layers:
     images: int
     files: tuple[LayerParity, ...]
     skipped: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParityAndLayers:
+    """What `edgecnn parity --layers --json` prints."""
+
+    parity: Parity
+    layers: Layers

@@ -100,9 +100,7 @@ class Parity:
     reference: str
     reference_accuracy: Accuracy | None
     rows: tuple[ParityRow, ...]
-    agreement_matrix: tuple[
-        tuple[float, ...], ...
-    ]  # of each with each, the reference first, over the images both answered
+    agreement_matrix: tuple[tuple[float, ...], ...]  # of each with each, the reference first, over images both ran
     preprocessing_paths: tuple[PreprocessingPath, ...]
     skipped: dict[str, str]  # what did not run -> why
     verdict: str  # "pass", "fail" or "not proven"

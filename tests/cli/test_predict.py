@@ -20,6 +20,7 @@ from edgecnn.cli.predict import MANY
 from edgecnn.cli.sources import image_paths, shown
 from edgecnn.errors import InputError
 from edgecnn.inference.predictor import Predictor
+from tests import schemas
 
 RANDOM = np.random.default_rng(8)
 
@@ -72,7 +73,10 @@ def test_a_bad_image_is_reported_and_the_rest_goes_on(
     assert len(errors) == 3 and "notes.txt" in errors[0] and "missing.png" in errors[1]
     assert errors[2] == "2 of 5 images could not be used."
     assert command(["predict", str(tiny_onnx), *paths, "--json"]) == 4
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    printed = capsys.readouterr().out.splitlines()
+    for line in printed:
+        schemas.check(line, "command-predict.json")
+    lines = [json.loads(line) for line in printed]
     assert [line["image"] for line in lines] == paths
     assert ["error" in line for line in lines] == [False, True, False, True, False]
     assert command(["predict", str(tiny_onnx), *paths, "--csv", "--top", "2"]) == 4

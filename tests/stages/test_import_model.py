@@ -20,6 +20,7 @@ from edgecnn.run_directory import Run
 from edgecnn.stages import train
 from edgecnn.stages.import_model import ImportOptions, _compare, adopt, read_labels
 from edgecnn.stages.report import report
+from tests import schemas
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -237,7 +238,9 @@ def test_scores_from_import_to_report(keras: Any, tmp_path: Path, capsys: pytest
     Image.fromarray(samples_of(run, run.contract()).images[0]).save(tmp_path / "dark.png")
     capsys.readouterr()
     assert command(["predict", str(run.root), str(tmp_path / "dark.png"), "--json"]) == 0
-    told = {answer["label"]: answer["score"] for answer in json.loads(capsys.readouterr().out)["predictions"]}
+    printed = capsys.readouterr().out
+    schemas.check(printed, "command-predict.json")
+    told = {answer["label"]: answer["score"] for answer in json.loads(printed)["predictions"]}
     assert told == pytest.approx(dict(zip(LABELS, outputs[0].tolist(), strict=True)), abs=1e-5)
     assert command(["predict", str(run.root), str(tmp_path / "dark.png")]) == 0
     assert f"gray {outputs[0][1]:.3f}" in capsys.readouterr().out
