@@ -1,13 +1,15 @@
-"""The arrays that many modules speak of, each with its dtype, and the limit of an image's sides."""
+"""The arrays that many modules speak of, each with its dtype, the limit of an image's sides, and the SQNR."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+import math
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+LEAST_ENERGY = 1e-30  # of a signal: so that the ratio of one that is zero throughout is a number
 MAX_SIDE = 65_535  # JPEG's own limit; keeps the sums behind the weights far inside 64 bits
 
 Pixels: TypeAlias = "npt.NDArray[np.uint8]"  # images [N, H, W, C], or one [H, W, C]
@@ -16,3 +18,18 @@ Logits: TypeAlias = "npt.NDArray[np.float32]"  # [N, classes]: outputs of a mode
 Labels: TypeAlias = "npt.NDArray[np.int64]"  # [N]: numbers of classes
 Indices: TypeAlias = "npt.NDArray[np.int64]"  # [N]: numbers of images or classes
 Size: TypeAlias = "tuple[int, int]"  # height, width
+
+
+def energy_of(values: npt.NDArray[np.floating[Any]]) -> float:
+    """The sum of squares, added up in float64."""
+    import numpy as np
+
+    return float(np.square(values, dtype=np.float64).sum())
+
+
+def sqnr_db(signal: float, noise: float) -> float | None:
+    """The signal-to-quantization-noise ratio in dB: of a reference's energy to that of the difference from it.
+
+    None where there is no difference, or where it is not finite.
+    """
+    return 10 * math.log10(max(signal, LEAST_ENERGY) / noise) if noise and math.isfinite(noise) else None

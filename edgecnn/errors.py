@@ -64,6 +64,11 @@ class EdgecnnError(Exception):
 
     exit_code = 1
 
+    @property
+    def reason(self) -> str:
+        """The message without its full stop, to stand in a sentence or a record."""
+        return str(self).rstrip(".")
+
 
 class GateFailed(EdgecnnError):
     """A result is not good enough to ship."""

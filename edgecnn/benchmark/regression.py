@@ -9,6 +9,7 @@ from edgecnn.benchmark.latency_stats import change, shares_of, typical_ns
 from edgecnn.benchmark.session import blocks_of
 from edgecnn.errors import UsageError
 from edgecnn.records import Latency, LatencyComparison
+from edgecnn.records.common import setting_name
 
 if TYPE_CHECKING:
     from edgecnn.records import LatencyRow, Machine
@@ -36,7 +37,7 @@ def latencies(old: Run, new: Run, *, across_machines: bool) -> tuple[tuple[Laten
     figures = [_figures(record, _same_baseline(records)) for record in records]
     found = tuple(
         LatencyComparison(
-            name=_name(row),
+            name=f"{row.name}, {setting_name(row.threads, row.batch)}",
             old_ms=row.p50_ms,
             new_ms=rows[1][key].p50_ms,
             change=change(figures[0][key], figures[1][key]),
@@ -54,11 +55,6 @@ def _machine(record: Latency) -> str:
 
 def _key(row: LatencyRow) -> Key:
     return row.format, row.runtime, row.provider, row.threads, row.batch, row.timed_region
-
-
-def _name(row: LatencyRow) -> str:
-    words = f"{row.format} on {row.runtime} ({row.provider}), {row.threads} thread{'s' if row.threads > 1 else ''}"
-    return words if row.batch == 1 else f"{words}, batch {row.batch}"
 
 
 def _baseline(record: Latency) -> LatencyRow | None:

@@ -10,6 +10,7 @@ from edgecnn.benchmark.latency_stats import Block, calls_for, order, quantiles_m
 from edgecnn.errors import MachineError
 from edgecnn.execution.client import ModelWorker
 from edgecnn.records import LatencyRow, Placement, PreprocessingLatency
+from edgecnn.records.common import setting_name
 from edgecnn.records.contract import image_shape
 
 if TYPE_CHECKING:
@@ -48,8 +49,7 @@ class BenchmarkTarget:
     @property
     def name(self) -> str:
         """The target in words."""
-        words = f"{self.pair.name}, {self.threads} thread{'s' if self.threads > 1 else ''}"
-        return words if self.batch == 1 else f"{words}, batch {self.batch}"
+        return f"{self.pair.name}, {setting_name(self.threads, self.batch)}"
 
 
 @dataclass

@@ -129,7 +129,7 @@ def _table(record: Latency) -> Iterator[str]:
             f"{row.load_ms:.0f}", f"{row.first_call_ms:.1f}" if row.first_call_ms is not None else "-",
             f"{row.peak_memory_bytes / 2**20:.0f}",
         )  # fmt: skip
-        name = f"{row.format} on {row.runtime} ({row.provider})"
+        name = row.name
         words = [cell.rjust(width) for cell, width in zip(cells, widths, strict=True)]
         nodes = ", ".join(f"{place} {count}" for place, count in row.placement.compute_nodes.items())
         yield "  ".join([name.ljust(38), *words, (ratio.state if ratio else "").ljust(19), nodes])

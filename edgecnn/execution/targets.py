@@ -11,6 +11,7 @@ from edgecnn.export.format import Format
 from edgecnn.files import size_of
 from edgecnn.plugins import discover, pick
 from edgecnn.records import Artifact
+from edgecnn.records.common import target_name
 from edgecnn.run_directory import ARTIFACTS, MODEL
 from edgecnn.runtimes.runtime import Runtime
 
@@ -36,7 +37,7 @@ class Target:
     @property
     def name(self) -> str:
         """What is loaded where, in words."""
-        return f"{self.artifact.format} on {self.runtime.name} ({self.provider})"
+        return target_name(self.artifact.format, self.runtime.name, self.provider)
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class ExportTarget(Target):
     @property
     def name(self) -> str:
         """What is loaded where, in words."""
-        return f"{super().name}, {self.cpu}" if self.cpu else super().name
+        return target_name(self.artifact.format, self.runtime.name, self.provider, self.cpu)
 
     @property
     def max_images(self) -> int | None:

@@ -34,7 +34,7 @@ def differences(path: Path, contract: Contract) -> tuple[str, ...]:
             return ("it carries no contract",)
         inside = decode(content, Contract, f"The contract inside {path}")
     except InputError as error:
-        return (str(error).rstrip("."),)
+        return (error.reason,)
     found = [words for name, words in SAME.items() if getattr(inside, name) != getattr(contract, name)]
     if inside.model_sha256 != contract.model_sha256:
         found.insert(0, "it was made from another model")

@@ -125,7 +125,7 @@ def run_targets(
                 log(f"  {target.name}: {len(indices):,} images, {outputs.seconds:.1f} s")
             except EdgecnnError as error:
                 refused[target.name] = error
-                log(f"  {target.name}: skipped, {str(error).rstrip('.')}")
+                log(f"  {target.name}: skipped, {error.reason}")
     return Inference(wanted.logits, results, refused)
 
 

@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edgecnn.arrays import sqnr_db
 from edgecnn.records import LayerRow
 
 if TYPE_CHECKING:
@@ -61,8 +62,8 @@ class Sums:
 
     @property
     def sqnr_db(self) -> float | None:
-        """10 log10 of the power of the reference over that of the difference; None where there is no difference."""
-        return 10 * math.log10(max(self.aa, 1e-30) / self.noise) if self.noise and self.finite else None
+        """Of the layer inside the file; None where it is equal, or not finite."""
+        return sqnr_db(self.aa, self.noise)
 
     @property
     def gain(self) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edgecnn.arrays import energy_of, sqnr_db
 from edgecnn.data.output_labels import LOGITS, SCORES, THRESHOLD, answers_of, equal_share
 from edgecnn.parity.intervals import paired
 from edgecnn.records import Flip
@@ -62,7 +63,6 @@ def agreement(reference: Logits, logits: Logits, labels: Labels | None, meaning:
     finite = bool(np.isfinite(logits).all() and np.isfinite(reference).all())
     a, b = reference.astype(np.float64), logits.astype(np.float64)
     difference = np.abs(b - a)
-    noise = float(np.square(difference).sum())
     lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     cosine = np.divide((a * b).sum(axis=1), lengths, out=np.ones(len(a)), where=lengths > 0)
     return Agreement(
@@ -71,7 +71,7 @@ def agreement(reference: Logits, logits: Logits, labels: Labels | None, meaning:
         flips=flips,
         max_difference=float(difference.max()) if finite else -1.0,
         mean_difference=float(difference.mean()) if finite else -1.0,
-        sqnr_db=float(10 * np.log10(np.square(a).sum() / noise)) if finite and noise else None,
+        sqnr_db=sqnr_db(energy_of(a), energy_of(difference)) if finite else None,
         cosine_similarity=float(cosine.mean()) if finite else -1.0,
         paired=change,
     )

@@ -117,7 +117,7 @@ def overall(
         if error is None or (pair.format.name, pair.runtime.name, pair.cpu) in answered:
             continue
         is_broken = isinstance(error, InputError) and pair.max_images is None
-        (broken if is_broken else not_run).append(f"{pair.name} does not run: {str(error).rstrip('.')}")
+        (broken if is_broken else not_run).append(f"{pair.name} does not run: {error.reason}")
     different = [
         f"{way.name} gives other pixels than the contract's rules: {', '.join(way.different_files)}"
         for way in ways

@@ -28,7 +28,7 @@ from edgecnn.records.common import (
 )
 from edgecnn.records.comparison import LatencyComparison, RunComparison, TargetComparison
 from edgecnn.records.contract import Calibration, Contract, Export, LayerTensor
-from edgecnn.records.golden import Golden, GoldenCheck, GoldenRow
+from edgecnn.records.golden import Golden, GoldenCheck, GoldenRow, GoldenTarget
 from edgecnn.records.inspection import GraphLayer, GraphTensor, Inspection, Int8Kernels
 from edgecnn.records.latency import Interval, Latency, LatencyRow, Noise, PreprocessingLatency, Ratio
 from edgecnn.records.layers import LayerParity, LayerRow, Layers, ParityAndLayers
@@ -54,6 +54,7 @@ __all__ = [
     "Golden",
     "GoldenCheck",
     "GoldenRow",
+    "GoldenTarget",
     "GraphLayer",
     "GraphTensor",
     "ImageError",

@@ -32,14 +32,10 @@ class MixedPrecision:
 
     max_accuracy_drop_points: float
     images: int  # labelled training images it was measured on
-    sensitivity_sqnr_db: dict[
-        str, float
-    ]  # layer -> SQNR of the output in dB when it alone is quantized; empty if not needed
+    sensitivity_sqnr_db: dict[str, float]  # layer -> SQNR of the output when it alone is quantized; empty: not needed
     steps: tuple[MixedPrecisionStep, ...]  # what was tried, from nothing kept on
     excluded_from_quantization: tuple[str, ...]
-    spreads: dict[str, LayerSpread] = field(
-        default_factory=dict
-    )  # of the layers in `sensitivity_sqnr_db`: why they lose
+    spreads: dict[str, LayerSpread] = field(default_factory=dict)  # of the layers in `sensitivity_sqnr_db`
     seconds: float = 0.0  # the search took; 0 where full quantization kept the budget
 
 

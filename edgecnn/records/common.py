@@ -7,6 +7,22 @@ from dataclasses import dataclass
 SCHEMA = 2  # raised when a record changes so that an older edgecnn would misread it
 
 
+def target_name(format: str, runtime: str, provider: str, cpu: str = "") -> str:
+    """What ran where, in words: `onnx_int8 on onnxruntime (cpu), haswell`; the format alone where `runtime` is ""."""
+    return f"{format} on {runtime_name(runtime, provider, cpu)}" if runtime else format
+
+
+def runtime_name(runtime: str, provider: str, cpu: str = "") -> str:
+    """A runtime, its execution provider, and the emulated CPU ("": the machine's own) in words."""
+    return f"{runtime} ({provider}){f', {cpu}' if cpu else ''}"
+
+
+def setting_name(threads: int, batch: int) -> str:
+    """How a target was measured: the number of threads, and the batch where that is not one image."""
+    words = f"{threads} thread{'s' if threads > 1 else ''}"
+    return words if batch == 1 else f"{words}, batch {batch}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class DataSource:
     """Where images come from."""

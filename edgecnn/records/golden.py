@@ -4,8 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgecnn.records.common import DataSource, Origin
+from edgecnn.records.common import DataSource, Origin, target_name
 from edgecnn.records.parity import NativeDifference
+
+
+@dataclass(frozen=True, kw_only=True)
+class GoldenTarget:
+    """The outputs of one export on one runtime."""
+
+    format: str
+    runtime: str
+    provider: str
+    outputs: tuple[tuple[float, ...], ...]  # one row per image
+
+    @property
+    def name(self) -> str:
+        """The export and its runtime in words."""
+        return target_name(self.format, self.runtime, self.provider)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,14 +32,17 @@ class Golden:
     data: DataSource
     images: int
     images_sha256: str  # over the pixels
-    outputs: dict[str, tuple[tuple[float, ...], ...]]  # name of a target -> outputs, one row an image
+    reference: tuple[tuple[float, ...], ...]  # outputs of the trained model in Keras, one row per image
+    targets: tuple[GoldenTarget, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class GoldenRow:
     """One target run again."""
 
-    name: str
+    format: str  # "keras" for the trained model
+    runtime: str = ""  # "" for the trained model, and for an export that no runtime ran
+    provider: str = ""
     agreement: float | None  # share of equal top-1 classes; None where it did not run
     max_difference: float | None
     sqnr_db: float | None  # None where outputs are equal to the bit, too
@@ -33,6 +51,11 @@ class GoldenRow:
     cpu: str = ""  # the emulated one; "": this machine's own
     emulator: str = ""  # that emulated it, with its version
     native: NativeDifference | None = None  # of an emulated CPU; None where the file did not run natively
+
+    @property
+    def name(self) -> str:
+        """What ran and where, in words."""
+        return target_name(self.format, self.runtime, self.provider, self.cpu)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from edgecnn.records.common import DataSource, Machine, Origin, Placement
+from edgecnn.records.common import DataSource, Machine, Origin, Placement, target_name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +77,11 @@ class LatencyRow:
     busy_cores: float | None = None  # CPU time of the worker while it was timed, as a share of that time
     cpu_affinity: tuple[int, ...] = ()  # on which the worker may run, as it says itself
     timed_region: str = ""  # what the timed region is, where it is not the usual one
+
+    @property
+    def name(self) -> str:
+        """The file and its runtime in words."""
+        return target_name(self.format, self.runtime, self.provider)
 
 
 @dataclass(frozen=True, kw_only=True)

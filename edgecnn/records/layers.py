@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgecnn.records.common import DataSource, Origin
+from edgecnn.records.common import DataSource, Origin, target_name
 from edgecnn.records.parity import Parity
 
 
@@ -38,8 +38,8 @@ class LayerParity:
 
     @property
     def name(self) -> str:
-        """The file and its place in words."""
-        return f"{self.format} on {self.runtime} ({self.provider})"
+        """The file and its runtime in words."""
+        return target_name(self.format, self.runtime, self.provider)
 
 
 @dataclass(frozen=True, kw_only=True)

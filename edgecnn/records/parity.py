@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgecnn.records.common import Accuracy, DataSource, Difference, Origin, PairedDifference, Placement
+from edgecnn.records.common import Accuracy, DataSource, Difference, Origin, PairedDifference, Placement, target_name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +76,7 @@ class ParityRow:
     @property
     def name(self) -> str:
         """The row in words."""
-        return f"{self.format} on {self.runtime} ({self.provider}){f', {self.cpu}' if self.cpu else ''}"
+        return target_name(self.format, self.runtime, self.provider, self.cpu)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -84,7 +84,7 @@ def _draw_sweep(run: Run, rows: Sequence[LatencyRow]) -> bool:
     panels = [panel for panel in panels if len({panel[1](row) for row in panel[2]}) > 1]
     if not panels:
         return False
-    names = sorted({_name(row) for row in rows})
+    names = sorted({row.name for row in rows})
     colors = {name: COLORS[i % len(COLORS)] for i, name in enumerate(names)}
     with figure(run, SWEEP, (4.6 * len(panels) + 2.4, 3.6), columns=len(panels)) as axes:
         for place, (title, key, chosen) in zip([axes] if len(panels) == 1 else axes, panels, strict=True):
@@ -98,7 +98,7 @@ def _draw_sweep(run: Run, rows: Sequence[LatencyRow]) -> bool:
 
 def _draw_lines(axes: Any, key: Callable[[LatencyRow], int], rows: list[LatencyRow], colors: dict[str, str]) -> None:
     for name, color in colors.items():
-        mine = sorted((row for row in rows if _name(row) == name), key=key)
+        mine = sorted((row for row in rows if row.name == name), key=key)
         values = [row.p50_ms / row.batch for row in mine]
         axes.plot([key(row) for row in mine], values, color=color, marker="o", markersize=4)
     axes.set_xscale("log", base=2)
@@ -126,7 +126,7 @@ def _draw_choice(run: Run, parity: Parity | None, rows: Sequence[LatencyRow], si
         for (row, accuracy), color in zip(points, cycle(COLORS), strict=False):
             share, size = 100 * accuracy.share, sizes[row.artifact_sha256]
             axes.scatter(row.p50_ms, share, s=LARGEST_AREA * size / largest, color=color, alpha=0.4)
-            name = f"{_name(row)}, {size / 1024:,.0f} KiB"
+            name = f"{row.name}, {size / 1024:,.0f} KiB"
             axes.plot([row.p50_ms], [share], "o", color=color, markersize=3, label=name)
         axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False)
         if reference:
@@ -148,7 +148,3 @@ def _label(axis: Any, values: Sequence[float]) -> None:
     inside = [tick for tick in ticks if low <= tick <= high]
     axis.set_ticks(inside, [f"{tick:g}" for tick in inside])
     axis.set_ticks([], minor=True)
-
-
-def _name(row: LatencyRow) -> str:
-    return f"{row.format} on {row.runtime} ({row.provider})"

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.data.output_labels import answer_name
+from edgecnn.records.common import runtime_name, setting_name, target_name
 
 if TYPE_CHECKING:
     from edgecnn.records import LatencyRow
@@ -36,6 +37,7 @@ def render(name: str, view: dict[str, Any], *, html: bool) -> str:
     environment.filters["target"] = target
     environment.filters["aligned"] = aligned
     environment.filters["answer"] = answer_name
+    environment.globals |= {"runtime_name": runtime_name, "target_name": target_name}
     environment.filters["flip"] = lambda kind: FLIP_NAMES.get(kind, kind)
     environment.filters["code"] = lambda text: Markup(
         " ".join(text.split())
@@ -45,9 +47,8 @@ def render(name: str, view: dict[str, Any], *, html: bool) -> str:
 
 def target(row: LatencyRow, with_device: bool) -> str:
     """How a row was measured, in words."""
-    words = [f"{row.threads} thread{'' if row.threads == 1 else 's'}"]
-    words += [f"batch {row.batch}"] if row.batch != 1 else []
-    return ", ".join([*words, row.placement.device] if with_device else words)
+    words = setting_name(row.threads, row.batch)
+    return f"{words}, {row.placement.device}" if with_device else words
 
 
 def duration(seconds: float) -> str:

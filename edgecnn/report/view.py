@@ -15,6 +15,7 @@ from edgecnn import run_directory
 from edgecnn.errors import InputError
 from edgecnn.execution.targets import KERAS
 from edgecnn.records import Report
+from edgecnn.records.common import runtime_name, target_name
 from edgecnn.run_directory import Run
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Line:
     @property
     def name(self) -> str:
         """The export and its runtime in words."""
-        return f"{self.artifact.format} on {self.where}" if self.runtime else self.artifact.format
+        return target_name(self.artifact.format, self.runtime, self.provider, self.cpu)
 
     @property
     def is_reference(self) -> bool:
@@ -76,8 +77,7 @@ class Line:
     @property
     def where(self) -> str:
         """The runtime, the execution provider, and the CPU where that is an emulated one."""
-        cpu = f", {self.cpu}" if self.cpu else ""
-        return f"{self.runtime} ({self.provider}){cpu}" if self.runtime else ""
+        return runtime_name(self.runtime, self.provider, self.cpu) if self.runtime else ""
 
     @property
     def placements(self) -> tuple[Placement, ...]:

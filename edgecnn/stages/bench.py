@@ -200,7 +200,7 @@ def _measured(targets: Sequence[BenchmarkTarget], host: Host, images: Path, opti
                     except MachineError as error:
                         if options.providers or options.remote or start:
                             raise
-                        skipped[one.target.pair.name] = str(error).rstrip(".")
+                        skipped[one.target.pair.name] = error.reason
                         running.remove(one)
                     advance(next(steps))
                 if not running:

@@ -90,7 +90,7 @@ def _export_one(converter: Converter, root: Path, name: str) -> Outcome:
             return converter.convert(format, draft)
     except InputError as error:
         delete(place)
-        return ExportFailure(format=name, reason=str(error).rstrip("."))
+        return ExportFailure(format=name, reason=error.reason)
 
 
 def _told(outcome: Outcome) -> str:

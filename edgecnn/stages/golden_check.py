@@ -25,12 +25,13 @@ from edgecnn.parity.evaluation import run_targets
 from edgecnn.parity.evidence import against_native
 from edgecnn.parity.metrics import agreement
 from edgecnn.parity.verdict import FAIL, NOT_PROVEN, PASS
-from edgecnn.records import SCHEMA, Golden, GoldenCheck, GoldenRow
+from edgecnn.records import SCHEMA, Golden, GoldenCheck, GoldenRow, GoldenTarget
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edgecnn.arrays import Logits
+    from edgecnn.execution.targets import ExportTarget
     from edgecnn.parity.evaluation import InferenceResult
     from edgecnn.run_directory import Run
 
@@ -52,7 +53,16 @@ def make(run: Run) -> Golden:
         data=run.contract().data,
         images=COUNT,
         images_sha256=evaluation.source,
-        outputs={KERAS: _numbers(found.reference), **{one.pair.name: _numbers(one.logits) for one in found.results}},
+        reference=_numbers(found.reference),
+        targets=tuple(
+            GoldenTarget(
+                format=one.pair.format.name,
+                runtime=one.pair.runtime.name,
+                provider=one.pair.provider,
+                outputs=_numbers(one.logits),
+            )
+            for one in found.results
+        ),
     )
     run.save(run_directory.GOLDEN, record)
     return record
@@ -63,40 +73,33 @@ def check(run: Run, cpus: Sequence[str] = ()) -> GoldenCheck:
 
     Raises InputError where golden.json is missing, UsageError for an unknown CPU, MachineError for one not ready here.
     """
-    if not run.path(run_directory.GOLDEN).is_file():
-        raise InputError(
-            f"{run.path(run_directory.GOLDEN)} is missing, which holds the published outputs; install the run again."
-        )
+    path = run.path(run_directory.GOLDEN)
+    if not path.is_file():
+        raise InputError(f"{path} is missing, which holds the published outputs; install the run again.")
     record = run.load(run_directory.GOLDEN, Golden, "publish")
     evaluation = _images(run)
     if evaluation.source != record.images_sha256:
-        raise InputError(f"{run.path(run_directory.GOLDEN)} is for other synthetic images than this edgecnn generates.")
+        raise InputError(f"{path} is for other synthetic images than this edgecnn generates.")
     log(f"Running {run.root.name} on {COUNT} synthetic images")
     found = _ask(run, evaluation, cpus)
-    rows = [_failed(name, f"it does not run: {str(error).rstrip('.')}") for name, error in found.broken.items()]
-    rows.append(_row(KERAS, record.outputs[KERAS], found.reference, "float32"))
+    published = {target.name: target.outputs for target in record.targets}
+    rows = [_failed(f"it does not run: {error.reason}", pair.format.name, pair) for pair, error in found.broken]
+    rows.append(_row(None, record.reference, found.reference))
     for one in found.results:
-        published = record.outputs.get(replace(one.pair, cpu="").name)
-        if published is None:
+        outputs = published.get(replace(one.pair, cpu="").name)
+        if outputs is None:
             found.skipped[one.pair.name] = "it did not run when the run was published"
-            continue
-        there = [published[i] for i in one.indices]
-        reason = OTHER_FILE if sha256_of(one.pair.path) != one.pair.artifact.sha256 else ""
-        row = _row(one.pair.name, there, one.logits, one.pair.format.weight_dtype, reason)
-        if one.pair.cpu:
-            row = replace(
-                row, cpu=one.pair.cpu, emulator=emulator(CPUS[one.pair.cpu]), native=against_native(one, found.results)
-            )
-        rows.append(row)
-    answered = {one.pair.name for one in found.results}
-    told = {one.pair.artifact.format for one in found.results} | {name.split(" on ")[0] for name in found.broken}
-    not_run = [artifact for artifact in run.artifacts().artifacts if artifact.format not in told]
-    others = [artifact.format for artifact in not_run if sha256_of(run.path(artifact.path)) != artifact.sha256]
-    rows += [_failed(format, OTHER_FILE) for format in others]
-    missing = set(record.outputs) - {KERAS} - answered - found.skipped.keys() - found.broken.keys()
+        else:
+            there = [outputs[i] for i in one.indices]
+            row = _row(one.pair, there, one.logits, "" if _is_published(one.pair) else OTHER_FILE)
+            rows.append(replace(row, native=against_native(one, found.results)))
+    tried = [*(one.pair for one in found.results), *(pair for pair, _ in found.broken)]
+    formats = {pair.format.name for pair in tried}
+    not_run = [artifact for artifact in run.artifacts().artifacts if artifact.format not in formats]
+    rows += [_failed(OTHER_FILE, a.format) for a in not_run if sha256_of(run.path(a.path)) != a.sha256]
+    missing = published.keys() - {pair.name for pair in tried} - found.skipped.keys()
     found.skipped.update(dict.fromkeys(sorted(missing), "it could not run on this machine"))
-    open_ones = (*(artifact.format for artifact in not_run), *found.unanswered)
-    state = FAIL if any(row.verdict == FAIL for row in rows) else NOT_PROVEN if open_ones else PASS
+    open_ones = (*(artifact.format for artifact in not_run), *found.not_run)
     return GoldenCheck(
         schema=SCHEMA,
         run=run.root.name,
@@ -104,30 +107,52 @@ def check(run: Run, cpus: Sequence[str] = ()) -> GoldenCheck:
         rows=tuple(rows),
         skipped=found.skipped,
         not_run=open_ones,
-        verdict=state,
+        verdict=FAIL if any(row.verdict == FAIL for row in rows) else NOT_PROVEN if open_ones else PASS,
     )
 
 
-def _row(name: str, published: Sequence[Sequence[float]], outputs: Logits, numbers: str, reason: str = "") -> GoldenRow:
-    """A target's outputs float32 [N, classes] and the published ones; `reason` is why it fails whatever they are."""
+def _is_published(pair: ExportTarget) -> bool:
+    return sha256_of(pair.path) == pair.artifact.sha256
+
+
+def _row(
+    pair: ExportTarget | None, published: Sequence[Sequence[float]], outputs: Logits, reason: str = ""
+) -> GoldenRow:
+    """A target's outputs float32 [N, classes], of None the trained model's, compared with those published.
+
+    `reason` is why it fails whatever they are.
+    """
     import numpy as np
 
     found = agreement(np.array(published, np.float32), outputs, None)
-    least = LEAST_DB[numbers]
+    least = LEAST_DB[pair.format.weight_dtype if pair else "float32"]
     if not found.finite or (found.sqnr_db is not None and found.sqnr_db < least):
         reason = f"its outputs are {found.sqnr_db or 0:.1f} dB from those published, {least:.0f} are needed"
     return GoldenRow(
-        name=name,
+        format=pair.format.name if pair else KERAS,
+        runtime=pair.runtime.name if pair else "",
+        provider=pair.provider if pair else "",
         agreement=found.top1,
         max_difference=found.max_difference,
         sqnr_db=found.sqnr_db,
         verdict=FAIL if reason else PASS,
         reason=reason,
+        cpu=pair.cpu if pair else "",
+        emulator=emulator(CPUS[pair.cpu]) if pair and pair.cpu else "",
     )
 
 
-def _failed(name: str, reason: str) -> GoldenRow:
-    return GoldenRow(name=name, agreement=None, max_difference=None, sqnr_db=None, verdict=FAIL, reason=reason)
+def _failed(reason: str, format: str, pair: ExportTarget | None = None) -> GoldenRow:
+    return GoldenRow(
+        format=format,
+        runtime=pair.runtime.name if pair else "",
+        provider=pair.provider if pair else "",
+        agreement=None,
+        max_difference=None,
+        sqnr_db=None,
+        verdict=FAIL,
+        reason=reason,
+    )
 
 
 def _numbers(values: Logits) -> tuple[tuple[float, ...], ...]:
@@ -147,8 +172,8 @@ class _Found:
     reference: Logits
     results: list[InferenceResult]
     skipped: dict[str, str]
-    broken: dict[str, InputError]  # files that this machine's own CPU does not run
-    unanswered: tuple[str, ...]  # of the skipped, those on an emulated CPU
+    broken: list[tuple[ExportTarget, InputError]]  # files that this machine's own CPU does not run
+    not_run: tuple[str, ...]  # of the skipped, those on an emulated CPU
 
 
 def _ask(run: Run, evaluation: Evaluation, cpus: Sequence[str]) -> _Found:
@@ -157,11 +182,15 @@ def _ask(run: Run, evaluation: Evaluation, cpus: Sequence[str]) -> _Found:
         found += on_cpus(found, cpus)
         model = run.model_path(run.contract())
         ran = run_targets(model, found, evaluation, Path(folder), hosts=hosts)
-    refused = ran.refused
-    unanswered = tuple(pair.name for pair in found if pair.cpu and pair.name in refused)
-    broken = {n: error for n, error in refused.items() if isinstance(error, InputError) and n not in unanswered}
-    skipped |= {name: str(error).rstrip(".") for name, error in refused.items() if name not in broken}
-    return _Found(ran.reference, ran.results, skipped, broken, unanswered)
+    broken: list[tuple[ExportTarget, InputError]] = []
+    for pair in found:
+        error = ran.refused.get(pair.name)
+        if isinstance(error, InputError) and not pair.cpu:
+            broken.append((pair, error))
+        elif error:
+            skipped[pair.name] = error.reason
+    not_run = tuple(pair.name for pair in found if pair.cpu and pair.name in ran.refused)
+    return _Found(ran.reference, ran.results, skipped, broken, not_run)
 
 
 def describe(row: GoldenRow) -> str:

@@ -171,7 +171,7 @@ def _observe(
             try:
                 observed[pair.name] = _observe_one(pair, names, batches, references, (place, answers))
             except EdgecnnError as error:
-                failures[pair.name] = str(error).rstrip(".")
+                failures[pair.name] = error.reason
             advance(number + 1)
     return observed, failures, sum(map(len, batches))
 

@@ -132,7 +132,7 @@ def parity(run: Run, options: ParityOptions) -> Parity:
             meaning=meaning,
         )
     reference, results, refused = ran.reference, ran.results, ran.refused
-    skipped |= {name: str(error).rstrip(".") for name, error in refused.items()}
+    skipped |= {name: error.reason for name, error in refused.items()}
     nothing = uninformative_reference_reason(reference, evaluation.labels, meaning)
     for name in options.providers:
         if name not in {one.pair.provider for one in results}:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+from edgecnn.arrays import energy_of, sqnr_db
 from edgecnn.errors import InputError, UsageError
 from edgecnn.visualization.colormap import Scale, viridis
 
@@ -125,11 +126,10 @@ def _drawable(activations: Floats) -> Floats:
 
 
 def _noise(signal: Floats, difference: Floats) -> str:
-    """How far the difference lies below the signal: their energies' ratio in decibels."""
-    import numpy as np
-
-    energy, noise = (float(np.square(values, dtype=np.float64).sum()) for values in (signal, difference))
-    return f"   ·   {10 * math.log10(energy / noise):.1f} dB below the signal" if energy and noise else ""
+    """How far the difference lies below the signal, in words."""
+    energy = energy_of(signal)
+    ratio_db = sqnr_db(energy, energy_of(difference)) if energy else None
+    return "" if ratio_db is None else f"   ·   {ratio_db:.1f} dB below the signal"
 
 
 def _check(activations: Floats, channel: int | None, title: str) -> None:

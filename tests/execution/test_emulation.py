@@ -23,6 +23,7 @@ from edgecnn.execution.emulation import CPUS, Cpu, not_ready, pick_cpu, qemu, st
 from edgecnn.execution.hosts import Emulated
 from edgecnn.parity.evaluation import _outputs
 from edgecnn.records import Parity
+from edgecnn.records.common import target_name
 from edgecnn.run_directory import Run
 from edgecnn.stages.compare import compare
 from edgecnn.stages.parity import ParityOptions, is_current, parity
@@ -254,7 +255,8 @@ def test_a_published_run_is_asked_on_other_cpus(
     monkeypatch.setattr(pretrained, "PLACES", (tmp_path,))
     monkeypatch.chdir(tmp_path.parent)
     assert command(["parity", "small", "--cpu", "haswell", "--json"]) == 0
-    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)["rows"]}
+    printed = json.loads(capsys.readouterr().out)["rows"]
+    rows = {target_name(row["format"], row["runtime"], row["provider"], row["cpu"]): row for row in printed}
     row = rows["tflite_int8 on litert (xnnpack), haswell"]
     assert row["cpu"] == "haswell" and row["native"]["images"] == 64 and row["emulator"].startswith("qemu-x86_64 ")
     assert rows[f"{FLOAT}, haswell"]["native"]["images"] == 50

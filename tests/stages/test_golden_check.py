@@ -11,7 +11,7 @@ import pytest
 from edgecnn import pretrained, run_directory
 from edgecnn.cli import _run as command
 from edgecnn.errors import InputError
-from edgecnn.records import Golden
+from edgecnn.records import Golden, GoldenRow
 from edgecnn.run_directory import Run
 from edgecnn.runtimes.runtime import Runtime
 from edgecnn.stages.golden_check import COUNT, check, make
@@ -35,14 +35,16 @@ def small(golden_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_the_outputs_of_everything_are_kept_and_found_again(small: Run, capsys: pytest.CaptureFixture[str]) -> None:
     record = small.load(run_directory.GOLDEN, Golden, "parity")
-    assert "keras" in record.outputs
-    assert len(record.outputs) >= 1 + len(small.artifacts().artifacts)
-    assert {len(rows) for rows in record.outputs.values()} == {COUNT}
+    names = {target.name for target in record.targets}
+    assert len(names) == len(record.targets) >= len(small.artifacts().artifacts)
+    assert {len(rows) for rows in (record.reference, *(target.outputs for target in record.targets))} == {COUNT}
     before = {path: path.stat().st_mtime_ns for path in small.root.rglob("*")}
     assert command(["parity", "small", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["verdict"] == "pass"
-    assert {row["name"] for row in told["rows"]} == set(record.outputs)
+    rows = [GoldenRow(**row) for row in told["rows"]]
+    assert {row.name for row in rows} == {*names, "keras"}
+    assert {row.format for row in rows} == {*(artifact.format for artifact in small.artifacts().artifacts), "keras"}
     assert all(row["sqnr_db"] is None for row in told["rows"]), "here it is the same machine: equal to the bit"
     assert {path: path.stat().st_mtime_ns for path in small.root.rglob("*")} == before
 

@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edgecnn.arrays import LEAST_ENERGY, energy_of, sqnr_db
 from edgecnn.console import log, progress
 from edgecnn.data.output_labels import answers_of
 from edgecnn.export.quantization.layer_spread import spreads
@@ -97,7 +98,6 @@ class _Search:
 
     def sensitivity_sqnr_db(self) -> dict[str, float]:
         """Layer -> SQNR in dB of the output, over a few images, when it alone is quantized."""
-        import numpy as np
 
         images = self._source.selection_images[:SENSITIVITY_IMAGES]
         wanted = self._reference(images)
@@ -105,8 +105,8 @@ class _Search:
         with progress("quantizing each layer alone", len(self._layers)) as advance:
             for i, layer in enumerate(self._layers):
                 alone = self._answers(self._quantize(frozenset(self._layers) - {layer}), images)
-                noise = float(np.square(alone - wanted).sum()) or 1e-30
-                found[layer] = round(10 * float(np.log10(np.square(wanted).sum() / noise)), 2)
+                noise = energy_of(alone - wanted) or LEAST_ENERGY
+                found[layer] = round(sqnr_db(energy_of(wanted), noise) or 0.0, 2)
                 advance(i + 1)
         return found
 
