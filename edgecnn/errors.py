@@ -55,7 +55,8 @@ PREFIX = re.compile(
 ANNOUNCEMENT = re.compile(
     r"Exception encountered when calling .*|Detected at node .*|<stack traces unavailable>|Node: .*|File \".*|.*:"
 )
-ONNXRUNTIME = re.compile(r"\[ONNXRuntimeError\] : .* : |.* was false\. ")  # its code, and the check that failed
+# ONNX Runtime's code, the check that failed, and the place in its source with the function's signature.
+ONNXRUNTIME = re.compile(r"\[ONNXRuntimeError\] : .* : |.* was false\. |/\S+\.(cc|h):\d+ .*?\)(?: const)? (?=[A-Z])")
 TFLITE_LACKS = re.compile(r"(?:Custom|TF Select) ops: (.+)")  # the line of a long message that names the operators
 
 

@@ -73,6 +73,14 @@ Retval[31] has already been set.
             ValueError("W0000 00:00:1795655322.172591    9519 op_kernel.cc:1858] a kernel is missing"),
             "a kernel is miss",
         ),
+        (
+            RuntimeError(
+                "/onnxruntime_src/onnxruntime/python/onnxruntime_pybind_state.cc:729 void "
+                "onnxruntime::python::RegisterTensorRTPluginsAsCustomOps(PySessionOptions&, const "
+                "onnxruntime::ProviderOptions&) Please install TensorRT libraries as mentioned."
+            ),
+            "Please install TensorRT libraries as mentioned",
+        ),
         (ValueError("2026-11-26 01:02:03.456789: E tensorflow/core/a.cc:12] a kernel is missing"), "a kernel is miss"),
         (ValueError("\x1b[1mbold\x1b[0m and \x07"), "bold and ?"),
         (RuntimeError(MLIR), "TFLite has no operator for Igamma"),
