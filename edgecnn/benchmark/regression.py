@@ -33,7 +33,7 @@ def latencies(old: Run, new: Run, *, across_machines: bool) -> tuple[tuple[Laten
             f"The latencies are of different machines ({machines[0]}; {machines[1]}); measure both on one, or compare "
             "them all the same with --across-machines."
         )
-    rows = [{_key(row): row for row in record.rows if row.block_positions} for record in records]
+    rows = [{_key(row): row for row in record.rows} for record in records]
     figures = [_figures(record, _same_baseline(records)) for record in records]
     found = tuple(
         LatencyComparison(
@@ -58,7 +58,7 @@ def _key(row: LatencyRow) -> Key:
 
 
 def _baseline(record: Latency) -> LatencyRow | None:
-    return next((row for row in record.rows if row.ratio is None and row.block_positions), None)
+    return next((row for row in record.rows if row.ratio is None), None)
 
 
 def _same_baseline(records: list[Latency]) -> bool:
@@ -72,7 +72,7 @@ def _figures(record: Latency, same_baseline: bool) -> dict[Key, list[float]]:
     """For each block of each row what is compared; of the baseline itself always the time in units of the loop."""
     from statistics import median
 
-    spin = median(record.noise.noise_probe_ns) if record.noise else 1.0
+    spin = median(record.noise.noise_probe_ns)
     baseline = _baseline(record)
     found = {}
     for row in record.rows:

@@ -191,7 +191,7 @@ def row_of(measured: Measurement, baseline: Measurement, restarts: int) -> Laten
 
 
 def blocks_of(row: LatencyRow) -> list[Block]:
-    """The blocks of a row; none of one that an earlier edgecnn measured."""
+    """The blocks of a row."""
     calls = row.calls_per_block
     return [Block(at, row.samples_ns[i * calls : (i + 1) * calls]) for i, at in enumerate(row.block_positions)]
 

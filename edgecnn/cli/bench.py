@@ -123,13 +123,12 @@ def _table(record: Latency) -> Iterator[str]:
         interval, ratio = row.p50_interval_ms, row.ratio
         cells = (
             f"{row.threads}", f"{row.batch}", f"{row.p50_ms:.3f}", f"{row.p90_ms:.3f}", f"{row.p99_ms:.3f}",
-            f"{interval.low:.3f} to {interval.high:.3f}" if interval else "-",
-            f"{row.images_per_s:,.0f}" if row.images_per_s else "-",
+            f"{interval.low:.3f} to {interval.high:.3f}",
+            f"{row.images_per_s:,.0f}",
             f"{ratio.value:.3f} ({ratio.low:.3f}-{ratio.high:.3f})" if ratio else "baseline",
-            f"{row.load_ms:.0f}", f"{row.first_call_ms:.1f}" if row.first_call_ms is not None else "-",
+            f"{row.load_ms:.0f}", f"{row.first_call_ms:.1f}",
             f"{row.peak_memory_bytes / 2**20:.0f}",
         )  # fmt: skip
-        name = row.name
         words = [cell.rjust(width) for cell, width in zip(cells, widths, strict=True)]
         nodes = ", ".join(f"{place} {count}" for place, count in row.placement.compute_nodes.items())
-        yield "  ".join([name.ljust(38), *words, (ratio.state if ratio else "").ljust(19), nodes])
+        yield "  ".join([row.name.ljust(38), *words, (ratio.state if ratio else "").ljust(19), nodes])

@@ -64,18 +64,18 @@ class LatencyRow:
     peak_memory_bytes: int  # of the whole worker process
     placement: Placement
     samples_ns: tuple[int, ...]  # every timed call, in order
-    calls_per_block: int = 0  # samples per block; the fields below are of blocks measured this way
-    block_positions: tuple[int, ...] = ()  # when each block was measured: its number among all blocks of the session
-    restarts: int = 1  # of its process; each has the same number of blocks
-    p50_interval_ms: Interval | None = None
-    p90_interval_ms: Interval | None = None
-    p99_interval_ms: Interval | None = None
-    images_per_s: float | None = None
-    ratio: Ratio | None = None  # of the time for an image, to the baseline's
-    first_call_ms: float | None = None
-    warm: bool = True  # whether warm-up was seen to end
-    busy_cores: float | None = None  # CPU time of the worker while it was timed, as a share of that time
-    cpu_affinity: tuple[int, ...] = ()  # on which the worker may run, as it says itself
+    calls_per_block: int  # samples per block
+    block_positions: tuple[int, ...]  # when each block was measured: its number among all blocks of the session
+    restarts: int  # of its process; each has the same number of blocks
+    p50_interval_ms: Interval
+    p90_interval_ms: Interval
+    p99_interval_ms: Interval
+    images_per_s: float
+    ratio: Ratio | None  # of the time for an image, to the baseline's; None of the baseline itself
+    first_call_ms: float
+    warm: bool  # whether warm-up was seen to end
+    busy_cores: float  # CPU time of the worker while it was timed, as a share of that time
+    cpu_affinity: tuple[int, ...]  # cores on which the worker may run, as it says itself
     timed_region: str = ""  # what the timed region is, where it is not the usual one
 
     @property
@@ -94,10 +94,10 @@ class Latency:
     measured_on: str  # which images, in words
     rows: tuple[LatencyRow, ...]
     skipped: dict[str, str]
-    baseline: str = ""  # the target that ratios are to
-    noise: Noise | None = None
-    preprocessing: PreprocessingLatency | None = None
-    timer_resolution_ns: int = 0  # the step of the clock
+    baseline: str  # the target that ratios are to
+    noise: Noise
+    preprocessing: PreprocessingLatency
+    timer_resolution_ns: int  # the step of the clock
     remote: str = ""  # where it was measured, if not on the machine of `origin`
     machine: Machine | None = None  # that device's
     versions: dict[str, str] = field(default_factory=dict)  # of what ran in the workers, where that is another Python

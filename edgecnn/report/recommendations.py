@@ -40,11 +40,9 @@ def goals(rows: Sequence[LatencyRow]) -> list[Goal]:
         best = min(single, key=lambda row: row.p50_ms)
         close = sum(1 for row in single if row is not best and _overlap(row, best))
         found.append(Goal("latency of one image", best, f"p50 {best.p50_ms:.3f} ms", close))
-    counted = [row for row in rows if row.images_per_s]
-    if counted:
-        best = max(counted, key=lambda row: row.images_per_s or 0)
-        found.append(Goal("throughput", best, f"{best.images_per_s:,.0f} images/s", 0))
     if rows:
+        best = max(rows, key=lambda row: row.images_per_s)
+        found.append(Goal("throughput", best, f"{best.images_per_s:,.0f} images/s", 0))
         best = min(rows, key=lambda row: row.peak_memory_bytes)
         close = sum(row.peak_memory_bytes < 1.02 * best.peak_memory_bytes for row in rows) - 1
         found.append(Goal("memory", best, f"{best.peak_memory_bytes / 2**20:.0f} MiB at most", close))
@@ -53,8 +51,7 @@ def goals(rows: Sequence[LatencyRow]) -> list[Goal]:
 
 def _overlap(row: LatencyRow, best: LatencyRow) -> bool:
     """Whether the intervals of two medians do."""
-    mine, other = row.p50_interval_ms, best.p50_interval_ms
-    return bool(mine and other and mine.low <= other.high)
+    return row.p50_interval_ms.low <= best.p50_interval_ms.high
 
 
 def shown(run: Run, record: Report) -> tuple[Artifact, ...]:

@@ -229,12 +229,10 @@ def remarks(record: Latency) -> list[str]:
     same = sum(1 for row in record.rows if row.ratio and row.ratio.state == SAME)
     found = [f"Ratios: time for an image against {record.baseline}, 99 % intervals; {same} show no difference."]
     found += [f"{row.format} on {row.threads} threads was still warming up." for row in record.rows if not row.warm]
-    if record.noise:
-        state = "The machine is noisy" if record.noise.noisy else "The machine was quiet"
-        load = f"load {record.noise.load_before:.1f} before and {record.noise.load_after:.1f} after"
-        found.append(f"{state}: a fixed loop spread by {record.noise.spread:.0%}, {load}.")
-    if record.preprocessing:
-        decode, resize = record.preprocessing.decode_ms, record.preprocessing.resize_ms
-        first = f"decoding {decode:.2f} ms, " if decode is not None else ""
-        found.append(f"Not included, {record.preprocessing.image}: {first}resizing {resize:.2f} ms.")
+    state = "The machine is noisy" if record.noise.noisy else "The machine was quiet"
+    load = f"load {record.noise.load_before:.1f} before and {record.noise.load_after:.1f} after"
+    found.append(f"{state}: a fixed loop spread by {record.noise.spread:.0%}, {load}.")
+    decode, resize = record.preprocessing.decode_ms, record.preprocessing.resize_ms
+    first = f"decoding {decode:.2f} ms, " if decode is not None else ""
+    found.append(f"Not included, {record.preprocessing.image}: {first}resizing {resize:.2f} ms.")
     return [*found, *(f"{name}: skipped, {reason}." for name, reason in record.skipped.items())]

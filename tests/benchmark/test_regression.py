@@ -12,13 +12,25 @@ from edgecnn import run_directory
 from edgecnn.benchmark.latency_stats import FASTER, SAME, SLOWER
 from edgecnn.benchmark.regression import latencies
 from edgecnn.errors import UsageError
-from edgecnn.records import SCHEMA, DataSource, Interval, Latency, LatencyRow, Machine, Noise, Placement, Ratio
+from edgecnn.records import (
+    SCHEMA,
+    DataSource,
+    Interval,
+    Latency,
+    LatencyRow,
+    Machine,
+    Noise,
+    Placement,
+    PreprocessingLatency,
+    Ratio,
+)
 from edgecnn.run_directory import Run
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 DATA = DataSource(name="x", spec="x", sha256="0" * 64, labels=("a", "b"), train_count=1, test_count=1)
+ANY = Interval(low=0, high=1)
 MACHINE = Machine(cpu="A", cores=2, memory_bytes=1 << 33, system="Linux", python="3.11")
 BLOCKS, CALLS = 60, 20
 
@@ -30,7 +42,8 @@ def row(format: str, pace_ns: float, first: int, generator: np.random.Generator,
         p50_ms=pace_ns / 1e6, p90_ms=pace_ns / 1e6, p99_ms=pace_ns / 1e6, iterations=len(samples), warmup_iterations=1,
         load_ms=1.0, peak_memory_bytes=1, placement=Placement(device="cpu", compute_nodes={}, other_nodes={}),
         samples_ns=tuple(samples.tolist()), calls_per_block=CALLS, block_positions=tuple(range(first, 2 * BLOCKS, 2)),
-        p50_interval_ms=Interval(low=0, high=1), ratio=ratio,
+        restarts=1, p50_interval_ms=ANY, p90_interval_ms=ANY, p99_interval_ms=ANY, images_per_s=1e9 / pace_ns,
+        ratio=ratio, first_call_ms=1.0, warm=True, busy_cores=1.0, cpu_affinity=(0,),
     )  # fmt: skip
 
 
@@ -45,6 +58,7 @@ def measured(root: Path, seed: int, pace: float, *, share: float = 0.5, machine:
     origin = replace(run.origin("bench", {}, []), machine=machine)
     run.save(run_directory.LATENCY, Latency(
         schema=SCHEMA, origin=origin, data=DATA, measured_on="x", rows=rows, skipped={}, baseline="x", noise=noise,
+        preprocessing=PreprocessingLatency(image="x", decode_ms=None, resize_ms=1.0), timer_resolution_ns=40,
     ))  # fmt: skip
     return run
 

@@ -87,12 +87,19 @@ def parity_row(format: str, passed: bool = True) -> ParityRow:
     )  # fmt: skip
 
 
+def around(value: float) -> records.Interval:
+    return records.Interval(low=0.9 * value, high=1.1 * value)
+
+
 def latency_row(format: str, threads: int, p50_ms: float) -> LatencyRow:
     return LatencyRow(
         format=format, runtime=FORMATS[format][0], provider="cpu", artifact_sha256=sha_of(format), threads=threads,
         batch=1, p50_ms=p50_ms, p90_ms=1.5 * p50_ms, p99_ms=3 * p50_ms, iterations=3, warmup_iterations=60,
         load_ms=74.5,
-        peak_memory_bytes=1 << 27, placement=PLACEMENT, samples_ns=(1, 2, 3),
+        peak_memory_bytes=1 << 27, placement=PLACEMENT, samples_ns=(1, 2, 3), calls_per_block=3, block_positions=(0,),
+        restarts=1, p50_interval_ms=around(p50_ms), p90_interval_ms=around(1.5 * p50_ms),
+        p99_interval_ms=around(3 * p50_ms), images_per_s=1e3 / p50_ms, ratio=None, first_call_ms=2 * p50_ms, warm=True,
+        busy_cores=1.0, cpu_affinity=(0, 1),
     )  # fmt: skip
 
 
@@ -113,6 +120,10 @@ def latency_of(run: Run, data: DataSource) -> records.Latency:
         measured_on="test images",
         rows=rows,
         skipped={},
+        baseline="onnx_float32 on onnxruntime (cpu), 1 thread",
+        noise=records.Noise(noise_probe_ns=(400_000,) * 3, spread=0.02, load_before=0.5, load_after=0.6, noisy=False),
+        preprocessing=records.PreprocessingLatency(image="a JPEG of 640 x 480 pixels", decode_ms=4.0, resize_ms=1.5),
+        timer_resolution_ns=40,
     )
 
 
@@ -249,6 +260,8 @@ def test_the_markdown_holds_the_same_tables(small: Run) -> None:
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
     assert ["tflite_int8", "litert (cpu)", "131", "86.00%", "+0.57", "98.29%", "12", "0.0312", "pass"] in rows
     assert ["onnx_float32", "onnxruntime (cpu)", "2 threads", "0.500", "0.750", "1.500", "x26.6"] in rows
+    timing = ["0.019", "0.017 to 0.021", "53,191", "1", "–", "baseline", "0.0"]
+    assert ["tflite_int8 on litert (cpu)", "1 thread", *timing] in rows
     interval = f"{CHANGE.low_points:+.2f} to {CHANGE.high_points:+.2f}".replace("-", "\N{MINUS SIGN}")
     judged = ["+0.57", interval, "3", "7", "2", "0.34", "99.11%", "36.4", "agreement at least 98.0%"]
     assert ["tflite_int8", "litert (cpu)", *judged] in rows
@@ -256,7 +269,7 @@ def test_the_markdown_holds_the_same_tables(small: Run) -> None:
     assert ["onnx_float32", "onnxruntime (cpu)", "cpu", "XNNPACK 7", "LiteRT kernels 2"] in rows
     assert f"[{plots.CURVES}]({plots.CURVES})" in text
     blocks = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
-    assert len(blocks) == 12
+    assert len(blocks) == 13
     for block in blocks:
         assert len({len(line) for line in block.splitlines()}) == 1, "a table is not padded"
 
