@@ -14,6 +14,7 @@ from tests import schemas
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from edgecnn.records import Contract
 
@@ -22,6 +23,11 @@ def test_every_json_file_of_a_run_has_a_schema() -> None:
     names = {name for name in vars(run_directory).values() if isinstance(name, str) and name.endswith(".json")}
     assert len(names) >= 9
     assert names | {"checkpoint-state.json"} <= {path.name for path in schemas.FOLDER.iterdir()}
+
+
+@pytest.mark.parametrize("path", sorted(schemas.FOLDER.parent.glob("gpu/*/*.json")), ids=lambda path: path.parent.name)
+def test_records_in_the_documentation_fit(path: Path) -> None:
+    schemas.check(path.read_bytes(), path.name)
 
 
 def test_every_schema_is_one() -> None:

@@ -9,8 +9,8 @@ import click
 
 from edgecnn.cli.options import (
     formats_option,
+    host_options,
     json_option,
-    place_options,
     print_json,
     providers_option,
     run_argument,
@@ -81,7 +81,7 @@ def _untimed(context: click.Context, option: click.Parameter, cpus: tuple[str, .
 @click.option("--cpu-affinity", callback=_cores, default="", metavar="N,...", help="Run on these CPU cores only.")
 @click.option("--io-binding", is_flag=True, help="ONNX Runtime: keep input and output on the device, copies untimed.")
 @click.option("--cpu", hidden=True, multiple=True, callback=_untimed, expose_value=False)
-@place_options
+@host_options
 @json_option
 def command(run: Path, as_json: bool, **options: Any) -> None:
     """Measure the latency of RUN's model and exports: one image, on one thread and on all cores.

@@ -46,7 +46,7 @@ def providers_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
-def place_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def host_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--allow-fallback`, `--python` and `--remote`: where the exports run."""
     for option in (
         click.option(

@@ -11,8 +11,8 @@ import click
 from edgecnn.cli.options import (
     DEFAULT,
     formats_option,
+    host_options,
     json_option,
-    place_options,
     print_json,
     providers_option,
     run_argument,
@@ -73,7 +73,7 @@ def _tolerances(context: click.Context, option: click.Parameter, words: tuple[st
     "list` shows which are ready.",
 )
 @click.option("--layers", "by_layer", is_flag=True, help="Compare every layer inside the exports with Keras too.")
-@place_options
+@host_options
 @json_option
 @click.pass_context
 def command(

@@ -102,10 +102,10 @@ def command(
 
 
 def _print(
-    paths: Sequence[str], answers: Iterable[Prediction], write: Callable[[str, Prediction | None, str], None]
+    paths: Sequence[str], predictions: Iterable[Prediction], write: Callable[[str, Prediction | None, str], None]
 ) -> int:
     """Print every answer as it comes; how many images were refused."""
-    refused, flushed, rest = 0, time.monotonic(), iter(answers)
+    refused, flushed, rest = 0, time.monotonic(), iter(predictions)
     with late_progress("predicting", len(paths)) as advance:
         for done, path in enumerate(paths, 1):
             try:

@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
     from edgecnn.arrays import Floats
 
-    Answers = npt.NDArray[np.int64]
+    Classes = npt.NDArray[np.int64]
 
 LOGITS, PROBABILITIES, SCORES = "logits", "probabilities", "scores"  # what an output may mean
 THRESHOLD = 0.5
-MAX_ANSWER = 2**31 - 1
+MAX_PREDICTION = 2**31 - 1
 
 
-def answers_of(outputs: Floats, meaning: str) -> Answers:
-    """The answers int64 [N] of outputs float32 [N, labels]: a label's number where one label is answered.
+def predicted_classes(outputs: Floats, meaning: str) -> Classes:
+    """The predictions int64 [N] of outputs float32 [N, labels]: a label's number where it alone is predicted.
 
     Of scores it is the number of labels where none holds, and where several do a larger number below 2**31 which is
     the same for the same labels (their CRC-32; two different sets share one by a chance of one in two thousand
@@ -39,21 +39,21 @@ def answers_of(outputs: Floats, meaning: str) -> Answers:
         return np.asarray(outputs.argmax(axis=1), np.int64)
     held = outputs > THRESHOLD
     count, labels = held.sum(axis=1), outputs.shape[1]
-    answers: Answers = np.where(count == 1, held.argmax(axis=1), labels)
+    found: Classes = np.where(count == 1, held.argmax(axis=1), labels)
     for i in np.flatnonzero(count > 1):
-        answers[i] = labels + 1 + zlib.crc32(np.packbits(held[i]).tobytes()) % (MAX_ANSWER - labels - 1)
-    return answers
+        found[i] = labels + 1 + zlib.crc32(np.packbits(held[i]).tobytes()) % (MAX_PREDICTION - labels - 1)
+    return found
 
 
-def answer_name(answer: int, labels: Sequence[str]) -> str:
-    """An answer in words."""
-    if answer < len(labels):
-        return labels[answer]
-    return "no label" if answer == len(labels) else "several labels"
+def prediction_name(prediction: int, labels: Sequence[str]) -> str:
+    """A prediction in words."""
+    if prediction < len(labels):
+        return labels[prediction]
+    return "no label" if prediction == len(labels) else "several labels"
 
 
 def equal_share(first: Floats, second: Floats, meaning: str) -> float:
-    """The share of equal answers of outputs [N, labels]; of scores, of equal decisions over all images and labels."""
+    """The share of equal predictions of outputs [N, labels]; of scores, of equal decisions over images and labels."""
     if meaning == SCORES:
         return float(((first > THRESHOLD) == (second > THRESHOLD)).mean())
     return float((first.argmax(axis=1) == second.argmax(axis=1)).mean())

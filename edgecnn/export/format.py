@@ -21,7 +21,7 @@ class Gate:
     """What an export must keep of the original to pass parity."""
 
     tolerance_points: float  # accuracy may be shown to have fallen by this many percentage points at most
-    min_agreement: float  # share of equal top-1 answers, in [0, 1]
+    min_agreement: float  # share of equal top-1 classes, in [0, 1]
 
 
 @dataclass(frozen=True, eq=False)

@@ -148,7 +148,7 @@ def run_batch(source: ExportSource) -> int:
     return images_per_batch(activations(model.get_config()).widest_bytes, MAX_BATCH)
 
 
-def answers(model: bytes, images: Pixels, batch: int = MAX_BATCH, *, exact: bool = False) -> Floats:
+def outputs_of(model: bytes, images: Pixels, batch: int = MAX_BATCH, *, exact: bool = False) -> Floats:
     """The first output for uint8 images [N, H, W, C], float32 [N, classes], at the optimisation level that ships;
     `batch` images a call.
 

@@ -125,7 +125,7 @@ def interpreter(flatbuffer: bytes) -> Any:
     return ready
 
 
-def answers(flatbuffer: bytes, images: Pixels) -> Floats:
+def outputs_of(flatbuffer: bytes, images: Pixels) -> Floats:
     """The output for uint8 images [N, H, W, C], float32 [N, classes], on LiteRT."""
     import numpy as np
 
@@ -144,7 +144,7 @@ def answers(flatbuffer: bytes, images: Pixels) -> Floats:
 @lru_cache(maxsize=1)
 def float_answers(source: ExportSource) -> Floats:
     """Outputs of the float file for the selection images."""
-    return answers(float_file(source), source.selection_images)
+    return outputs_of(float_file(source), source.selection_images)
 
 
 @lru_cache(maxsize=2)

@@ -117,12 +117,12 @@ class Predictor:
         labels = self.contract.labels
         if isinstance(image, (list, tuple, Iterator)):
             at_once = 1 if isinstance(image, Iterator) and processes == 1 else self._batch
-            return Predictions(self._answers(image, at_once, processes))
+            return Predictions(self._predictions(image, at_once, processes))
         pixels = fitted(image, *self._shape)
         scores = self._model.session().run(self._outputs, {self._input: pixels[None]})[0][0]
         return prediction_of(scores, labels, self._meaning)
 
-    def _answers(
+    def _predictions(
         self, images: Iterable[Source], at_once: int, processes: int | Readers
     ) -> Generator[Prediction | EdgecnnError, None, None]:
         with ExitStack() as stack:
@@ -132,17 +132,17 @@ class Predictor:
                 readers = processes if isinstance(processes, Readers) else stack.enter_context(Readers(processes))
                 batches = readers.prepared(images, self._shape, at_once)
             for batch in batches:
-                yield from self._answer(batch)
+                yield from self._predict_batch(batch)
 
-    def _answer(self, batch: Batch) -> Iterator[Prediction | EdgecnnError]:
+    def _predict_batch(self, batch: Batch) -> Iterator[Prediction | EdgecnnError]:
         """The results of a batch in the order of its images, errors in the places of those that could not be read."""
-        answers: Iterator[Prediction] = iter(())
+        predictions: Iterator[Prediction] = iter(())
         if len(batch.pixels):
             scores = self._model.session().run(self._outputs, {self._input: batch.pixels})[0]
-            answers = predictions_of(scores, self._labels, self._meaning)
+            predictions = predictions_of(scores, self._labels, self._meaning)
         if not batch.refused:
-            return answers
-        return (batch.refused[i] if i in batch.refused else next(answers) for i in range(len(batch)))
+            return predictions
+        return (batch.refused[i] if i in batch.refused else next(predictions) for i in range(len(batch)))
 
     def features(self, image: Source | npt.NDArray[Any], layers: Sequence[str] | None = None) -> dict[str, Floats]:
         """What the named Keras layers (None: the first six) give for one image, read out of the shipped file.

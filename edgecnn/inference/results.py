@@ -72,15 +72,15 @@ class Predictions(Iterator[Prediction]):
     Where an image cannot be used `next` raises its error, and the next `next` goes on with the image after it.
     """
 
-    def __init__(self, answers: Generator[Prediction | EdgecnnError, None, None]) -> None:
-        self._answers = answers
+    def __init__(self, predictions: Generator[Prediction | EdgecnnError, None, None]) -> None:
+        self._predictions = predictions
 
     def __next__(self) -> Prediction:
-        answer = next(self._answers)
-        if isinstance(answer, EdgecnnError):
-            raise answer
-        return answer
+        prediction = next(self._predictions)
+        if isinstance(prediction, EdgecnnError):
+            raise prediction
+        return prediction
 
     def close(self) -> None:
         """End the processes that read images, where there are some; done by itself once all is read."""
-        self._answers.close()
+        self._predictions.close()

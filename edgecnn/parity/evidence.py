@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from edgecnn.data.output_labels import SCORES, THRESHOLD, answers_of
+from edgecnn.data.output_labels import SCORES, THRESHOLD, predicted_classes
 from edgecnn.parity.evaluation import common
 from edgecnn.parity.intervals import combined, mid_p_limits
 from edgecnn.parity.metrics import Agreement, agreement
@@ -118,6 +118,8 @@ def against_native(one: InferenceResult, results: Sequence[InferenceResult]) -> 
     finite = bool(np.isfinite(mine).all() and np.isfinite(theirs).all())
     return NativeDifference(
         images=len(mine),
-        different_predictions=int((answers_of(mine, one.meaning) != answers_of(theirs, one.meaning)).sum()),
+        different_predictions=int(
+            (predicted_classes(mine, one.meaning) != predicted_classes(theirs, one.meaning)).sum()
+        ),
         max_difference=float(np.abs(mine - theirs).max()) if finite else -1.0,
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgecnn.arrays import energy_of, sqnr_db
-from edgecnn.data.output_labels import LOGITS, SCORES, THRESHOLD, answers_of, equal_share
+from edgecnn.data.output_labels import LOGITS, SCORES, THRESHOLD, equal_share, predicted_classes
 from edgecnn.parity.intervals import paired
 from edgecnn.records import Flip
 
@@ -43,7 +43,7 @@ def agreement(reference: Logits, logits: Logits, labels: Labels | None, meaning:
     """Compare outputs float32 [N, classes] of that meaning; `labels` int64 [N] where they are known."""
     import numpy as np
 
-    expected, answered = answers_of(reference, meaning), answers_of(logits, meaning)
+    expected, answered = predicted_classes(reference, meaning), predicted_classes(logits, meaning)
     flipped = np.flatnonzero(expected != answered)
     flips = tuple(
         _flip(
@@ -77,8 +77,8 @@ def agreement(reference: Logits, logits: Logits, labels: Labels | None, meaning:
     )
 
 
-def _flip(i: int, answers: tuple[int, int], label: int | None, margins: tuple[float, float]) -> Flip:
-    before, now = answers
+def _flip(i: int, predictions: tuple[int, int], label: int | None, margins: tuple[float, float]) -> Flip:
+    before, now = predictions
     kind = "" if label is None else {before: "negative", now: "positive"}.get(label, "neutral")
     return Flip(
         image=i,

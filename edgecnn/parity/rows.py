@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from edgecnn.data.output_labels import SCORES, THRESHOLD, answers_of
+from edgecnn.data.output_labels import SCORES, THRESHOLD, predicted_classes
 from edgecnn.errors import EdgecnnError, InputError
 from edgecnn.execution.emulation import CPUS, emulator
 from edgecnn.files import sha256_of
@@ -136,7 +136,7 @@ def overall(
 def accuracy_of(logits: Logits, labels: Indices | None, meaning: str) -> Accuracy | None:
     if labels is None:
         return None
-    return accuracy(int((answers_of(logits, meaning) == labels).sum()), len(logits), SPLIT)
+    return accuracy(int((predicted_classes(logits, meaning) == labels).sum()), len(logits), SPLIT)
 
 
 def macro_accuracy_of(logits: Logits, labels: Indices | None, meaning: str) -> Accuracy | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from edgecnn.data.output_labels import LOGITS, SCORES, answers_of
+from edgecnn.data.output_labels import LOGITS, SCORES, predicted_classes
 from edgecnn.parity.intervals import combined, images_needed, mid_p_limits, paired_interval
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from edgecnn.records import PairedDifference
 
 PASS, FAIL, NOT_PROVEN = "pass", "fail", "not proven"
-FEWEST_ANSWERS = 1.5  # effective number of different answers below which agreement says nothing
+FEWEST_CLASSES = 1.5  # effective number of different predictions below which agreement says nothing
 ROUNDING = 1e-9
 
 
@@ -31,11 +31,11 @@ def uninformative_reference_reason(reference: Logits, labels: Labels | None, mea
     """
     import numpy as np
 
-    answers = answers_of(reference, meaning)
+    predictions = predicted_classes(reference, meaning)
     if not np.isfinite(reference).all():
         return "some outputs of the trained model are not finite, so agreement proves nothing"
-    shares = np.unique(answers, return_counts=True)[1] / len(answers)
-    if (labels is None or meaning == SCORES) and float(np.exp(-(shares * np.log(shares)).sum())) < FEWEST_ANSWERS:
+    shares = np.unique(predictions, return_counts=True)[1] / len(predictions)
+    if (labels is None or meaning == SCORES) and float(np.exp(-(shares * np.log(shares)).sum())) < FEWEST_CLASSES:
         return (
             f"the trained model gives {shares.max():.0%} of the images the same prediction, so agreement proves nothing"
         )

@@ -54,7 +54,7 @@ class ParityRow:
     paired: PairedDifference | None  # against the reference; None as above
     gate_difference: Difference | None  # what the gate looked at: `paired`, or a chain of two of them
     extrapolated_from: str  # the row by which it was judged, where it ran a part of the images only; else empty
-    agreement: float  # share of equal top-1 answers; of scores, of equal decisions over images and labels
+    agreement: float  # share of equal top-1 classes; of scores, of equal decisions over images and labels
     top5_agreement: float | None  # share with the same five best classes, in whatever order; None of five or fewer
     flips: tuple[Flip, ...]
     max_logit_difference: float  # -1 where outputs are not finite, as in the next three

@@ -48,7 +48,7 @@ class Training:
     history: tuple[Epoch, ...]
     accuracy: Accuracy  # on the test images, or on those held out of the training set
     class_accuracy: tuple[Accuracy | None, ...]  # one a label, None for a label without test images
-    confusion_matrix: tuple[tuple[int, ...], ...]  # rows are the true labels, columns the answers
+    confusion_matrix: tuple[tuple[int, ...], ...]  # rows are the true labels, columns the predictions
     recipe_settings: str = ""  # the recipe's, in words
     teacher: str = ""  # the run the model was distilled from, in addition to the labels
     validation_images: int = 0  # training images set aside, on which `accuracy` was measured

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from edgecnn.data.output_labels import answer_name
+from edgecnn.data.output_labels import prediction_name
 from edgecnn.records.common import runtime_name, setting_name, target_name
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def render(name: str, view: dict[str, Any], *, html: bool) -> str:
     environment.filters["nodes"] = lambda counts: ", ".join(f"{name} {n}" for name, n in counts.items()) or "none"
     environment.filters["target"] = target
     environment.filters["aligned"] = aligned
-    environment.filters["answer"] = answer_name
+    environment.filters["prediction"] = prediction_name
     environment.globals |= {"runtime_name": runtime_name, "target_name": target_name}
     environment.filters["flip"] = lambda kind: FLIP_NAMES.get(kind, kind)
     environment.filters["code"] = lambda text: Markup(

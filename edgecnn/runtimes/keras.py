@@ -41,8 +41,8 @@ class KerasSession:
 
     def run(self, pixels: Pixels) -> dict[str, npt.NDArray[np.float32]]:
         """uint8 [N, H, W, C] to {OUTPUT: float32 [N, classes]} and what the exposed layers give, by their names."""
-        answers = self._function(pixels)
-        values = answers if isinstance(answers, (list, tuple)) else [answers]
+        outputs = self._function(pixels)
+        values = outputs if isinstance(outputs, (list, tuple)) else [outputs]
         return {name: value.numpy() for name, value in zip(self._outputs, values, strict=True)}
 
 

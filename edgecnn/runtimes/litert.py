@@ -65,11 +65,11 @@ class LiteRTSession:
         interpreter = self._interpreter
         interpreter.set_tensor(self._input, pixels)
         interpreter.invoke()
-        answers = {name: interpreter.get_tensor(index) for name, index in self._outputs}
+        outputs = {name: interpreter.get_tensor(index) for name, index in self._outputs}
         for name, parameters in self._quantized.items():
             scale, zero_point = parameters
-            answers[name] = (answers[name] - zero_point) * scale  # int8 and float32 scalars give float32
-        return answers
+            outputs[name] = (outputs[name] - zero_point) * scale  # int8 and float32 scalars give float32
+        return outputs
 
 
 def _check(nodes: dict[str, int], provider: str, name: str, allow_fallback: bool) -> None:

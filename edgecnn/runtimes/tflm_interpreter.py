@@ -57,7 +57,7 @@ def measure(model: bytes, images: Pixels) -> Measured:
         missing = missing_package(ModuleNotFoundError(name="tflite_micro"))
         raise missing or MachineError("tflite-micro is not installed.")
     with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
-        files = [Path(folder) / name for name in ("model.tflite", "images.npy", "answers.npy")]
+        files = [Path(folder) / name for name in ("model.tflite", "images.npy", "outputs.npy")]
         files[0].write_bytes(model)
         save_array(files[1], images)
         done = subprocess.run(

@@ -85,7 +85,7 @@ def adopt(run: Run, options: ImportOptions) -> Training:
     outputs = _compare(model, rebuilt, data.train_images[:COMPARED_IMAGES], scale, offset)
     meaning = _meaning(model, outputs)
     log(f"{options.model.name}: {shape[0]} x {shape[1]} x {shape[2]} in, {classes} {meaning} out ({WHY[meaning]})")
-    answers = _predict(rebuilt, data.test_images, [1.0], [0.0]).argmax(axis=1)
+    predictions = _predict(rebuilt, data.test_images, [1.0], [0.0]).argmax(axis=1)
     beginning = Beginning(
         command=IMPORT,
         inputs=_inputs(options, data, chosen),
@@ -94,7 +94,7 @@ def adopt(run: Run, options: ImportOptions) -> Training:
         seed=SEED,
         meaning=meaning,
     )
-    record = begin(run, rebuilt, data, answers, beginning)
+    record = begin(run, rebuilt, data, predictions, beginning)
     if record.accuracy.low <= 1 / classes:
         log("That is not better than guessing: are the labels in the model's order, is the input range right?")
     return record

@@ -153,13 +153,13 @@ def _observe(
     batches = [images[start : start + batch] for start in range(0, len(images), batch)]
     wanted = {layer for pair in found for layer in pair.artifact.layers}
     names = [layer for layer in layer_inputs(model) if layer in wanted]
-    place, answers = folder / "images.npy", folder / "outputs.npz"
+    inputs_path, outputs_path = folder / "images.npy", folder / "outputs.npz"
     references = [folder / f"reference-{number}.npz" for number in range(len(batches))]
     with ModelWorker(KERAS, model, threads=usable_cores(), extra_outputs=names) as reference:
         written = 0
         for number, (pixels, kept) in enumerate(zip(batches, references, strict=True)):
-            save_array(place, pixels)
-            reference.ask("observe", images=str(place), outputs=str(kept))
+            save_array(inputs_path, pixels)
+            reference.ask("observe", images=str(inputs_path), outputs=str(kept))
             written += kept.stat().st_size
             if written + kept.stat().st_size > MOST_BYTES:  # of a deep model the first images have to do
                 batches, references = batches[: number + 1], references[: number + 1]
@@ -169,7 +169,7 @@ def _observe(
     with progress("observing layers", len(found)) as advance:
         for number, pair in enumerate(found):
             try:
-                observed[pair.name] = _observe_one(pair, names, batches, references, (place, answers))
+                observed[pair.name] = _observe_one(pair, names, batches, references, (inputs_path, outputs_path))
             except EdgecnnError as error:
                 failures[pair.name] = error.reason
             advance(number + 1)
@@ -181,19 +181,19 @@ def _observe_one(
     names: Sequence[str],
     batches: Sequence[Pixels],
     references: Sequence[Path],
-    places: tuple[Path, Path],
+    paths: tuple[Path, Path],
 ) -> _Observed:
     import numpy as np
 
-    own, answer = pair.artifact.layers, pair.artifact.output.name
-    place, answers = places
+    own, output = pair.artifact.layers, pair.artifact.output.name
+    inputs_path, outputs_path = paths
 
     def outputs(worker: ModelWorker) -> Outputs:
-        worker.ask("observe", images=str(place), outputs=str(answers))
-        with np.load(answers) as archive:
+        worker.ask("observe", images=str(inputs_path), outputs=str(outputs_path))
+        with np.load(outputs_path) as archive:
             return [archive[f"arr_{i}"] for i in range(len(archive.files))]
 
-    def answers_with(worker: ModelWorker, extra_outputs: Sequence[str]) -> npt.NDArray[np.float32]:
+    def outputs_with(worker: ModelWorker, extra_outputs: Sequence[str]) -> npt.NDArray[np.float32]:
         worker.load(extra_outputs)
         return outputs(worker)[0]
 
@@ -202,24 +202,24 @@ def _observe_one(
     with ModelWorker(pair.runtime.name, pair.path, **settings) as plain:
         expected = []
         for pixels in batches:
-            save_array(place, pixels)
+            save_array(inputs_path, pixels)
             expected.append(outputs(plain)[0])
-        tensors = list(dict.fromkeys(tensor.tensor for tensor in own.values() if tensor.tensor != answer))
-        save_array(place, batches[0])
-        if pair.runtime.fuses and not same(answers_with(plain, tensors), expected[0]):
-            tensors = [name for name in tensors if same(answers_with(plain, [name]), expected[0])]
+        tensors = list(dict.fromkeys(tensor.tensor for tensor in own.values() if tensor.tensor != output))
+        save_array(inputs_path, batches[0])
+        if pair.runtime.fuses and not same(outputs_with(plain, tensors), expected[0]):
+            tensors = [name for name in tensors if same(outputs_with(plain, [name]), expected[0])]
         plain.load(tensors)
-        shown = {answer, *tensors}
+        shown = {output, *tensors}
         sums = {layer: Sums() for layer in names if layer in own and own[layer].tensor in shown}
-        answer_of = {name: f"arr_{i + 1}" for i, name in enumerate(names)}
+        array_of = {name: f"arr_{i + 1}" for i, name in enumerate(names)}
         difference = 0.0
         for pixels, reference, unobserved in zip(batches, references, expected, strict=True):
-            save_array(place, pixels)
+            save_array(inputs_path, pixels)
             values = outputs(plain)
             if not same(values[0], unobserved):
                 difference = max(difference, float(np.nanmax(np.abs(values[0] - unobserved))))
-            seen = dict(zip([answer, *tensors], values, strict=True))
+            seen = dict(zip([output, *tensors], values, strict=True))
             with np.load(reference) as wanted:
                 for layer, total in sums.items():
-                    total.add(wanted[answer_of[layer]], in_keras_layout(seen[own[layer].tensor], own[layer]))
+                    total.add(wanted[array_of[layer]], in_keras_layout(seen[own[layer].tensor], own[layer]))
     return _Observed(sums, difference, tuple(layer for layer in own if own[layer].tensor not in shown))

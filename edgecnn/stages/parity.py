@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from edgecnn import run_directory
 from edgecnn.console import log
 from edgecnn.data.evaluation import evaluation_of
-from edgecnn.data.output_labels import answers_of
+from edgecnn.data.output_labels import predicted_classes
 from edgecnn.environment import runtime_versions
 from edgecnn.errors import MachineError, UsageError
 from edgecnn.execution.client import WorkerClient
@@ -91,7 +91,7 @@ def is_current(run: Run, options: ParityOptions) -> bool:
 
 
 def parity(run: Run, options: ParityOptions) -> Parity:
-    """Judge every export against Keras; write parity.json, predictions.npz and a picture of changed answers.
+    """Judge every export against Keras; write parity.json, predictions.npz and a picture of the flips.
 
     Raises UsageError for names that do not exist, InputError for files that cannot be used, MachineError when the
     reference's worker dies or a CPU cannot be emulated here. A runtime that cannot run an export is in `skipped`.
@@ -187,14 +187,14 @@ def _save_predictions(
 
     predictions = np.full((len(results), len(reference)), NOT_RUN, np.int32)
     for row, one in zip(predictions, results, strict=True):
-        row[one.indices] = answers_of(one.logits, meaning)
+        row[one.indices] = predicted_classes(one.logits, meaning)
     labels = evaluation.labels
     with staged(run.path(run_directory.PREDICTIONS)) as draft:
         np.savez_compressed(
             draft,
             names=np.array([one.pair.name for one in results], dtype=np.str_),
             predictions=predictions,
-            reference=answers_of(reference, meaning).astype(np.int32),
+            reference=predicted_classes(reference, meaning).astype(np.int32),
             labels=np.zeros(0, np.int32) if labels is None else labels.astype(np.int32),
             images=np.array(evaluation.source),
         )

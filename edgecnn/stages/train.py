@@ -161,8 +161,8 @@ def train(run: Run, options: TrainOptions, show: Callable[[str], None] = log) ->
         split=split,
         log=(LOG,),
     )
-    answers = model.predict(lesson.test.in_order(), verbose=0).argmax(axis=1)
-    return begin(run, model, data, answers, beginning)
+    predictions = model.predict(lesson.test.in_order(), verbose=0).argmax(axis=1)
+    return begin(run, model, data, predictions, beginning)
 
 
 @dataclass(frozen=True, kw_only=True)

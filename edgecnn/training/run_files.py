@@ -48,8 +48,10 @@ class Beginning:
     log: tuple[str, ...] = ()  # files a training wrote on its way
 
 
-def begin(run: Run, model: Any, data: LabelledImages, answers: npt.NDArray[np.int64], beginning: Beginning) -> Training:
-    """Write the run's first files. The data's images have the model's size; `answers` are its top-1 labels [N] for
+def begin(
+    run: Run, model: Any, data: LabelledImages, predictions: npt.NDArray[np.int64], beginning: Beginning
+) -> Training:
+    """Write the run's first files. The data's images have the model's size; `predictions` are its top-1 labels [N] for
     the test images."""
     import numpy as np
 
@@ -59,7 +61,7 @@ def begin(run: Run, model: Any, data: LabelledImages, answers: npt.NDArray[np.in
     run.save(run_directory.CONTRACT, _contract(run, data, beginning, calibration_sha256))
     labels = data.source.labels
     confusion = np.zeros((len(labels), len(labels)), np.int64)
-    np.add.at(confusion, (data.test_labels, answers), 1)
+    np.add.at(confusion, (data.test_labels, predictions), 1)
     figures = Training(
         schema=SCHEMA,
         origin=run.origin(beginning.command, beginning.inputs, []),  # what it wrote is known once pictures are drawn
@@ -70,7 +72,7 @@ def begin(run: Run, model: Any, data: LabelledImages, answers: npt.NDArray[np.in
         batch_size=beginning.batch_size,
         parameters=int(model.count_params()),
         history=beginning.history,
-        accuracy=accuracy(int(np.trace(confusion)), len(answers), beginning.split),
+        accuracy=accuracy(int(np.trace(confusion)), len(predictions), beginning.split),
         class_accuracy=_by_class(confusion, beginning.split),
         confusion_matrix=tuple(tuple(int(n) for n in row) for row in confusion),
         recipe_settings=beginning.recipe_settings,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
-from edgecnn.data.output_labels import answer_name
+from edgecnn.data.output_labels import prediction_name
 from edgecnn.files import staged
 from edgecnn.run_directory import Run
 from edgecnn.visualization.fonts import drawable, families
@@ -228,10 +228,10 @@ def draw_flips(run: Run, rows: Sequence[ParityRow], evaluation: Evaluation, labe
             pixels = evaluation.images[image]
             axes.imshow(pixels[..., 0] if pixels.shape[-1] == 1 else pixels, cmap="gray", vmin=0, vmax=255)
             flips = seen[image]
-            answers = ", ".join(dict.fromkeys(answer_name(flip.prediction, labels) for flip in flips))
+            predictions = ", ".join(dict.fromkeys(prediction_name(flip.prediction, labels) for flip in flips))
             label = "" if flips[0].label is None else f" ({labels[flips[0].label]})"
             axes.set_title(
-                f"#{image}{label}\n{answer_name(flips[0].reference_prediction, labels)} → {answers}\n"
+                f"#{image}{label}\n{prediction_name(flips[0].reference_prediction, labels)} → {predictions}\n"
                 f"in {len(flips)} of {len(rows)} exports",
                 fontsize=7,
                 loc="center",

@@ -50,7 +50,7 @@ def test_a_loop_gives_the_same_files_twice_and_is_named_for_its_layer(tiny_contr
     assert len(hashes) == 1
     pixels = source.calibration_images
     wanted = np.asarray(source.model(pixels.astype(np.float32) / np.float32(255)))  # type: ignore[operator]
-    np.testing.assert_allclose(onnx_file.answers(first, pixels), wanted, atol=1e-5)
+    np.testing.assert_allclose(onnx_file.outputs_of(first, pixels), wanted, atol=1e-5)
 
 
 def test_the_weights_inside_a_loop_count_for_the_content_hash(tiny_contract: Contract) -> None:
@@ -108,4 +108,4 @@ def test_a_newer_opset_is_taken_where_the_operators_need_it(tiny_contract: Contr
         assert ([entry.version for entry in proto.opset_import], proto.ir_version) == ([opset], 8)
         pixels = source.calibration_images
         wanted = np.asarray(source.model(pixels.astype(np.float32) / np.float32(255)))  # type: ignore[operator]
-        np.testing.assert_allclose(onnx_file.answers(model, pixels), wanted, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(onnx_file.outputs_of(model, pixels), wanted, rtol=1e-4, atol=1e-4)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from edgecnn.data.output_labels import answer_name, answers_of
+from edgecnn.data.output_labels import predicted_classes, prediction_name
 from edgecnn.export.format import Gate
 from edgecnn.parity.intervals import mid_p_limits, paired
 from edgecnn.parity.metrics import agreement
@@ -131,8 +131,8 @@ def test_scores_agree_decision_by_decision_and_images_count_as_a_whole() -> None
     assert found.top1 == pytest.approx(1 - 4 / (2_000 * CLASSES))
     assert found.top5 is None
     assert (found.flips[0].reference_prediction, found.flips[0].prediction) == (0, CLASSES)
-    assert answer_name(found.flips[0].prediction, LABELS) == "no label"
-    assert answer_name(found.flips[1].prediction, LABELS) == "several labels"
+    assert prediction_name(found.flips[0].prediction, LABELS) == "no label"
+    assert prediction_name(found.flips[1].prediction, LABELS) == "several labels"
     assert found.flips[0].prediction_margin == pytest.approx(0.05)
     assert found.paired is not None and (found.paired.negative_flips, found.paired.positive_flips) == (2, 0)
 
@@ -166,16 +166,16 @@ def test_scores_that_never_hold_prove_nothing_and_those_of_several_labels_do() -
     for known in (None, labels):
         assert "gives 100% of the images the same prediction" in uninformative_reference_reason(low, known, "scores")
     several = np.minimum(_scores(labels) + 0.7 * (np.arange(CLASSES) == (labels[:, None] + 1) % CLASSES), 0.95)
-    assert (answers_of(several, "scores") != labels).all(), "no image has its own label alone"
+    assert (predicted_classes(several, "scores") != labels).all(), "no image has its own label alone"
     assert uninformative_reference_reason(several, labels, "scores") == ""
 
 
 def test_answers_of_scores_are_the_same_for_the_same_labels_only() -> None:
     every = (np.arange(2**CLASSES)[:, None] >> np.arange(CLASSES) & 1).astype(np.float32)
-    answers = answers_of(every, "scores")
+    answers = predicted_classes(every, "scores")
     assert len(set(answers.tolist())) == 2**CLASSES
     assert answers[0] == CLASSES and answers[[1, 2, 4, 8, 16]].tolist() == [0, 1, 2, 3, 4]
-    assert answers.max() < 2**31 and (answers_of(every, "scores") == answers).all()
+    assert answers.max() < 2**31 and (predicted_classes(every, "scores") == answers).all()
 
 
 def test_as_good_but_another_model_fails() -> None:

@@ -15,7 +15,7 @@ def export(source: ExportSource) -> Exported:
     """An .onnx file with a dynamic batch: signed weights per channel, raw pixels into the first DequantizeLinear."""
     import tempfile
 
-    from edgecnn.export.onnx_file import answers, finished, float_graph, run_batch, weighted_nodes
+    from edgecnn.export.onnx_file import finished, float_graph, outputs_of, run_batch, weighted_nodes
     from edgecnn.export.optimizations.global_pool_to_mean import with_means
     from edgecnn.export.quantization import mixed_precision
     from edgecnn.export.quantization.safe_weights import prove
@@ -29,8 +29,8 @@ def export(source: ExportSource) -> Exported:
             what=PLUGIN.name,
             layers=list(nodes),
             quantize=lambda kept: quantized(source, original, [n for layer in kept for n in nodes[layer]], folder),
-            answers=lambda model, images: answers(model, images, batch),
-            reference=lambda images: answers(original, images, batch),
+            outputs_of=lambda model, images: outputs_of(model, images, batch),
+            reference=lambda images: outputs_of(original, images, batch),
         )
     images = source.selection_images if len(source.selection_images) else source.calibration_images
     return Exported(

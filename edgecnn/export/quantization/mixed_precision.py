@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from edgecnn.arrays import LEAST_ENERGY, energy_of, sqnr_db
 from edgecnn.console import log, progress
-from edgecnn.data.output_labels import answers_of
+from edgecnn.data.output_labels import predicted_classes
 from edgecnn.export.quantization.layer_spread import spreads
 from edgecnn.records import MixedPrecision, MixedPrecisionStep
 
@@ -34,18 +34,18 @@ def find(
     what: str,
     layers: Sequence[str],
     quantize: Callable[[frozenset[str]], bytes],
-    answers: Callable[[bytes, Pixels], Floats],
+    outputs_of: Callable[[bytes, Pixels], Floats],
     reference: Callable[[Pixels], Floats],
 ) -> tuple[bytes, MixedPrecision | None]:
     """A quantized file that keeps the budget with few layers in float32, and how it was found.
 
-    `quantize(kept)` gives the file with these of the `layers` in float32, `answers` a file's output for uint8 images
+    `quantize(kept)` gives the file with these of the `layers` in float32, `outputs_of` a file's output for uint8 images
     and `reference` the float file's, both float32 [N, classes]. Without labelled training images (a run that carries
     no data) nothing is measured and all is quantized. A budget that cannot be kept ends with all layers in float32.
     """
     if not len(source.selection_labels):
         return quantize(frozenset()), None
-    search = _Search(source, layers, quantize, answers, reference)
+    search = _Search(source, layers, quantize, outputs_of, reference)
     start = time.perf_counter()
     first = search.attempt([])
     if first.holds or not layers:
@@ -78,11 +78,11 @@ class _Search:
         source: ExportSource,
         layers: Sequence[str],
         quantize: Callable[[frozenset[str]], bytes],
-        answers: Callable[[bytes, Pixels], Floats],
+        outputs_of: Callable[[bytes, Pixels], Floats],
         reference: Callable[[Pixels], Floats],
     ) -> None:
         self._source, self._layers = source, layers
-        self._quantize, self._answers, self._reference = quantize, answers, reference
+        self._quantize, self._outputs_of, self._reference = quantize, outputs_of, reference
         self._correct = self._count(reference(source.selection_images))
         self.steps: list[MixedPrecisionStep] = []
 
@@ -90,7 +90,7 @@ class _Search:
         """Quantize all other layers, and measure the drop."""
         model = self._quantize(frozenset(kept))
         images = self._source.selection_images
-        drop = 100 * (self._correct - self._count(self._answers(model, images))) / len(images)
+        drop = 100 * (self._correct - self._count(self._outputs_of(model, images))) / len(images)
         self.steps.append(
             MixedPrecisionStep(excluded_from_quantization=self._ordered(kept), accuracy_drop_points=round(drop, 4))
         )
@@ -104,7 +104,7 @@ class _Search:
         found = {}
         with progress("quantizing each layer alone", len(self._layers)) as advance:
             for i, layer in enumerate(self._layers):
-                alone = self._answers(self._quantize(frozenset(self._layers) - {layer}), images)
+                alone = self._outputs_of(self._quantize(frozenset(self._layers) - {layer}), images)
                 noise = energy_of(alone - wanted) or LEAST_ENERGY
                 found[layer] = round(sqnr_db(energy_of(wanted), noise) or 0.0, 2)
                 advance(i + 1)
@@ -141,7 +141,7 @@ class _Search:
     def _count(self, outputs: Floats) -> int:
         """How many images these outputs classify correctly."""
         meaning = self._source.contract.output_meaning
-        return int((answers_of(outputs, meaning) == self._source.selection_labels).sum())
+        return int((predicted_classes(outputs, meaning) == self._source.selection_labels).sum())
 
     def _ordered(self, kept: Sequence[str]) -> tuple[str, ...]:
         return tuple(layer for layer in self._layers if layer in kept)

@@ -74,7 +74,7 @@ def prove(model: bytes, images: Pixels, batch: int) -> Int8Safety:
     """
     import onnx
 
-    from edgecnn.export.onnx_file import answers
+    from edgecnn.export.onnx_file import outputs_of
 
     nodes = int8_nodes(onnx.ModelProto.FromString(model))
     for node in nodes:
@@ -86,7 +86,7 @@ def prove(model: bytes, images: Pixels, batch: int) -> Int8Safety:
     compared = 0
     if has_exact_kernels() and len(images):
         compared = len(images)
-        default, exact = answers(model, images, batch), answers(model, images, batch, exact=True)
+        default, exact = outputs_of(model, images, batch), outputs_of(model, images, batch, exact=True)
         different = int((default != exact).any(axis=1).sum())
         if different:
             raise InputError(

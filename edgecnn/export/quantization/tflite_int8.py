@@ -9,11 +9,11 @@ from edgecnn.export.optimizations.global_pool_to_mean import with_means
 from edgecnn.export.optimizations.tflite_pack_pixel_pairs import pair_pixels
 from edgecnn.export.quantization import mixed_precision
 from edgecnn.export.tflite_converter import (
-    answers,
     finished,
     float_answers,
     float_tensors,
     named,
+    outputs_of,
     quantized,
     weighted_layers,
 )
@@ -31,7 +31,7 @@ def export_integer(source: ExportSource, format: Format, *, for_xnnpack: bool) -
         what=format.name,
         layers=list(weighted_layers(source)),
         quantize=lambda kept: quantized(source, format.output_dtype, float_tensors(source, kept)),
-        answers=answers,
+        outputs_of=outputs_of,
         reference=lambda images: float_answers(source)[: len(images)],
     )
     file, layers = named(source, flatbuffer, raw_pixels=False)

@@ -56,7 +56,9 @@ def test_paired_pixels_answer_to_the_bit_as_single_ones(source: ExportSource) ->
     assert len(file.operators) == operators + 2
     paired = tflite_converter.finished(file, source.contract)
     images = source.selection_images
-    np.testing.assert_array_equal(tflite_converter.answers(paired, images), tflite_converter.answers(plain, images))
+    np.testing.assert_array_equal(
+        tflite_converter.outputs_of(paired, images), tflite_converter.outputs_of(plain, images)
+    )
 
 
 def test_a_widened_image_answers_to_the_bit_as_the_image(
@@ -68,7 +70,7 @@ def test_a_widened_image_answers_to_the_bit_as_the_image(
     plain = onnx_qdq.quantized(source, original, [], str(tmp_path))
     assert len(wide) > len(plain)
     images = source.selection_images
-    np.testing.assert_array_equal(onnx_file.answers(wide, images), onnx_file.answers(plain, images))
+    np.testing.assert_array_equal(onnx_file.outputs_of(wide, images), onnx_file.outputs_of(plain, images))
 
 
 def test_a_normalisation_of_the_models_own_is_kept(source: ExportSource, tmp_path: Path) -> None:
@@ -87,8 +89,8 @@ def test_a_normalisation_of_the_models_own_is_kept(source: ExportSource, tmp_pat
     own = replace(source, model=model)
     original, _ = onnx_file.float_graph(own)
     images = source.selection_images[:100]
-    wanted = onnx_file.answers(original, images)
-    noise = onnx_file.answers(onnx_qdq.quantized(own, original, [], str(tmp_path)), images) - wanted
+    wanted = onnx_file.outputs_of(original, images)
+    noise = onnx_file.outputs_of(onnx_qdq.quantized(own, original, [], str(tmp_path)), images) - wanted
     assert np.square(wanted).sum() > 300 * np.square(noise).sum()
 
 
@@ -101,6 +103,6 @@ def test_a_first_convolution_that_is_called_twice_is_not_widened(source: ExportS
     own = replace(source, model=keras.Model(image, scores))
     original, _ = onnx_file.float_graph(own)
     images = source.selection_images[:100]
-    wanted = onnx_file.answers(original, images)
-    noise = onnx_file.answers(onnx_qdq.quantized(own, original, [], str(tmp_path)), images) - wanted
+    wanted = onnx_file.outputs_of(original, images)
+    noise = onnx_file.outputs_of(onnx_qdq.quantized(own, original, [], str(tmp_path)), images) - wanted
     assert np.square(wanted).sum() > 100 * np.square(noise).sum()
