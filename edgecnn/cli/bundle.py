@@ -17,7 +17,7 @@ from edgecnn.cli.options import list_option, run_argument
     type=click.Path(path_type=Path),
     help="Output folder. Default: RUN/bundles/NAME, for a pretrained run ./RUN-NAME.",
 )
-@list_option("edgecnn.bundles.bundle:Bundle", "targets")
+@list_option("bundle", "targets")
 def command(run: Path, target: str, out: Path | None) -> None:
     """Write what a device developer needs from RUN: the model, its contract, code, and a test.
 

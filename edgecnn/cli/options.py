@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pkgutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,14 +73,14 @@ def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def list_option(kind: str, what: str) -> Callable[..., Any]:
-    """`--list` prints the plug-ins of an interface, named with its module, and exits."""
+    """`--list` prints the plug-ins of a kind and exits."""
 
     def show(context: click.Context, option: click.Parameter, wanted: bool) -> None:
         if not wanted or context.resilient_parsing:
             return
         from edgecnn import plugins
 
-        for name, plugin in plugins.discover(pkgutil.resolve_name(kind)).items():
+        for name, plugin in plugins.every(kind).items():
             click.echo(f"{name:18} {plugin.summary}")
         context.exit()
 

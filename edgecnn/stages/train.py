@@ -17,7 +17,7 @@ from edgecnn.console import log, progress
 from edgecnn.data.fitting import fit
 from edgecnn.data.holdout import HELD_OUT, held_out, notice_before
 from edgecnn.data.loading import AUTO, load_data
-from edgecnn.environment import installed_versions
+from edgecnn.environment import versions_of
 from edgecnn.errors import InputError, UnsupportedSchema, UsageError
 from edgecnn.plugins import pick
 from edgecnn.records import SCHEMA, Epoch, Progress, Training
@@ -70,8 +70,7 @@ def plan(run: Run, options: TrainOptions) -> tuple[LabelledImages, dict[str, str
         "recipe": recipe.name,
         "recipe_settings": described(recipe),
         "seed": str(options.seed),
-        "tensorflow": installed_versions().get("tensorflow", "missing"),
-        "keras": installed_versions().get("keras", "missing"),
+        **versions_of(("tensorflow", "keras")),
     }
     if recipe.lr_schedule:  # the rate of an epoch depends on how many there are to be
         inputs["lr_schedule_epochs"] = str(epochs_of(options))
