@@ -17,12 +17,13 @@ INTERFACES = {
     "bundle": "edgecnn.bundles.bundle:Bundle",
     "dataset": "edgecnn.data.dataset:Dataset",
     "format": "edgecnn.export.format:Format",
+    "inspector": "edgecnn.model_files.inspector:Inspector",
     "runtime": "edgecnn.runtimes.runtime:Runtime",
 }
 
 
 class Plugin(Protocol):
-    """An interface: Dataset, Architecture, Format, Runtime or Bundle."""
+    """An interface: one of INTERFACES."""
 
     PACKAGE: ClassVar[str]  # where its plug-ins lie
 
