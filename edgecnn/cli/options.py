@@ -17,6 +17,13 @@ DEFAULT = click.core.ParameterSource.DEFAULT  # where an option was not given
 SEEDS = click.IntRange(0, 2**32 - 1)  # what NumPy, Keras and TensorFlow all take
 
 
+def names(kind: str) -> str:
+    """The names of all plug-ins of a kind, for a sentence."""
+    from edgecnn import plugins
+
+    return ", ".join(plugins.every(kind))
+
+
 def run_argument(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.argument("run", type=click.Path(path_type=Path))(command)
 
@@ -28,21 +35,45 @@ def formats_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def runtimes_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option("--runtime", "runtimes", multiple=True, metavar="NAME", help="Only this runtime; repeatable.")(
-        command
-    )
+    return click.option(
+        "--runtime",
+        "runtimes",
+        cls=LateHelpOption,
+        words=lambda: f"Only this runtime; repeatable: {names('runtime')}.",
+        multiple=True,
+        metavar="NAME",
+    )(command)
+
+
+class LateHelpOption(click.Option):
+    """An option whose help names plug-ins: `words` makes it when it is shown, so that a command starts without them."""
+
+    def __init__(self, *declarations: Any, words: Callable[[], str], **settings: Any) -> None:
+        super().__init__(*declarations, **settings)
+        self._words = words
+
+    def get_help_record(self, context: click.Context) -> tuple[str, str] | None:
+        """The option and its help, for a help text."""
+        self.help = self._words()
+        return super().get_help_record(context)
 
 
 def providers_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--ep`, the execution providers to run on."""
-    return click.option(
-        "--ep",
-        "providers",
-        multiple=True,
-        metavar="NAME",
-        help="Only this execution provider; repeatable. ONNX Runtime: cpu, cuda, tensorrt, openvino, coreml, directml, "
-        "webgpu, xnnpack; LiteRT: xnnpack, builtin, reference. Default: all that work here; LiteRT with xnnpack.",
-    )(command)
+    return click.option("--ep", "providers", cls=LateHelpOption, words=_providers_help, multiple=True, metavar="NAME")(
+        command
+    )
+
+
+def _providers_help() -> str:
+    from edgecnn import plugins
+
+    offers = [
+        f"{runtime.title}: {', '.join(runtime.providers)} (default: {runtime.default_words})"
+        for runtime in plugins.every("runtime").values()
+        if len(runtime.providers) > 1
+    ]
+    return f"Only this execution provider; repeatable. {'; '.join(offers)}."
 
 
 def place_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -106,8 +137,14 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Set N training images aside and measure accuracy on them instead of the test images.",
         ),
         click.option("--teacher", metavar="RUN", help="Distil from this run too, where the recipe takes a teacher."),
-        click.option("--recipe", default="tutorial", show_default=True, help="How to train: tutorial or tuned."),
-        click.option("--architecture", default="cnn", show_default=True, help="What to train."),
+        click.option("--recipe", cls=LateHelpOption, words=_recipes_help, default="tutorial", show_default=True),
+        click.option(
+            "--architecture",
+            cls=LateHelpOption,
+            words=lambda: f"What to train: {names('architecture')}.",
+            default="cnn",
+            show_default=True,
+        ),
         click.option(
             "--data",
             default="auto",
@@ -119,6 +156,14 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ):
         command = option(command)
     return command
+
+
+def _recipes_help() -> str:
+    from edgecnn import plugins
+    from edgecnn.training.recipes import recipes_of
+
+    found = {name: None for plugin in plugins.every("architecture").values() for name in recipes_of(plugin)}
+    return f"How to train: {', '.join(found)}."
 
 
 def options_of(validation_images: int | None, **options: Any) -> TrainOptions:

@@ -10,6 +10,7 @@ import click
 
 from edgecnn.cli.options import (
     DEFAULT,
+    LateHelpOption,
     formats_option,
     json_option,
     place_options,
@@ -43,6 +44,38 @@ def _tolerances(context: click.Context, option: click.Parameter, words: tuple[st
     return found
 
 
+def _tolerances_help() -> str:
+    from edgecnn import plugins
+
+    formats = plugins.every("format").values()
+    points = sorted({format.gate.tolerance_points for format in formats})
+    each = "; ".join(
+        f"{tolerance:g} {', '.join(format.name for format in formats if format.gate.tolerance_points == tolerance)}"
+        for tolerance in points
+    )
+    return f"How much accuracy may drop; repeatable. Default: {each}."
+
+
+def _max_images_help() -> str:
+    from edgecnn import plugins
+    from edgecnn.execution.emulation import FLOAT_IMAGES, INT8_IMAGES
+
+    slow = [f"{one.title} {one.max_images}; " for one in plugins.every("runtime").values() if one.max_images]
+    return (
+        f"Images that a slow runtime or an emulated CPU runs. Default: {''.join(slow)}an emulated CPU {INT8_IMAGES} "
+        f"for an int8 file, {FLOAT_IMAGES} for a float file."
+    )
+
+
+def _cpus_help() -> str:
+    from edgecnn.execution.emulation import CPUS
+
+    return (
+        f"Run the exports on this emulated CPU too: {', '.join(CPUS)}; repeatable. `edgecnn cpu list` shows which are "
+        "ready."
+    )
+
+
 @click.command("parity")
 @run_argument
 @formats_option
@@ -52,25 +85,26 @@ def _tolerances(context: click.Context, option: click.Parameter, words: tuple[st
 @click.option(
     "--tolerance",
     "tolerances",
+    cls=LateHelpOption,
+    words=_tolerances_help,
     multiple=True,
     callback=_tolerances,
     metavar="[FORMAT=]POINTS",
-    help="How much accuracy may drop; repeatable. Default: float 0.05, float16 0.2, dynamic 0.5, int8 1.",
 )
 @click.option(
     "--max-images",
+    cls=LateHelpOption,
+    words=_max_images_help,
     type=click.IntRange(min=1),
     metavar="N",
-    help="Images that a slow runtime or an emulated CPU runs. Default: TFLite Micro 1000; an emulated CPU 1000 for an "
-    "int8 file, 50 for a float file.",
 )
 @click.option(
     "--cpu",
     "cpus",
+    cls=LateHelpOption,
+    words=_cpus_help,
     multiple=True,
     metavar="NAME",
-    help="Run the exports on this emulated CPU too: x86-64, haswell, cortex-a53, cortex-a76; repeatable. `edgecnn cpu "
-    "list` shows which are ready.",
 )
 @click.option("--layers", "by_layer", is_flag=True, help="Compare every layer inside the exports with Keras too.")
 @place_options

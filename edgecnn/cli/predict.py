@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgecnn.cli.options import LateHelpOption
 from edgecnn.cli.sources import image_paths, shown, source_of
 from edgecnn.console import late_progress, log
 from edgecnn.data.output_labels import SCORES
@@ -37,6 +38,15 @@ def _providers(context: click.Context, option: click.Parameter, words: tuple[str
     return words
 
 
+def _providers_help() -> str:
+    from edgecnn.runtimes.onnxruntime import PLUGIN
+
+    return (
+        f"Execution provider of {PLUGIN.title}: {', '.join(PLUGIN.providers)}; repeatable, the preferred first. "
+        "Default: cpu."
+    )
+
+
 @click.command("predict")
 @click.argument("model")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGES...")
@@ -48,9 +58,7 @@ def _providers(context: click.Context, option: click.Parameter, words: tuple[str
     "--threads", default=1, show_default=True, type=click.IntRange(min=1), help="CPU threads to compute with."
 )
 @click.option(
-    "--ep", "providers", multiple=True, metavar="NAME", callback=_providers,
-    help="Execution provider of ONNX Runtime: cpu, cuda, tensorrt, openvino, coreml, directml, webgpu or xnnpack; "
-    "repeatable, the preferred first. Default: cpu.",
+    "--ep", "providers", cls=LateHelpOption, words=_providers_help, multiple=True, metavar="NAME", callback=_providers,
 )  # fmt: skip
 @click.option(
     "--processes", type=click.IntRange(min=1),
