@@ -54,7 +54,7 @@ def _untimed(context: click.Context, option: click.Parameter, cpus: tuple[str, .
 
 
 @click.command("bench")
-@run_argument
+@run_argument(pretrained=True)
 @formats_option
 @runtimes_option
 @providers_option
@@ -91,14 +91,14 @@ def command(run: Path, as_json: bool, **options: Any) -> None:
 
     RUN may be the name of a pretrained run: then the input is synthetic images, and nothing is written.
     """
-    from edgecnn.pretrained import pretrained_path
+    from edgecnn.pretrained import is_pretrained
     from edgecnn.run_directory import Run
     from edgecnn.stages.bench import BenchOptions, remarks
     from edgecnn.stages.bench import bench as stage
 
     chosen = BenchOptions(**options)
-    if known := pretrained_path(run):
-        record = stage(Run(known), chosen, keep=False)
+    if known := is_pretrained(run):
+        record = stage(Run(run), chosen, keep=False)
     else:
         place = Run.at(run)
         with place.lock():
@@ -109,7 +109,7 @@ def command(run: Path, as_json: bool, **options: Any) -> None:
     for line in (*_table(record), *remarks(record)):
         click.echo(line)
     if known:
-        click.echo(f"Nothing was written: {run} is a pretrained run.")
+        click.echo(f"Nothing was written: {run.name} is a pretrained run.")
 
 
 def _table(record: Latency) -> Iterator[str]:

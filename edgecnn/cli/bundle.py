@@ -10,7 +10,7 @@ from edgecnn.cli.options import list_option, run_argument
 
 
 @click.command("bundle")
-@run_argument
+@run_argument(pretrained=True)
 @click.option("--target", required=True, metavar="NAME", help="Target of the bundle, for instance tflite-micro.")
 @click.option(
     "--out",
@@ -23,12 +23,12 @@ def command(run: Path, target: str, out: Path | None) -> None:
 
     RUN may be the name of a pretrained run.
     """
-    from edgecnn.pretrained import pretrained_path
+    from edgecnn.pretrained import is_pretrained
     from edgecnn.run_directory import Run
     from edgecnn.stages.bundle import bundle as stage
 
-    if known := pretrained_path(run):
-        click.echo(stage(Run(known), target, out or Path(f"{run}-{target}")))
+    if is_pretrained(run):
+        click.echo(stage(Run(run), target, out or Path(f"{run.name}-{target}")))
         return
     place = Run.at(run)
     with place.lock():

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @click.command("export")
-@run_argument
+@run_argument()
 @formats_option
 @click.option(
     "--max-accuracy-drop",

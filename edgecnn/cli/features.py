@@ -65,13 +65,14 @@ def command(
     `edgecnn features RUN` alone draws one of the run's own samples and saves the pictures in the run, for the report.
     """
     from edgecnn.inference.predictor import Predictor
+    from edgecnn.pretrained import pretrained_runs
     from edgecnn.run_directory import Run
     from edgecnn.stages import features as stage
 
     if export is not None and compare is not None:
         raise UsageError("--compare names the exports itself; leave out --format.")
     asked = image or out or layers or channel is not None or export or compare or only_list or output != "png"
-    if Path(model).is_dir() and not asked:
+    if not asked and model not in pretrained_runs() and Path(model).is_dir():
         place = Run(Path(model))
         with place.lock():
             for name in stage.draw_run(place).pictures.values():

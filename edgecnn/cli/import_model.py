@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from edgecnn.cli.options import print_accuracy
+from edgecnn.cli.options import RunDirectory, print_accuracy
 
 
 def _numbers(context: click.Context, option: click.Parameter, text: str | None) -> tuple[float, ...]:
@@ -33,7 +33,7 @@ def _numbers(context: click.Context, option: click.Parameter, text: str | None) 
 )
 @click.option("--mean", callback=_numbers, metavar="R,G,B", help="Subtracted next, in units of the input range.")
 @click.option("--std", callback=_numbers, metavar="R,G,B", help="Divisor, applied last, in units of the input range.")
-@click.option("--out", "run", required=True, type=click.Path(path_type=Path), help="Run directory to create.")
+@click.option("--out", "run", required=True, type=RunDirectory(pretrained=False), help="Run directory to create.")
 def command(run: Path, **options: Any) -> None:
     """Create a run from MODEL, a .keras or .h5 classifier trained elsewhere.
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgecnn.errors import UsageError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -24,8 +26,40 @@ def names(kind: str) -> str:
     return ", ".join(plugins.every(kind))
 
 
-def run_argument(command: Callable[..., Any]) -> Callable[..., Any]:
-    return click.argument("run", type=click.Path(path_type=Path))(command)
+# What works instead where a command that writes to a run is given the name of a pretrained one.
+ADVICE = {
+    "run": "`edgecnn run my-run --model {name}` makes a run from it",
+    "train": "`edgecnn train my-run` trains a model of your own",
+    "import": "choose another name for --out",
+    "export": "its files are in {path}/exports, and `edgecnn run my-run --model {name}` exports it again",
+    "report": "its report is {path}/report.html",
+}
+
+
+class RunDirectory(click.ParamType):  # type: ignore[type-arg]  # generic in newer clicks only
+    """RUN as a path: of a directory, or of the pretrained run of that name where the command only reads it."""
+
+    name = "path"
+
+    def __init__(self, *, pretrained: bool) -> None:
+        self._pretrained = pretrained
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> Path:
+        """The path; raises UsageError, with what works instead, for the name of a run that is not to be written to."""
+        from edgecnn.pretrained import pretrained_runs
+
+        runs, path = pretrained_runs(), Path(value)
+        if value not in runs:
+            return path.absolute() if str(path) in runs else path  # ./NAME, which a Path shortens to NAME
+        if not self._pretrained:
+            advice = ADVICE[str(context and context.info_name)].format(name=value, path=runs[value])
+            raise UsageError(f"{value} is a pretrained run and stays as it is: {advice}; ./{value} would be a folder.")
+        return runs[value]
+
+
+def run_argument(*, pretrained: bool = False, **settings: Any) -> Callable[..., Any]:
+    """RUN, a directory, or the name of a pretrained run where a command takes one."""
+    return click.argument("run", type=RunDirectory(pretrained=pretrained), **settings)
 
 
 def formats_option(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -77,7 +77,7 @@ def _cpus_help() -> str:
 
 
 @click.command("parity")
-@run_argument
+@run_argument(pretrained=True)
 @formats_option
 @runtimes_option
 @providers_option
@@ -131,7 +131,7 @@ def command(
 
     With --cpu, every export also runs under QEMU on a CPU that this machine does not have.
     """
-    from edgecnn.pretrained import pretrained_path
+    from edgecnn.pretrained import is_pretrained
     from edgecnn.records import ParityAndLayers
     from edgecnn.run_directory import Run
     from edgecnn.stages.layerwise_parity import layers as layers_stage
@@ -140,14 +140,14 @@ def command(
 
     if options["cpus"] and (options["remote"] or options["python"]):
         raise UsageError("--cpu emulates CPUs on this machine, in this Python; leave out --remote and --python.")
-    if known := pretrained_path(run):
+    if is_pretrained(run):
         for option in context.command.params:
             if (
                 option.name not in ("run", "as_json", "cpus")
                 and context.get_parameter_source(str(option.name)) != DEFAULT
             ):
-                raise click.UsageError(f"{option.opts[0]} needs a run of your own; {run} is a pretrained run.")
-        _check_pretrained(Run(known), options["cpus"], as_json)
+                raise click.UsageError(f"{option.opts[0]} needs a run of your own; {run.name} is a pretrained run.")
+        _check_pretrained(Run(run), options["cpus"], as_json)
         return
     place = Run.at(run)
     chosen = ParityOptions(formats=tuple(formats), runtimes=tuple(runtimes), providers=tuple(providers), **options)

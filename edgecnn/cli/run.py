@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgecnn.cli.options import DEFAULT, options_of, training_options
+from edgecnn.cli.options import DEFAULT, options_of, run_argument, training_options
 from edgecnn.errors import GateFailed
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ DEFAULT_RUN = "edgecnn-run"
 
 
 @click.command("run")
-@click.argument("run", type=click.Path(path_type=Path), default=DEFAULT_RUN)
+@run_argument(default=DEFAULT_RUN)
 @training_options
 @click.option(
     "--model", metavar="NAME", help="Start from the pretrained run NAME, or another run, instead of training."

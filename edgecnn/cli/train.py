@@ -11,7 +11,7 @@ from edgecnn.cli.options import options_of, print_accuracy, run_argument, traini
 
 
 @click.command("train")
-@run_argument
+@run_argument()
 @training_options
 def command(run: Path, **options: Any) -> None:
     """Train a classifier into the directory RUN, with a checkpoint after each epoch.

@@ -126,7 +126,7 @@ def pairs(
     if not wanted:
         for failure in record.failures[:1]:
             raise InputError(f"The model could not be exported to any format; {failure.format}: {failure.reason}.")
-        raise InputError(f"Nothing is exported yet; run `edgecnn export {run.root}`.")
+        raise InputError(f"Nothing is exported yet; run {run.command('export')}.")
     foreign = [name for name in artifacts if name not in discover(Format)]
     if foreign:
         raise InputError(f"{run.path(ARTIFACTS)} names a format '{foreign[0]}' that this edgecnn does not know.")
@@ -140,7 +140,7 @@ def pairs(
         format = pick(Format, name)
         path = run.path(artifacts[name].path)
         if not path.exists():
-            raise InputError(f"{path} is missing; run `edgecnn export {run.root}`.")
+            raise InputError(f"{path} is missing; run {run.command('export')}.")
         for runtime in runtimes:
             if format.file_kind not in runtime.file_kinds:
                 continue

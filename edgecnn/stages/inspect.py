@@ -16,7 +16,7 @@ from edgecnn.files import sha256_of, size_of
 from edgecnn.model_files.inspector import Inspector, head_of, inspector_of
 from edgecnn.plugins import discover
 from edgecnn.records import Contract, GraphLayer, Inspection, decode
-from edgecnn.run_directory import ARTIFACTS, CONTRACT, EXPORTS, MODEL, TRAINING
+from edgecnn.run_directory import ARTIFACTS, CONTRACT, EXPORTS, MODEL, TRAINING, Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -114,7 +114,7 @@ def _no_model(path: Path) -> InputError:
     folder = path / EXPORTS
     exports = sorted(file.name for file in folder.iterdir() if file.name[0] != ".") if folder.is_dir() else []
     if not exports:
-        return InputError(f"{path} is a run without exports; `edgecnn export {path}` makes them.")
+        return InputError(f"{path} is a run without exports; {Run(path).command('export')} makes them.")
     return InputError(f"{path} is a run; inspect one of its exports, in {folder}: {', '.join(exports)}.")
 
 
