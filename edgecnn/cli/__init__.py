@@ -25,7 +25,8 @@ from edgecnn.cli import (
     train,
 )
 from edgecnn.console import log
-from edgecnn.errors import EXIT_INTERRUPTED, EXIT_PIPE_CLOSED, EdgecnnError, from_os_error, missing_package
+from edgecnn.environment import missing_package
+from edgecnn.errors import EXIT_INTERRUPTED, EXIT_PIPE_CLOSED, EdgecnnError, from_os_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

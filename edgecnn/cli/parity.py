@@ -131,6 +131,7 @@ def command(
 
     With --cpu, every export also runs under QEMU on a CPU that this machine does not have.
     """
+    from edgecnn.environment import require
     from edgecnn.pretrained import is_pretrained
     from edgecnn.records import ParityAndLayers
     from edgecnn.run_directory import Run
@@ -138,6 +139,7 @@ def command(
     from edgecnn.stages.parity import ParityOptions
     from edgecnn.stages.parity import parity as stage
 
+    require("tensorflow", "keras")  # for the reference, before data is downloaded
     if options["cpus"] and (options["remote"] or options["python"]):
         raise UsageError("--cpu emulates CPUs on this machine, in this Python; leave out --remote and --python.")
     if is_pretrained(run):

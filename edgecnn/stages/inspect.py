@@ -11,6 +11,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgecnn.environment import pip_install
 from edgecnn.errors import InputError, MachineError, UnsupportedSchema
 from edgecnn.files import sha256_of, size_of
 from edgecnn.model_files.inspector import Inspector, head_of, inspector_of
@@ -156,7 +157,7 @@ def visualize(path: Path) -> None:
         importlib.import_module("model_explorer").visualize(str(path))
         return
     if not find_spec("netron"):
-        raise MachineError("No viewer for this file is installed: pip install netron.")
+        raise MachineError(f"No viewer for this file is installed: {pip_install()} netron.")
     netron = importlib.import_module("netron")
     netron.start(str(path / SAVED_MODEL if path.is_dir() else path))
     netron.wait()  # its server ends with this process
