@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgecnn.cli import completion
 from edgecnn.cli.options import (
     formats_option,
     json_option,
@@ -69,7 +70,11 @@ def _untimed(context: click.Context, option: click.Parameter, cpus: tuple[str, .
     help="Images per call; a TFLite file takes 1.",
 )
 @click.option(
-    "--baseline", default="", metavar="FORMAT", help="Format that ratios are relative to. Default: onnx_float32."
+    "--baseline",
+    default="",
+    metavar="FORMAT",
+    shell_complete=completion.plugins("format", "keras"),
+    help="Format that ratios are relative to. Default: onnx_float32.",
 )
 @click.option(
     "--restarts",

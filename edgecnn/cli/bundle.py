@@ -6,12 +6,19 @@ from pathlib import Path
 
 import click
 
+from edgecnn.cli import completion
 from edgecnn.cli.options import list_option, run_argument
 
 
 @click.command("bundle")
 @run_argument(pretrained=True)
-@click.option("--target", required=True, metavar="NAME", help="Target of the bundle, for instance tflite-micro.")
+@click.option(
+    "--target",
+    required=True,
+    metavar="NAME",
+    shell_complete=completion.plugins("bundle"),
+    help="Target of the bundle, for instance tflite-micro.",
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path),

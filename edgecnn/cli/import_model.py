@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from edgecnn.cli import completion
 from edgecnn.cli.options import RunDirectory, print_accuracy
 
 
@@ -25,7 +26,13 @@ def _numbers(context: click.Context, option: click.Parameter, text: str | None) 
 @click.command("import")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--labels", required=True, type=click.Path(path_type=Path), help="UTF-8 text, one class name per line.")
-@click.option("--data", required=True, metavar="auto|cifar10|synthetic|PATH", help="Data set with the model's classes.")
+@click.option(
+    "--data",
+    required=True,
+    metavar="auto|cifar10|synthetic|PATH",
+    shell_complete=completion.data_sets,
+    help="Data set with the model's classes.",
+)
 @click.option(
     "--input-range",
     type=click.Choice(["0..255", "0..1", "-1..1"]),

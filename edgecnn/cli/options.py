@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgecnn.cli import completion
 from edgecnn.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from click.shell_completion import CompletionItem
 
     from edgecnn.records import Training
     from edgecnn.stages.train import TrainOptions
@@ -56,6 +60,10 @@ class RunDirectory(click.ParamType):  # type: ignore[type-arg]  # generic in new
             raise UsageError(f"{value} is a pretrained run and stays as it is: {advice}; ./{value} would be a folder.")
         return runs[value]
 
+    def shell_complete(self, context: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Run directories, and the pretrained runs where the command takes them."""
+        return completion.runs(incomplete, pretrained=self._pretrained)
+
 
 def run_argument(*, pretrained: bool = False, **settings: Any) -> Callable[..., Any]:
     """RUN, a directory, or the name of a pretrained run where a command takes one."""
@@ -64,7 +72,12 @@ def run_argument(*, pretrained: bool = False, **settings: Any) -> Callable[..., 
 
 def formats_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
-        "--format", "formats", multiple=True, metavar="NAME", help="Only this format; repeatable. Default: all."
+        "--format",
+        "formats",
+        multiple=True,
+        metavar="NAME",
+        help="Only this format; repeatable. Default: all.",
+        shell_complete=completion.plugins("format"),
     )(command)
 
 
@@ -74,6 +87,7 @@ def runtimes_option(command: Callable[..., Any]) -> Callable[..., Any]:
         "runtimes",
         cls=LateHelpOption,
         words=lambda: f"Only this runtime; repeatable: {names('runtime')}.",
+        shell_complete=completion.plugins("runtime"),
         multiple=True,
         metavar="NAME",
     )(command)
@@ -94,9 +108,22 @@ class LateHelpOption(click.Option):
 
 def providers_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--ep`, the execution providers to run on."""
-    return click.option("--ep", "providers", cls=LateHelpOption, words=_providers_help, multiple=True, metavar="NAME")(
-        command
-    )
+    return click.option(
+        "--ep",
+        "providers",
+        cls=LateHelpOption,
+        words=_providers_help,
+        multiple=True,
+        metavar="NAME",
+        shell_complete=completion.words(_providers),
+    )(command)
+
+
+def _providers() -> list[str]:
+    """Names of all runtimes' execution providers, each once."""
+    from edgecnn import plugins
+
+    return list(dict.fromkeys(name for one in plugins.every("runtime").values() for name in one.providers))
 
 
 def _providers_help() -> str:
@@ -123,6 +150,7 @@ def place_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--python",
             default="",
             metavar="PATH",
+            shell_complete=completion.files,
             help="Python to run the exports with, for instance one with another ONNX Runtime.",
         ),
         click.option(
@@ -131,6 +159,21 @@ def place_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ):
         command = option(command)
     return command
+
+
+class Resumable(KeyboardInterrupt):
+    """An interruption after which the same command goes on where it was."""
+
+
+@contextmanager
+def resumable(folder: Path, *files: str) -> Iterator[None]:
+    """Turn an interruption into Resumable where one of these files, which the command goes on from, is there."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if any((folder / name).exists() for name in files):
+            raise Resumable from None
+        raise
 
 
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -170,19 +213,33 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="N",
             help="Set N training images aside and measure accuracy on them instead of the test images.",
         ),
-        click.option("--teacher", metavar="RUN", help="Distil from this run too, where the recipe takes a teacher."),
-        click.option("--recipe", cls=LateHelpOption, words=_recipes_help, default="tutorial", show_default=True),
+        click.option(
+            "--teacher",
+            metavar="RUN",
+            shell_complete=completion.models,
+            help="Distil from this run too, where the recipe takes a teacher.",
+        ),
+        click.option(
+            "--recipe",
+            cls=LateHelpOption,
+            words=_recipes_help,
+            default="tutorial",
+            show_default=True,
+            shell_complete=completion.words(_recipes),
+        ),
         click.option(
             "--architecture",
             cls=LateHelpOption,
             words=lambda: f"What to train: {names('architecture')}.",
             default="cnn",
             show_default=True,
+            shell_complete=completion.plugins("architecture"),
         ),
         click.option(
             "--data",
             default="auto",
             show_default=True,
+            shell_complete=completion.data_sets,
             metavar="auto|cifar10|synthetic|PATH",
             help="auto: CIFAR-10 if available, otherwise synthetic images. PATH: a cifar-10-batches-py folder, its "
             ".tar.gz, an .npz, or a folder with train/<class>/* and test/<class>/*.",
@@ -192,12 +249,16 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def _recipes_help() -> str:
+def _recipes() -> list[str]:
+    """Names of all architectures' recipes, each once."""
     from edgecnn import plugins
     from edgecnn.training.recipes import recipes_of
 
-    found = {name: None for plugin in plugins.every("architecture").values() for name in recipes_of(plugin)}
-    return f"How to train: {', '.join(found)}."
+    return list({name: None for plugin in plugins.every("architecture").values() for name in recipes_of(plugin)})
+
+
+def _recipes_help() -> str:
+    return f"How to train: {', '.join(_recipes())}."
 
 
 def options_of(validation_images: int | None, **options: Any) -> TrainOptions:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgecnn.cli import completion
 from edgecnn.cli.options import (
     DEFAULT,
     LateHelpOption,
@@ -67,12 +68,16 @@ def _max_images_help() -> str:
     )
 
 
-def _cpus_help() -> str:
+def _cpus() -> list[str]:
     from edgecnn.execution.emulation import CPUS
 
+    return list(CPUS)
+
+
+def _cpus_help() -> str:
     return (
-        f"Run the exports on this emulated CPU too: {', '.join(CPUS)}; repeatable. `edgecnn cpu list` shows which are "
-        "ready."
+        f"Run the exports on this emulated CPU too: {', '.join(_cpus())}; repeatable. `edgecnn cpu list` shows which "
+        "are ready."
     )
 
 
@@ -81,7 +86,12 @@ def _cpus_help() -> str:
 @formats_option
 @runtimes_option
 @providers_option
-@click.option("--data", metavar="auto|cifar10|synthetic|PATH", help="Evaluate on this test split. Default: RUN's own.")
+@click.option(
+    "--data",
+    metavar="auto|cifar10|synthetic|PATH",
+    shell_complete=completion.data_sets,
+    help="Evaluate on this test split. Default: RUN's own.",
+)
 @click.option(
     "--tolerance",
     "tolerances",
@@ -103,6 +113,7 @@ def _cpus_help() -> str:
     "cpus",
     cls=LateHelpOption,
     words=_cpus_help,
+    shell_complete=completion.words(_cpus),
     multiple=True,
     metavar="NAME",
 )

@@ -170,13 +170,18 @@ def model_file(model: str | Path, format: str | None) -> Path:
             raise UsageError(f"{place} is a single file; a format selects an export of a run.")
         return place
     wanted = DEFAULT_FORMAT if format is None else format
-    there = {path.stem: path for path in sorted((place / EXPORTS).glob(f"*{SUFFIX}"))}
+    there = exports_of(place)
     for name in (wanted, f"{PREFIX}{wanted}"):
         if name in there:
             return there[name]
     if format is None or not there:
         raise InputError(f"{place} holds no {EXPORTS}/{wanted}{SUFFIX}; {Run(place).command('export')} makes it.")
     raise unknown_name("ONNX export", wanted, there)
+
+
+def exports_of(run: Path) -> dict[str, Path]:
+    """The ONNX exports of a run: format -> file, in alphabetical order."""
+    return {path.stem: path for path in sorted((run / EXPORTS).glob(f"*{SUFFIX}"))}
 
 
 def _contract_of(session: Any, path: Path) -> Contract | None:
