@@ -105,9 +105,9 @@ def _matching(names: Iterable[str], word: str) -> list[CompletionItem]:
 
 
 def _pretrained() -> Iterable[str]:
-    from edgecnn.pretrained import published_runs
+    from edgecnn.pretrained import pretrained_runs
 
-    return published_runs()
+    return pretrained_runs()
 
 
 def _runs(word: str) -> Iterator[str]:
