@@ -5,6 +5,7 @@ Results go to stdout and are printed by the command line alone, so a pipe carrie
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from contextlib import ExitStack, contextmanager
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 LATE_SECONDS = 2.0
 REDRAW_SECONDS = 0.1
+DEFAULT_COLUMNS, MAX_COLUMNS, DEFAULT_ROWS = 80, 100, 24
 
 
 def log(text: str) -> None:
@@ -27,8 +29,9 @@ def log(text: str) -> None:
 
 
 @contextmanager
-def progress(label: str, total: float, done: int = 0) -> Iterator[Callable[[float], None]]:
+def progress(label: str, total: float, done: int = 0, delay_seconds: float = 0.0) -> Iterator[Callable[[float], None]]:
     """Show a bar for a job of `total` units, `done` of them earlier; the yielded function takes the units done so far.
+    Nothing is drawn for the first `delay_seconds`.
 
     Where stderr is no terminal nothing is drawn: the stages' own lines say what goes on.
     """
@@ -38,13 +41,25 @@ def progress(label: str, total: float, done: int = 0) -> Iterator[Callable[[floa
     from tqdm import tqdm
 
     tqdm.monitor_interval = 0  # no thread in addition to ours: processes are forked
-    form = "{desc} {bar:40} {percentage:3.0f} %  {elapsed} passed, {remaining} left"
-    with tqdm(desc=label, total=total, initial=done, leave=False, file=sys.stderr, bar_format=form) as bar:
+    form = "{desc} {bar} {percentage:3.0f} %  {elapsed} passed, {remaining} left"
+    with tqdm(
+        desc=label, total=total, initial=done, leave=False, file=sys.stderr, bar_format=form, ncols=_columns(),
+        nrows=DEFAULT_ROWS, delay=delay_seconds,
+    ) as bar:  # fmt: skip
 
         def advance(done: float) -> None:
             bar.update(done - bar.n)
 
         yield advance
+
+
+def _columns() -> int:
+    """Of the terminal, as far as a bar needs them; a terminal that says 0, as those of containers do, has 80."""
+    try:
+        columns = os.get_terminal_size(sys.stderr.fileno()).columns
+    except (OSError, ValueError):
+        columns = 0
+    return min(columns or DEFAULT_COLUMNS, MAX_COLUMNS)
 
 
 @contextmanager

@@ -27,21 +27,6 @@ if TYPE_CHECKING:
 EXIT_INTERRUPTED = 130
 EXIT_PIPE_CLOSED = 141  # what a shell reports of a program ended by SIGPIPE
 
-# Import name -> the extra of this package that installs it.
-EXTRA_OF_PACKAGE = {
-    "ai_edge_litert": "export",
-    "flatbuffers": "export",
-    "jinja2": "export",
-    "keras": "export",
-    "matplotlib": "export",
-    "onnx": "export",
-    "onnxslim": "export",
-    "scipy": "export",
-    "tensorflow": "export",
-    "tf2onnx": "export",
-    "tflite_micro": "micro",
-}
-
 MAX_REASON = 300  # characters
 # Colors, and the places in its own graph that TensorFlow puts around a message.
 DECORATION = re.compile(
@@ -136,20 +121,6 @@ def reason_of(error: BaseException) -> str:
 def damaged(path: Path, kind: str, error: Exception) -> InputError:
     """The sentence for a file whose reader stumbled over it; `kind` says what it should have been."""
     return InputError(f"{path} is damaged or not a valid {kind} ({reason_of(error)}); export or copy it again.")
-
-
-def missing_package(error: ModuleNotFoundError) -> MachineError | None:
-    """The sentence for a package of an extra that is not installed; None if the module is not one of those."""
-    package = (error.name or "").split(".")[0]
-    if package not in EXTRA_OF_PACKAGE:
-        return None
-    extra = EXTRA_OF_PACKAGE[package]
-    return MachineError(f"This needs the package {package}: pip install 'edgecnn[{extra}]'.")
-
-
-def not_installed(package: str) -> str:
-    """How to get a runtime's package by itself, here or on a device; `package` is an import name."""
-    return f"{package} is not installed: pip install {package.replace('_', '-')}"
 
 
 def from_os_error(error: OSError) -> MachineError | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgecnn import run_directory
 from edgecnn.console import log
+from edgecnn.environment import require_extra
 from edgecnn.parity.verdict import FAIL
 from edgecnn.records import Layers, Parity
 from edgecnn.stages import bench, export, features, from_pretrained, layerwise_parity, parity, report, train
@@ -68,8 +69,9 @@ def run_all(run: Run, options: TrainOptions | StartOptions, show: Callable[[str]
     """Bring a run directory up to date, stage by stage; the report's path, and the verdict of parity.
 
     A gate that fails does not stop the run, nor does a format that cannot be exported: the report shows it. Raises what
-    the stages raise.
+    the stages raise, and MachineError where a package is missing, before anything is downloaded or written.
     """
+    require_extra("export")
     with run.lock():
         for step in steps(run, options, show):
             begun = time.perf_counter()

@@ -1,40 +1,44 @@
-"""The trained runs that come with edgecnn, by name."""
+"""The pretrained runs that come with edgecnn, by name.
+
+Such a name never means a folder; ./NAME does, as does a :class:`pathlib.Path`.
+"""
 
 from __future__ import annotations
 
-import os
+import difflib
 from pathlib import Path
 
 from edgecnn.errors import InputError
 
+NAMES = ("cifar10-cnn", "cifar10-resnet8")  # also listed in pyproject.toml, for the wheel
 PLACES = (
     Path(__file__).parent / "published",  # an installed package
-    Path(__file__).parent.parent / "artifacts",  # a source checkout
+    Path(__file__).parent.parent / "artifacts",  # a source checkout, where other runs may lie too
 )
 
 
 def pretrained_runs() -> dict[str, Path]:
     """Name -> run directory, in alphabetical order; the package's own win over the checkout's."""
-    found: dict[str, Path] = {}
-    for place in reversed(PLACES):
-        found |= {contract.parent.name: contract.parent for contract in place.glob("[!.]*/contract.json")}
-    return dict(sorted(found.items()))
+    found = {(name, place): place / name for name in sorted(NAMES) for place in reversed(PLACES)}
+    return {name: run for (name, _), run in found.items() if (run / "contract.json").is_file()}
 
 
-def pretrained_path(run: Path) -> Path | None:
-    """Path of the pretrained run that RUN on a command line names; None where it is a path."""
-    return None if run.exists() else pretrained_runs().get(str(run))
+def is_pretrained(run: Path) -> bool:
+    """Whether this is the path of a pretrained run as :func:`pretrained_runs` gives it."""
+    return run in pretrained_runs().values()
 
 
-def find_run(name: str) -> Path:
-    """What a user means by `name`: a path that exists, else the pretrained run of that name.
+def find_run(model: str | Path) -> Path:
+    """What a user means by `model`: the pretrained run of that name, else a path that exists.
 
     Raises :class:`InputError`, naming the pretrained runs, when it is neither.
     """
-    if os.path.exists(name):
-        return Path(name)
     runs = pretrained_runs()
-    if name not in runs:
+    if isinstance(model, str) and model in runs:
+        return runs[model]
+    if not Path(model).exists():
+        near = difflib.get_close_matches(str(model), runs, n=1)
         offer = f" or one of the pretrained runs ({', '.join(runs)})" if runs else "; this copy has no pretrained runs"
-        raise InputError(f"There is no model '{name}'; give a path that exists{offer}.")
-    return runs[name]
+        hint = f"did you mean {near[0]}?" if near else f"give a path that exists{offer}."
+        raise InputError(f"There is no model '{model}'; {hint}")
+    return Path(model)

@@ -5,7 +5,9 @@ What a killed process left under `.tmp-` names is removed by the next holder of 
 
 from __future__ import annotations
 
+import difflib
 import os
+import shlex
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 from edgecnn.environment import installed_versions, this_machine
 from edgecnn.errors import InputError, MachineError, UnsupportedSchema
 from edgecnn.files import TEMPORARY, delete, sha256_of, staged
+from edgecnn.pretrained import pretrained_runs
 from edgecnn.records import Artifact, Artifacts, Contract, Origin, Training, decode, encode
 from edgecnn.records.contract import image_shape
 
@@ -53,9 +56,17 @@ class Run:
     @classmethod
     def at(cls, root: Path) -> Run:
         """An existing run; raises InputError when there is none."""
+        if root.is_file():
+            raise InputError(f"{root} is a file and not a run; give the directory of a run.")
         if not root.is_dir():
-            raise InputError(f"There is no run at {root}; `edgecnn run {root}` makes one.")
+            near = difflib.get_close_matches(str(root), pretrained_runs(), n=1)
+            hint = f"did you mean the pretrained run {near[0]}?" if near else f"{cls(root).command('run')} makes one."
+            raise InputError(f"There is no run at {root}; {hint}")
         return cls(root)
+
+    def command(self, name: str, options: str = "") -> str:
+        """A command on this run as a sentence shows it, in quotes: it can be copied to a shell."""
+        return f"`{' '.join(filter(None, ['edgecnn', name, shlex.quote(str(self.root)), options]))}`"
 
     def path(self, name: str) -> Path:
         """Where a file of the run lies."""
@@ -99,8 +110,8 @@ class Run:
         """
         path = self.path(name)
         if not path.is_file():
-            raise InputError(f"{path} is missing; `edgecnn {maker} {self.root}` writes it.")
-        remedy = f"`edgecnn run NEW --model {self.root}` takes its model into a new run"
+            raise InputError(f"{path} is missing; {self.command(maker)} writes it.")
+        remedy = f"`edgecnn run NEW --model {shlex.quote(str(self.root))}` takes its model into a new run"
         if not self.path(TRAINING).is_file():
             remedy = f"delete {path} and run the same command again"
         return decode(path.read_bytes(), kind, str(path), remedy=remedy, upgrade=upgrade)
@@ -122,7 +133,9 @@ class Run:
 
     def maker(self) -> str:
         """The command that writes the run's first files, for a sentence."""
-        return f"`edgecnn import MODEL --out {self.root}`" if self.is_imported() else f"`edgecnn train {self.root}`"
+        if self.is_imported():
+            return f"`edgecnn import MODEL --labels FILE --data PATH --out {shlex.quote(str(self.root))}`"
+        return self.command("train")
 
     def is_imported(self) -> bool:
         """Whether the run's model was trained elsewhere."""
@@ -141,17 +154,17 @@ class Run:
         """The run's exports; raises InputError when they are of another model than the run holds now."""
         record = self.load(ARTIFACTS, Artifacts, "export")
         if record.origin.inputs.get(CONTRACT) != self.hash_of(CONTRACT):
-            raise InputError(f"The exports in {self.root} are of another model; run `edgecnn export {self.root}`.")
+            raise InputError(f"The exports in {self.root} are of another model; run {self.command('export')}.")
         return record
 
     def artifact_path(self, artifact: Artifact) -> Path:
         """Where an artifact lies; raises InputError unless it is the very file that was exported."""
         path = self.path(artifact.path)
         if not path.exists():
-            raise InputError(f"{path} is missing; run `edgecnn export {self.root}`.")
+            raise InputError(f"{path} is missing; run {self.command('export')}.")
         if sha256_of(path) != artifact.sha256:
             raise InputError(
-                f"{path} is not the file that was exported (its SHA-256 differs); run `edgecnn export {self.root}`."
+                f"{path} is not the file that was exported (its SHA-256 differs); run {self.command('export')}."
             )
         return path
 
@@ -160,7 +173,7 @@ class Run:
         reason = next((failure.reason for failure in record.failures if failure.format == format), "")
         if reason:
             return InputError(f"{format} could not be exported: {reason}.")
-        return InputError(f"{format} is not exported yet; run `edgecnn export {self.root} --format {format}`.")
+        return InputError(f"{format} is not exported yet; run {self.command('export', f'--format {format}')}.")
 
     def hash_of(self, name: str) -> str:
         """SHA-256 of a file or folder of the run, "" where there is none."""

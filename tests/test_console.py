@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import pty
+import struct
+import subprocess
 import sys
+import termios
 from contextlib import contextmanager
 from io import StringIO
 from typing import TYPE_CHECKING
+
+import pytest
 
 from edgecnn import console
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    import pytest
 
 
 def test_a_late_bar_is_drawn_after_two_seconds_where_results_go_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,6 +39,29 @@ def test_a_late_bar_is_drawn_after_two_seconds_where_results_go_elsewhere(monkey
                 clock[0] = now
                 advance(done)
     assert drawn == [3, 4]
+
+
+@pytest.mark.parametrize("columns", [0, 1, 40, 80, 300])
+def test_a_bar_fits_its_terminal_also_one_that_does_not_say_how_wide_it_is(columns: int) -> None:
+    code = (
+        "import time\nfrom edgecnn.console import progress\n"
+        "with progress('training', 4) as advance:\n"
+        "    for i in range(5):\n"
+        "        advance(i)\n"
+        "        time.sleep(0.15)\n"
+    )
+    keys, screen = pty.openpty()
+    fcntl.ioctl(screen, termios.TIOCSWINSZ, struct.pack("HHHH", 0, columns, 0, 0))
+    subprocess.run([sys.executable, "-c", code], stdout=screen, stderr=screen, check=True)
+    drawn = os.read(keys, 1 << 16).decode()
+    for end in (screen, keys):
+        os.close(end)
+    lines = [line.strip() for line in drawn.split("\r") if line.strip()]
+    assert len(lines) > 2 and all(line.startswith("training"[: columns or 80]) for line in lines), drawn
+    if columns != 1:  # nothing fits there
+        assert all(len(line) <= (columns or 80) for line in lines), drawn
+    if columns in (0, 80, 300):
+        assert all(" passed, " in line and line.endswith("left") for line in lines), drawn
 
 
 def test_results_printed_under_a_bar_go_to_stdout(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,7 +87,7 @@ def test_the_snippets_load_the_exports(block: Block, run: Run) -> None:
 
 @pytest.mark.parametrize("block", blocks("cpp"), ids=lambda block: block.where)
 def test_cpp_compiles_with_the_bundle_s_headers(block: Block, run: Run, tmp_path: Path) -> None:
-    pytest.importorskip("tflite_micro", reason="pip install 'edgecnn[micro]'")
+    pytest.importorskip("tflite_micro", reason="needs tflite-micro")
     if not shutil.which("g++"):
         pytest.skip("needs g++")
     _edgecnn(ROOT, tmp_path, "bundle", str(run.root), "--target", "tflite-micro", "--out", "made")
@@ -162,7 +162,7 @@ def _cheap_lines() -> list[tuple[str, str]]:
 @pytest.mark.parametrize(("where", "line"), _cheap_lines())
 def test_cheap_commands_run_as_they_stand_there(where: str, line: str, golden_run: Path, tmp_path: Path) -> None:
     if NEEDS_MICRO in line:
-        pytest.importorskip("tflite_micro", reason="pip install 'edgecnn[micro]'")
+        pytest.importorskip("tflite_micro", reason="needs tflite-micro")
     shutil.copytree(golden_run, tmp_path / "RUN")
     shutil.copy(golden_run / "exports" / "onnx_float32.onnx", tmp_path / "FILE.onnx")
     _pictures(tmp_path)

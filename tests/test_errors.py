@@ -23,13 +23,6 @@ def test_an_unknown_name_is_answered_with_the_nearest() -> None:
     assert "there are onnx_float32" in str(errors.unknown_name("format", "zzz", known))
 
 
-def test_a_missing_package_names_its_extra() -> None:
-    error = errors.missing_package(ModuleNotFoundError("no", name="tensorflow.lite"))
-    assert error is not None
-    assert "pip install 'edgecnn[export]'" in str(error)
-    assert errors.missing_package(ModuleNotFoundError("no", name="edgecnn_typo")) is None
-
-
 @pytest.mark.parametrize(
     ("number", "words"), [(errno.ENOSPC, "disk is full"), (errno.EACCES, "not writable"), (errno.EROFS, "not writable")]
 )

@@ -14,7 +14,7 @@ from edgecnn.cli import _run as command
 from edgecnn.data.loading import load_data
 from edgecnn.execution.emulation import CPUS, not_ready
 from edgecnn.inference.predictor import Predictor
-from edgecnn.pretrained import PLACES
+from edgecnn.pretrained import NAMES, PLACES
 from edgecnn.records import Features, Latency, Parity, Report
 from edgecnn.run_directory import CONTRACT, FEATURES, LATENCY, MODEL, PARITY, REPORT, SAMPLES, Run
 from edgecnn.stages.parity import ParityOptions, parity
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-PUBLISHED = [Run(PLACES[1] / name) for name in ("cifar10-cnn", "cifar10-resnet8")]
+PUBLISHED = [Run(PLACES[1] / name) for name in NAMES]
 TEXT_FILES = ("*.json", "*.md", "*.html")
 MAY_LOSE_POINTS = {
     "tflite_float16": 0.1, "tflite_dynamic": 0.2, "tflite_int8": 0.5, "tflite_int8_micro": 0.5, "onnx_int8": 0.5,

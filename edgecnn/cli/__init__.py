@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +16,7 @@ from edgecnn.cli import (
     bench,
     bundle,
     compare,
+    completion,
     cpu,
     export,
     features,
@@ -24,8 +28,10 @@ from edgecnn.cli import (
     run,
     train,
 )
+from edgecnn.cli.options import Resumable
 from edgecnn.console import log
-from edgecnn.errors import EXIT_INTERRUPTED, EXIT_PIPE_CLOSED, EdgecnnError, from_os_error, missing_package
+from edgecnn.environment import missing_package
+from edgecnn.errors import EXIT_INTERRUPTED, EXIT_PIPE_CLOSED, EdgecnnError, from_os_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,6 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
+    answered = completion.answer(cli)
+    if answered is not None:
+        return answered
     try:
         words = list(sys.argv[1:] if arguments is None else arguments)
         with cli.make_context("edgecnn", words) as context:  # cli.main would end a closed pipe with exit code 1
@@ -78,8 +87,8 @@ def _run(arguments: Sequence[str] | None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        log("Interrupted; run the same command again to resume.")
+    except (click.Abort, KeyboardInterrupt) as end:
+        log("Interrupted; run the same command again to resume." if isinstance(end, Resumable) else "Interrupted.")
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # the reader of our output has gone, `| head` for instance
         nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -101,5 +110,18 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _fail(error: EdgecnnError) -> int:
-    log(f"Error: {error}")
+    log(f"Error: {_as_called(str(error))}")
     return error.exit_code
+
+
+def _as_called(text: str) -> str:
+    """The text, its commands as they work here: where a shell finds no `edgecnn`, or another one, as this one was
+    called."""
+    program, found = Path(sys.argv[0]), shutil.which("edgecnn")
+    if program.parent.name == "edgecnn" and program.name == "__main__.py":
+        program, called = Path(sys.executable).with_name("edgecnn"), f"{shlex.quote(sys.executable)} -m edgecnn"
+    elif program.name == "edgecnn":
+        called = shlex.quote(str(program))
+    else:  # another program, which uses this one
+        return text
+    return text if found and Path(found).absolute() == program.absolute() else text.replace("`edgecnn ", f"`{called} ")

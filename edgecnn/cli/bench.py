@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgecnn.cli import completion
 from edgecnn.cli.options import (
     formats_option,
     host_options,
@@ -54,7 +55,7 @@ def _untimed(context: click.Context, option: click.Parameter, cpus: tuple[str, .
 
 
 @click.command("bench")
-@run_argument
+@run_argument(pretrained=True)
 @formats_option
 @runtimes_option
 @providers_option
@@ -69,7 +70,11 @@ def _untimed(context: click.Context, option: click.Parameter, cpus: tuple[str, .
     help="Images per call; a TFLite file takes 1.",
 )
 @click.option(
-    "--baseline", default="", metavar="FORMAT", help="Format that ratios are relative to. Default: onnx_float32."
+    "--baseline",
+    default="",
+    metavar="FORMAT",
+    shell_complete=completion.plugins("format", "keras"),
+    help="Format that ratios are relative to. Default: onnx_float32.",
 )
 @click.option(
     "--restarts",
@@ -91,14 +96,14 @@ def command(run: Path, as_json: bool, **options: Any) -> None:
 
     RUN may be the name of a pretrained run: then the input is synthetic images, and nothing is written.
     """
-    from edgecnn.pretrained import pretrained_path
+    from edgecnn.pretrained import is_pretrained
     from edgecnn.run_directory import Run
     from edgecnn.stages.bench import BenchOptions, remarks
     from edgecnn.stages.bench import bench as stage
 
     chosen = BenchOptions(**options)
-    if known := pretrained_path(run):
-        record = stage(Run(known), chosen, keep=False)
+    if known := is_pretrained(run):
+        record = stage(Run(run), chosen, keep=False)
     else:
         place = Run.at(run)
         with place.lock():
@@ -109,7 +114,7 @@ def command(run: Path, as_json: bool, **options: Any) -> None:
     for line in (*_table(record), *remarks(record)):
         click.echo(line)
     if known:
-        click.echo(f"Nothing was written: {run} is a pretrained run.")
+        click.echo(f"Nothing was written: {run.name} is a pretrained run.")
 
 
 def _table(record: Latency) -> Iterator[str]:

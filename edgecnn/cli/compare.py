@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import click
 
+from edgecnn.cli import completion
 from edgecnn.cli.options import json_option, print_json
 from edgecnn.errors import GateFailed
 
 
 @click.command("compare")
-@click.argument("old")
-@click.argument("new")
+@click.argument("old", shell_complete=completion.models)
+@click.argument("new", shell_complete=completion.models)
 @click.option("--across-machines", is_flag=True, help="Compare latencies of different machines too.")
 @json_option
 def command(old: str, new: str, across_machines: bool, as_json: bool) -> None:

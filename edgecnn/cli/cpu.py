@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from edgecnn.cli.options import json_option, print_json
+from edgecnn.cli.options import json_option, print_json, resumable
 
 
 @click.group("cpu")
@@ -35,6 +35,8 @@ def install_command(architecture: str) -> None:
     It needs no root and does not change the system. An interrupted installation leaves only downloads behind, which the
     next one reuses. Run it again after an update of numpy or a runtime.
     """
-    from edgecnn.execution.arm64 import install
+    from edgecnn.execution.arm64 import DOWNLOADS, install
+    from edgecnn.execution.emulation import cache_folder
 
-    install()
+    with resumable(cache_folder(), DOWNLOADS):
+        install()

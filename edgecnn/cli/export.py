@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @click.command("export")
-@run_argument
+@run_argument()
 @formats_option
 @click.option(
     "--max-accuracy-drop",
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.option(
     "--check", is_flag=True, help="Export again to a temporary folder and compare; exit 1 when a file differs."
 )
-@list_option("edgecnn.export.format:Format", "formats")
+@list_option("format", "formats")
 @json_option
 def command(run: Path, formats: Sequence[str], max_accuracy_drop: float, check: bool, as_json: bool) -> None:
     """Export RUN's model to the formats of devices.

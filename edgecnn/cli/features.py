@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgecnn.cli import completion
 from edgecnn.cli.sources import source_of
 from edgecnn.errors import UsageError
 
@@ -28,9 +29,12 @@ def _channel(context: click.Context, option: click.Parameter, word: str) -> int 
 
 
 @click.command("features")
-@click.argument("model")
-@click.argument("image", required=False)
-@click.option("--layer", "layers", multiple=True, metavar="NAME|all", help="Repeatable. Default: the first six layers.")
+@click.argument("model", shell_complete=completion.models)
+@click.argument("image", required=False, shell_complete=completion.files)
+@click.option(
+    "--layer", "layers", multiple=True, metavar="NAME|all", shell_complete=completion.layers,
+    help="Repeatable. Default: the first six layers.",
+)  # fmt: skip
 @click.option(
     "--channel", metavar="N|all", default="all", show_default=True, callback=_channel,
     help="This channel alone, large; or all, as a grid.",
@@ -39,9 +43,12 @@ def _channel(context: click.Context, option: click.Parameter, word: str) -> int 
     "--output", type=click.Choice(["png", "npz"]), default="png", show_default=True,
     help="Pictures, or one file of float32 arrays [H, W, C].",
 )  # fmt: skip
-@click.option("--format", "export", metavar="NAME", help="ONNX export of the run, for instance int8. Default: float32.")
 @click.option(
-    "--compare", nargs=2, metavar="NAME NAME",
+    "--format", "export", metavar="NAME", shell_complete=completion.onnx_exports,
+    help="ONNX export of the run, for instance int8. Default: float32.",
+)  # fmt: skip
+@click.option(
+    "--compare", nargs=2, metavar="NAME NAME", shell_complete=completion.onnx_exports,
     help="Two exports side by side with their difference, for instance float and int8; or two .onnx files.",
 )  # fmt: skip
 @click.option("--list", "only_list", is_flag=True, help="List the layers and exit.")
@@ -65,13 +72,14 @@ def command(
     `edgecnn features RUN` alone draws one of the run's own samples and saves the pictures in the run, for the report.
     """
     from edgecnn.inference.predictor import Predictor
+    from edgecnn.pretrained import pretrained_runs
     from edgecnn.run_directory import Run
     from edgecnn.stages import features as stage
 
     if export is not None and compare is not None:
         raise UsageError("--compare names the exports itself; leave out --format.")
     asked = image or out or layers or channel is not None or export or compare or only_list or output != "png"
-    if Path(model).is_dir() and not asked:
+    if not asked and model not in pretrained_runs() and Path(model).is_dir():
         place = Run(Path(model))
         with place.lock():
             for name in stage.draw_run(place).pictures.values():

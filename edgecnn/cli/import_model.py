@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from edgecnn.cli.options import print_accuracy
+from edgecnn.cli import completion
+from edgecnn.cli.options import RunDirectory, print_accuracy
 
 
 def _numbers(context: click.Context, option: click.Parameter, text: str | None) -> tuple[float, ...]:
@@ -25,7 +26,13 @@ def _numbers(context: click.Context, option: click.Parameter, text: str | None) 
 @click.command("import")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--labels", required=True, type=click.Path(path_type=Path), help="UTF-8 text, one class name per line.")
-@click.option("--data", required=True, metavar="auto|cifar10|synthetic|PATH", help="Data set with the model's classes.")
+@click.option(
+    "--data",
+    required=True,
+    metavar="auto|cifar10|synthetic|PATH",
+    shell_complete=completion.data_sets,
+    help="Data set with the model's classes.",
+)
 @click.option(
     "--input-range",
     type=click.Choice(["0..255", "0..1", "-1..1"]),
@@ -33,7 +40,7 @@ def _numbers(context: click.Context, option: click.Parameter, text: str | None) 
 )
 @click.option("--mean", callback=_numbers, metavar="R,G,B", help="Subtracted next, in units of the input range.")
 @click.option("--std", callback=_numbers, metavar="R,G,B", help="Divisor, applied last, in units of the input range.")
-@click.option("--out", "run", required=True, type=click.Path(path_type=Path), help="Run directory to create.")
+@click.option("--out", "run", required=True, type=RunDirectory(pretrained=False), help="Run directory to create.")
 def command(run: Path, **options: Any) -> None:
     """Create a run from MODEL, a .keras or .h5 classifier trained elsewhere.
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import pkgutil
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgecnn.cli import completion
+from edgecnn.errors import UsageError
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from click.shell_completion import CompletionItem
 
     from edgecnn.records import Training
     from edgecnn.stages.train import TrainOptions
@@ -18,20 +23,87 @@ DEFAULT = click.core.ParameterSource.DEFAULT  # where an option was not given
 SEEDS = click.IntRange(0, 2**32 - 1)  # what NumPy, Keras and TensorFlow all take
 
 
-def run_argument(command: Callable[..., Any]) -> Callable[..., Any]:
-    return click.argument("run", type=click.Path(path_type=Path))(command)
+def names(kind: str) -> str:
+    """The names of all plug-ins of a kind, for a sentence."""
+    from edgecnn import plugins
+
+    return ", ".join(plugins.every(kind))
+
+
+# What works instead where a command that writes to a run is given the name of a pretrained one.
+ADVICE = {
+    "run": "`edgecnn run my-run --model {name}` makes a run from it",
+    "train": "`edgecnn train my-run` trains a model of your own",
+    "import": "choose another name for --out",
+    "export": "its files are in {path}/exports, and `edgecnn run my-run --model {name}` exports it again",
+    "report": "its report is {path}/report.html",
+}
+
+
+class RunDirectory(click.ParamType):  # type: ignore[type-arg]  # generic in newer clicks only
+    """RUN as a path: of a directory, or of the pretrained run of that name where the command only reads it."""
+
+    name = "path"
+
+    def __init__(self, *, pretrained: bool) -> None:
+        self._pretrained = pretrained
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> Path:
+        """The path; raises UsageError, with what works instead, for the name of a run that is not to be written to."""
+        from edgecnn.pretrained import pretrained_runs
+
+        runs, path = pretrained_runs(), Path(value)
+        if value not in runs:
+            return path.absolute() if str(path) in runs else path  # ./NAME, which a Path shortens to NAME
+        if not self._pretrained:
+            advice = ADVICE[str(context and context.info_name)].format(name=value, path=runs[value])
+            raise UsageError(f"{value} is a pretrained run and stays as it is: {advice}; ./{value} would be a folder.")
+        return runs[value]
+
+    def shell_complete(self, context: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Run directories, and the pretrained runs where the command takes them."""
+        return completion.runs(incomplete, pretrained=self._pretrained)
+
+
+def run_argument(*, pretrained: bool = False, **settings: Any) -> Callable[..., Any]:
+    """RUN, a directory, or the name of a pretrained run where a command takes one."""
+    return click.argument("run", type=RunDirectory(pretrained=pretrained), **settings)
 
 
 def formats_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
-        "--format", "formats", multiple=True, metavar="NAME", help="Only this format; repeatable. Default: all."
+        "--format",
+        "formats",
+        multiple=True,
+        metavar="NAME",
+        help="Only this format; repeatable. Default: all.",
+        shell_complete=completion.plugins("format"),
     )(command)
 
 
 def runtimes_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option("--runtime", "runtimes", multiple=True, metavar="NAME", help="Only this runtime; repeatable.")(
-        command
-    )
+    return click.option(
+        "--runtime",
+        "runtimes",
+        cls=LateHelpOption,
+        words=lambda: f"Only this runtime; repeatable: {names('runtime')}.",
+        shell_complete=completion.plugins("runtime"),
+        multiple=True,
+        metavar="NAME",
+    )(command)
+
+
+class LateHelpOption(click.Option):
+    """An option whose help names plug-ins: `words` makes it when it is shown, so that a command starts without them."""
+
+    def __init__(self, *declarations: Any, words: Callable[[], str], **settings: Any) -> None:
+        super().__init__(*declarations, **settings)
+        self._words = words
+
+    def get_help_record(self, context: click.Context) -> tuple[str, str] | None:
+        """The option and its help, for a help text."""
+        self.help = self._words()
+        return super().get_help_record(context)
 
 
 def providers_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -39,11 +111,30 @@ def providers_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--ep",
         "providers",
+        cls=LateHelpOption,
+        words=_providers_help,
         multiple=True,
         metavar="NAME",
-        help="Only this execution provider; repeatable. ONNX Runtime: cpu, cuda, tensorrt, openvino, coreml, directml, "
-        "webgpu, xnnpack; LiteRT: xnnpack, builtin, reference. Default: all that work here; LiteRT with xnnpack.",
+        shell_complete=completion.words(_providers),
     )(command)
+
+
+def _providers() -> list[str]:
+    """Names of all runtimes' execution providers, each once."""
+    from edgecnn import plugins
+
+    return list(dict.fromkeys(name for one in plugins.every("runtime").values() for name in one.providers))
+
+
+def _providers_help() -> str:
+    from edgecnn import plugins
+
+    offers = [
+        f"{runtime.title}: {', '.join(runtime.providers)} (default: {runtime.default_words})"
+        for runtime in plugins.every("runtime").values()
+        if len(runtime.providers) > 1
+    ]
+    return f"Only this execution provider; repeatable. {'; '.join(offers)}."
 
 
 def host_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -59,6 +150,7 @@ def host_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--python",
             default="",
             metavar="PATH",
+            shell_complete=completion.files,
             help="Python to run the exports with, for instance one with another ONNX Runtime.",
         ),
         click.option(
@@ -69,19 +161,34 @@ def host_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+class Resumable(KeyboardInterrupt):
+    """An interruption after which the same command goes on where it was."""
+
+
+@contextmanager
+def resumable(folder: Path, *files: str) -> Iterator[None]:
+    """Turn an interruption into Resumable where one of these files, which the command goes on from, is there."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if any((folder / name).exists() for name in files):
+            raise Resumable from None
+        raise
+
+
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--json", "as_json", is_flag=True, help="Print the record as JSON.")(command)
 
 
 def list_option(kind: str, what: str) -> Callable[..., Any]:
-    """`--list` prints the plug-ins of an interface, named with its module, and exits."""
+    """`--list` prints the plug-ins of a kind and exits."""
 
     def show(context: click.Context, option: click.Parameter, wanted: bool) -> None:
         if not wanted or context.resilient_parsing:
             return
         from edgecnn import plugins
 
-        for name, plugin in plugins.discover(pkgutil.resolve_name(kind)).items():
+        for name, plugin in plugins.every(kind).items():
             click.echo(f"{name:18} {plugin.summary}")
         context.exit()
 
@@ -106,13 +213,33 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="N",
             help="Set N training images aside and measure accuracy on them instead of the test images.",
         ),
-        click.option("--teacher", metavar="RUN", help="Distil from this run too, where the recipe takes a teacher."),
-        click.option("--recipe", default="tutorial", show_default=True, help="How to train: tutorial or tuned."),
-        click.option("--architecture", default="cnn", show_default=True, help="What to train."),
+        click.option(
+            "--teacher",
+            metavar="RUN",
+            shell_complete=completion.models,
+            help="Distil from this run too, where the recipe takes a teacher.",
+        ),
+        click.option(
+            "--recipe",
+            cls=LateHelpOption,
+            words=_recipes_help,
+            default="tutorial",
+            show_default=True,
+            shell_complete=completion.words(_recipes),
+        ),
+        click.option(
+            "--architecture",
+            cls=LateHelpOption,
+            words=lambda: f"What to train: {names('architecture')}.",
+            default="cnn",
+            show_default=True,
+            shell_complete=completion.plugins("architecture"),
+        ),
         click.option(
             "--data",
             default="auto",
             show_default=True,
+            shell_complete=completion.data_sets,
             metavar="auto|cifar10|synthetic|PATH",
             help="auto: CIFAR-10 if available, otherwise synthetic images. PATH: a cifar-10-batches-py folder, its "
             ".tar.gz, an .npz, or a folder with train/<class>/* and test/<class>/*.",
@@ -120,6 +247,18 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ):
         command = option(command)
     return command
+
+
+def _recipes() -> list[str]:
+    """Names of all architectures' recipes, each once."""
+    from edgecnn import plugins
+    from edgecnn.training.recipes import recipes_of
+
+    return list({name: None for plugin in plugins.every("architecture").values() for name in recipes_of(plugin)})
+
+
+def _recipes_help() -> str:
+    return f"How to train: {', '.join(_recipes())}."
 
 
 def options_of(validation_images: int | None, **options: Any) -> TrainOptions:

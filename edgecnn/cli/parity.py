@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgecnn.cli import completion
 from edgecnn.cli.options import (
     DEFAULT,
+    LateHelpOption,
     formats_option,
     host_options,
     json_option,
@@ -43,34 +45,77 @@ def _tolerances(context: click.Context, option: click.Parameter, words: tuple[st
     return found
 
 
+def _tolerances_help() -> str:
+    from edgecnn import plugins
+
+    formats = plugins.every("format").values()
+    points = sorted({format.gate.tolerance_points for format in formats})
+    each = "; ".join(
+        f"{tolerance:g} {', '.join(format.name for format in formats if format.gate.tolerance_points == tolerance)}"
+        for tolerance in points
+    )
+    return f"How much accuracy may drop; repeatable. Default: {each}."
+
+
+def _max_images_help() -> str:
+    from edgecnn import plugins
+    from edgecnn.execution.emulation import FLOAT_IMAGES, INT8_IMAGES
+
+    slow = [f"{one.title} {one.max_images}; " for one in plugins.every("runtime").values() if one.max_images]
+    return (
+        f"Images that a slow runtime or an emulated CPU runs. Default: {''.join(slow)}an emulated CPU {INT8_IMAGES} "
+        f"for an int8 file, {FLOAT_IMAGES} for a float file."
+    )
+
+
+def _cpus() -> list[str]:
+    from edgecnn.execution.emulation import CPUS
+
+    return list(CPUS)
+
+
+def _cpus_help() -> str:
+    return (
+        f"Run the exports on this emulated CPU too: {', '.join(_cpus())}; repeatable. `edgecnn cpu list` shows which "
+        "are ready."
+    )
+
+
 @click.command("parity")
-@run_argument
+@run_argument(pretrained=True)
 @formats_option
 @runtimes_option
 @providers_option
-@click.option("--data", metavar="auto|cifar10|synthetic|PATH", help="Evaluate on this test split. Default: RUN's own.")
+@click.option(
+    "--data",
+    metavar="auto|cifar10|synthetic|PATH",
+    shell_complete=completion.data_sets,
+    help="Evaluate on this test split. Default: RUN's own.",
+)
 @click.option(
     "--tolerance",
     "tolerances",
+    cls=LateHelpOption,
+    words=_tolerances_help,
     multiple=True,
     callback=_tolerances,
     metavar="[FORMAT=]POINTS",
-    help="How much accuracy may drop; repeatable. Default: float 0.05, float16 0.2, dynamic 0.5, int8 1.",
 )
 @click.option(
     "--max-images",
+    cls=LateHelpOption,
+    words=_max_images_help,
     type=click.IntRange(min=1),
     metavar="N",
-    help="Images that a slow runtime or an emulated CPU runs. Default: TFLite Micro 1000; an emulated CPU 1000 for an "
-    "int8 file, 50 for a float file.",
 )
 @click.option(
     "--cpu",
     "cpus",
+    cls=LateHelpOption,
+    words=_cpus_help,
+    shell_complete=completion.words(_cpus),
     multiple=True,
     metavar="NAME",
-    help="Run the exports on this emulated CPU too: x86-64, haswell, cortex-a53, cortex-a76; repeatable. `edgecnn cpu "
-    "list` shows which are ready.",
 )
 @click.option("--layers", "by_layer", is_flag=True, help="Compare every layer inside the exports with Keras too.")
 @host_options
@@ -97,23 +142,25 @@ def command(
 
     With --cpu, every export also runs under QEMU on a CPU that this machine does not have.
     """
-    from edgecnn.pretrained import pretrained_path
+    from edgecnn.environment import require
+    from edgecnn.pretrained import is_pretrained
     from edgecnn.records import ParityAndLayers
     from edgecnn.run_directory import Run
     from edgecnn.stages.layerwise_parity import layers as layers_stage
     from edgecnn.stages.parity import ParityOptions
     from edgecnn.stages.parity import parity as stage
 
+    require("tensorflow", "keras")  # for the reference, before data is downloaded
     if options["cpus"] and (options["remote"] or options["python"]):
         raise UsageError("--cpu emulates CPUs on this machine, in this Python; leave out --remote and --python.")
-    if known := pretrained_path(run):
+    if is_pretrained(run):
         for option in context.command.params:
             if (
                 option.name not in ("run", "as_json", "cpus")
                 and context.get_parameter_source(str(option.name)) != DEFAULT
             ):
-                raise click.UsageError(f"{option.opts[0]} needs a run of your own; {run} is a pretrained run.")
-        _check_pretrained(Run(known), options["cpus"], as_json)
+                raise click.UsageError(f"{option.opts[0]} needs a run of your own; {run.name} is a pretrained run.")
+        _check_pretrained(Run(run), options["cpus"], as_json)
         return
     place = Run.at(run)
     chosen = ParityOptions(formats=tuple(formats), runtimes=tuple(runtimes), providers=tuple(providers), **options)

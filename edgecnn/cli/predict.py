@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgecnn.cli import completion
+from edgecnn.cli.options import LateHelpOption
 from edgecnn.cli.sources import image_paths, shown, source_of
 from edgecnn.console import late_progress, log
 from edgecnn.data.output_labels import SCORES
@@ -27,30 +29,42 @@ MANY = 500  # images from which on several processes are quicker, counting their
 FLUSH_SECONDS = 0.2
 
 
+def _offered() -> tuple[str, ...]:
+    from edgecnn.runtimes.onnxruntime import PLUGIN
+
+    return PLUGIN.providers
+
+
 def _providers(context: click.Context, option: click.Parameter, words: tuple[str, ...]) -> tuple[str, ...]:
     """Names of execution providers as given; raises UsageError for an unknown one."""
-    from edgecnn.runtimes.onnxruntime import PROVIDERS
-
     for word in words:
-        if word not in PROVIDERS:
-            raise unknown_name("execution provider", word, PROVIDERS)
+        if word not in _offered():
+            raise unknown_name("execution provider", word, _offered())
     return words
 
 
+def _providers_help() -> str:
+    return (
+        f"Execution provider of ONNX Runtime: {', '.join(_offered())}; repeatable, the preferred first. Default: cpu."
+    )
+
+
 @click.command("predict")
-@click.argument("model")
-@click.argument("images", nargs=-1, required=True, metavar="IMAGES...")
+@click.argument("model", shell_complete=completion.models)
+@click.argument("images", nargs=-1, required=True, metavar="IMAGES...", shell_complete=completion.files)
 @click.option("--top", default=3, show_default=True, type=click.IntRange(min=1), help="How many labels to print.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line; a bad image gives its error.")
 @click.option("--csv", "as_csv", is_flag=True, help="Comma-separated table; bad images are left out.")
-@click.option("--format", "export", metavar="NAME", help="ONNX export of the run, for instance int8. Default: float32.")
+@click.option(
+    "--format", "export", metavar="NAME", shell_complete=completion.onnx_exports,
+    help="ONNX export of the run, for instance int8. Default: float32.",
+)  # fmt: skip
 @click.option(
     "--threads", default=1, show_default=True, type=click.IntRange(min=1), help="CPU threads to compute with."
 )
 @click.option(
-    "--ep", "providers", multiple=True, metavar="NAME", callback=_providers,
-    help="Execution provider of ONNX Runtime: cpu, cuda, tensorrt, openvino, coreml, directml, webgpu or xnnpack; "
-    "repeatable, the preferred first. Default: cpu.",
+    "--ep", "providers", cls=LateHelpOption, words=_providers_help, multiple=True, metavar="NAME", callback=_providers,
+    shell_complete=completion.words(_offered),
 )  # fmt: skip
 @click.option(
     "--processes", type=click.IntRange(min=1),

@@ -10,7 +10,7 @@ from edgecnn.cli.options import run_argument
 
 
 @click.command("report")
-@run_argument
+@run_argument()
 def command(run: Path) -> None:
     """Write RUN's report.html, report.md and report.json from the records of the other commands."""
     from edgecnn.run_directory import Run

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgecnn.cli.options import DEFAULT, options_of, training_options
+from edgecnn.cli import completion
+from edgecnn.cli.options import DEFAULT, options_of, resumable, run_argument, training_options
 from edgecnn.errors import GateFailed
 
 if TYPE_CHECKING:
@@ -18,10 +19,13 @@ DEFAULT_RUN = "edgecnn-run"
 
 
 @click.command("run")
-@click.argument("run", type=click.Path(path_type=Path), default=DEFAULT_RUN)
+@run_argument(default=DEFAULT_RUN)
 @training_options
 @click.option(
-    "--model", metavar="NAME", help="Start from the pretrained run NAME, or another run, instead of training."
+    "--model",
+    metavar="NAME",
+    shell_complete=completion.models,
+    help="Start from the pretrained run NAME, or another run, instead of training.",
 )
 @click.option(
     "--allow-synthetic",
@@ -36,8 +40,9 @@ def command(context: click.Context, /, run: Path, model: str | None, allow_synth
     cannot be exported is left out, and the report says why. Exit 1 when parity fails, 0 when it is not proven.
     """
     from edgecnn.pipeline import run_all
-    from edgecnn.run_directory import Run
+    from edgecnn.run_directory import TRAINING, Run
     from edgecnn.stages.from_pretrained import StartOptions
+    from edgecnn.training.checkpoint import STATE
 
     chosen: TrainOptions | StartOptions = options_of(**options)
     if model is not None:
@@ -47,7 +52,8 @@ def command(context: click.Context, /, run: Path, model: str | None, allow_synth
         chosen = StartOptions(model=model, data=options["data"], allow_synthetic=allow_synthetic)
     elif allow_synthetic:
         raise click.UsageError("--allow-synthetic needs --model.")
-    page, verdict = run_all(Run(run), chosen, click.echo)
+    with resumable(run, STATE, TRAINING):
+        page, verdict = run_all(Run(run), chosen, click.echo)
     if verdict == "not proven":
         click.echo("Parity is not proven: the report says why.")
     click.echo(f"Report: {page.resolve()}")

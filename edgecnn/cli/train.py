@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from edgecnn.cli.options import options_of, print_accuracy, run_argument, training_options
+from edgecnn.cli.options import options_of, print_accuracy, resumable, run_argument, training_options
 
 
 @click.command("train")
-@run_argument
+@run_argument()
 @training_options
 def command(run: Path, **options: Any) -> None:
     """Train a classifier into the directory RUN, with a checkpoint after each epoch.
@@ -20,8 +20,9 @@ def command(run: Path, **options: Any) -> None:
     """
     from edgecnn.run_directory import Run
     from edgecnn.stages.train import train as stage
+    from edgecnn.training.checkpoint import STATE
 
     place = Run(run)
-    with place.lock():
+    with resumable(run, STATE), place.lock():
         record = stage(place, options_of(**options), click.echo)
     print_accuracy(record)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 ABOUT_MB = 90  # of downloads: package lists, Debian's packages, wheels
 WHEELS_MB = 60
 DEBIAN_PACKAGES = ("python3", "libstdc++6", "libgomp1")  # what they depend on comes along
+DOWNLOADS = "downloads"  # in the cache, until an installation is complete
 KEPT = ("bin", "lib", "usr")  # of the top and of usr; documentation and settings are not needed
 GLIBC_MINORS = range(17, 42)  # of manylinux_2_N tags; that the wheels really load is tried at the end
 TRIAL_CPU = CPUS["cortex-a53"]
@@ -70,7 +71,7 @@ def install() -> bool:
             log(f"It is installed in {guest_root()}: Python {there.get('python', '')}, {_words(wanted)}.")
             return False
         log(f"Downloads about {ABOUT_MB} MB, in all, into {folder}: Debian's Python for ARM, {_words(wanted)}")
-        downloads = folder / "downloads"
+        downloads = folder / DOWNLOADS
         with staged(guest_root()) as root:
             root.mkdir()
             _unpack_debian(downloads, root)

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from edgecnn.environment import installed_versions
+from edgecnn.environment import MISSING, canonical, versions_of
 from edgecnn.errors import unknown_name
+from edgecnn.plugins import discover
+from edgecnn.runtimes.runtime import Runtime
 
 INT8_IMAGES, FLOAT_IMAGES = 1_000, 50  # that an emulated CPU runs by default: float takes about six times as long
-GUEST_PACKAGES = ("numpy", "onnxruntime", "ai-edge-litert")
 GUEST_ARCHITECTURE = "aarch64"
 VERSIONS = "versions.json"  # in the installed folder: package -> version
 VERSION_SECONDS = 10.0
@@ -183,10 +184,16 @@ def guest_versions() -> dict[str, str]:
     return {str(name): str(version) for name, version in found.items()} if isinstance(found, dict) else {}
 
 
+def guest_packages() -> tuple[str, ...]:
+    """Import names of what the other architecture needs: numpy, and the runtimes that run on emulated CPUs."""
+    runtimes = discover(Runtime).values()
+    return ("numpy", *(package for runtime in runtimes if runtime.emulated for package in runtime.packages))
+
+
 def wanted_versions() -> dict[str, str]:
-    """The packages that the other architecture needs, in the versions of this environment."""
-    here = installed_versions()
-    return {name: here[name] for name in GUEST_PACKAGES if name in here}
+    """The guest's packages in the versions of this environment; only those installed here."""
+    here = {package: next(iter(versions_of((package,)).values())) for package in guest_packages()}
+    return {canonical(package): version for package, version in here.items() if version != MISSING}
 
 
 def most_images(numbers: str) -> int:

@@ -39,7 +39,7 @@ import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from edgecnn.errors import EdgecnnError, InputError, MachineError, from_os_error, not_installed, reason_of
+from edgecnn.errors import EdgecnnError, InputError, MachineError, from_os_error, reason_of
 from edgecnn.execution import timing
 from edgecnn.files import save_array
 
@@ -77,7 +77,7 @@ class _Server:
         except EdgecnnError as error:
             return {"error": str(error), "exit_code": error.exit_code}
         except ModuleNotFoundError as error:
-            return {"error": f"{not_installed(error.name or '')}.", "exit_code": MachineError.exit_code}
+            return {"error": f"{_not_installed(error.name or '')}.", "exit_code": MachineError.exit_code}
         except MemoryError:
             return {"error": "This machine's memory is too small for it.", "exit_code": MachineError.exit_code}
         except OSError as error:
@@ -150,7 +150,7 @@ class _Server:
         return self._inputs[1]
 
     def offers(self) -> dict[str, Any]:
-        """Of every runtime: the package it lacks here ("" for none), and the providers it offers; and what is here."""
+        """Of every runtime: how to get the package it lacks here ("" for none), and its providers; and what is here."""
         from dataclasses import asdict
 
         from edgecnn.environment import installed_versions, this_machine
@@ -182,7 +182,16 @@ class _Server:
 
 def _offered(runtime: Runtime) -> dict[str, Any]:
     missing = runtime.missing()
-    return {"missing": missing, "providers": [] if missing else list(runtime.default_providers())}
+    return {
+        "missing": _not_installed(missing) if missing else "",
+        "providers": [] if missing else list(runtime.default_providers()),
+    }
+
+
+def _not_installed(package: str) -> str:
+    from edgecnn.environment import not_installed
+
+    return not_installed(package)
 
 
 def serve(requests: IO[str], answers: IO[str]) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from edgecnn.errors import InputError, not_installed, unknown_name
+from edgecnn.environment import not_installed
+from edgecnn.errors import InputError, unknown_name
 from edgecnn.execution import emulation
 from edgecnn.export.format import Format
 from edgecnn.files import size_of
@@ -93,7 +94,7 @@ def with_trained(
     is_named = KERAS in (formats or (KERAS,)) and KERAS in (runtimes or (KERAS,))
     if is_named and (not providers or set(providers) & set(runtime.providers)):
         if missing := offers[KERAS]["missing"]:
-            skipped[KERAS] = not_installed(missing)
+            skipped[KERAS] = missing
         else:
             found.append(Target(trained(run, contract), runtime, runtime.providers[0], run.model_path(contract)))
     exported = tuple(name for name in formats if name != KERAS)
@@ -126,7 +127,7 @@ def pairs(
     if not wanted:
         for failure in record.failures[:1]:
             raise InputError(f"The model could not be exported to any format; {failure.format}: {failure.reason}.")
-        raise InputError(f"Nothing is exported yet; run `edgecnn export {run.root}`.")
+        raise InputError(f"Nothing is exported yet; run {run.command('export')}.")
     foreign = [name for name in artifacts if name not in discover(Format)]
     if foreign:
         raise InputError(f"{run.path(ARTIFACTS)} names a format '{foreign[0]}' that this edgecnn does not know.")
@@ -140,13 +141,16 @@ def pairs(
         format = pick(Format, name)
         path = run.path(artifacts[name].path)
         if not path.exists():
-            raise InputError(f"{path} is missing; run `edgecnn export {run.root}`.")
+            raise InputError(f"{path} is missing; run {run.command('export')}.")
         for runtime in runtimes:
             if format.file_kind not in runtime.file_kinds:
                 continue
-            absent = runtime.missing() if offers is None else offers[runtime.name]["missing"]
+            if offers is None:
+                absent = not_installed(package) if (package := runtime.missing()) else ""
+            else:
+                absent = offers[runtime.name]["missing"]
             if absent:
-                skipped[runtime.name] = not_installed(absent)
+                skipped[runtime.name] = absent
                 continue
             chosen: Sequence[str] = [name for name in runtime.providers if name in providers]
             if not providers:

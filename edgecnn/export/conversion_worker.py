@@ -23,8 +23,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgecnn.environment import import_path
-from edgecnn.errors import EdgecnnError, InputError, MachineError, from_os_error, missing_package, reason_of
+from edgecnn.environment import import_path, missing_package
+from edgecnn.errors import EdgecnnError, InputError, MachineError, from_os_error, reason_of
 from edgecnn.export.exporter import artifact_of, source_of
 from edgecnn.export.format import Format
 from edgecnn.files import TEMPORARY

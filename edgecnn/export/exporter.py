@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgecnn.console import log
 from edgecnn.data.samples import digests, samples_of
-from edgecnn.environment import installed_versions
+from edgecnn.environment import versions_of
 from edgecnn.errors import InputError, reason_of
 from edgecnn.export.format import ExportSource
 from edgecnn.export.layer_map import fused_into
@@ -25,9 +25,7 @@ if TYPE_CHECKING:
     from edgecnn.records import Contract
     from edgecnn.run_directory import Run
 
-CONVERTERS = (
-    "tensorflow", "keras", "tf2onnx", "onnx", "onnxslim", "onnxruntime", "ai-edge-litert", "numpy", "edgecnn",
-)  # fmt: skip
+WHATEVER_THE_FORMAT = ("edgecnn", "numpy")  # packages that every export is made with
 
 
 def source_of(run: Run, max_accuracy_drop: float) -> tuple[ExportSource, Calibration]:
@@ -82,12 +80,15 @@ def path_of(format: Format) -> str:
 def artifact_of(format: Format, draft: Path, source: ExportSource, calibration: Calibration) -> Artifact:
     """Convert, write the file or folder at `draft`, and describe it as it will be in its place."""
     start = time.perf_counter()
-    if format.calibrated and calibration.evaluation_images:
+    if format.calibrator and calibration.evaluation_images:
         raise InputError(
             f"{calibration.evaluation_images} of the {calibration.images} calibration images are test images, on which "
             f"{format.name} is to be judged; calibrate on training images that are not in the test split"
         )
-    used = replace(calibration, tool=_tool(format)) if format.calibrated else None
+    used = None
+    if format.calibrator:
+        tools = versions_of((format.calibrator,))
+        used = replace(calibration, tool=", ".join(f"{name} {version}" for name, version in tools.items()))
     exported = format.export(source)
     inside = _travelling(source, format, exported, used)
     exported.write(inside, draft)
@@ -111,19 +112,12 @@ def artifact_of(format: Format, draft: Path, source: ExportSource, calibration: 
     )
 
 
-def _tool(format: Format) -> str:
-    """Which package measured the ranges."""
-    package = "onnxruntime" if format.file_kind == "onnx" else "tensorflow"
-    return f"{package} {installed_versions()[package]}"
-
-
 def _travelling(source: ExportSource, format: Format, exported: Exported, used: Calibration | None) -> Contract:
     """The contract as it travels inside the file: with what it says of itself."""
     layers = dict(exported.layers)
-    versions = installed_versions()
     facts = Export(
         format=format.name,
-        versions={name: versions[name] for name in CONVERTERS if name in versions},
+        versions=versions_of((*WHATEVER_THE_FORMAT, *format.packages)),
         layers=layers,
         fused_into=fused_into(source, layers) if layers else {},
         calibration=used,

@@ -61,9 +61,10 @@ class Format:
     suffix: str  # of the file name; empty for a folder
     file_kind: str  # what a runtime recognises: "saved_model", "tflite", "onnx"
     batched: bool  # whether one call takes any number of images; otherwise exactly one
+    packages: tuple[str, ...]  # import names of what converts to it
     gate: Gate
     export: Callable[[ExportSource], Exported]
     output_dtype: str = "float32"
     weight_dtype: str = "float32"  # what its weights are stored in: "float32", "float16" or "int8"
     float_counterpart: str = ""  # for a quantized format: the float format whose place it would take
-    calibrated: bool = False  # whether it depends on the calibration images
+    calibrator: str = ""  # for a format that depends on calibration images: which package measures ranges on them

@@ -13,7 +13,7 @@ from edgecnn.model_files.onnx_protobuf import layouts, nodes, with_outputs
 from edgecnn.pretrained import find_run
 from edgecnn.records import Contract, LayerTensor, Placement, decode
 from edgecnn.records.contract import CONTRACT_KEY, image_shape
-from edgecnn.run_directory import EXPORTS
+from edgecnn.run_directory import EXPORTS, Run
 from edgecnn.runtimes.onnxruntime import CPU, check_available, check_placement, names_of, open_session, placement_of
 
 if TYPE_CHECKING:
@@ -164,19 +164,24 @@ def model_file(model: str | Path, format: str | None) -> Path:
 
     `onnx_` may be left out of its name: `int8` for `onnx_int8`. Raises InputError and UsageError.
     """
-    place = find_run(str(model))
+    place = find_run(model)
     if not place.is_dir():
         if format is not None:
             raise UsageError(f"{place} is a single file; a format selects an export of a run.")
         return place
     wanted = DEFAULT_FORMAT if format is None else format
-    there = {path.stem: path for path in sorted((place / EXPORTS).glob(f"*{SUFFIX}"))}
+    there = exports_of(place)
     for name in (wanted, f"{PREFIX}{wanted}"):
         if name in there:
             return there[name]
     if format is None or not there:
-        raise InputError(f"{place} holds no {EXPORTS}/{wanted}{SUFFIX}; `edgecnn export {place}` makes it.")
+        raise InputError(f"{place} holds no {EXPORTS}/{wanted}{SUFFIX}; {Run(place).command('export')} makes it.")
     raise unknown_name("ONNX export", wanted, there)
+
+
+def exports_of(run: Path) -> dict[str, Path]:
+    """The ONNX exports of a run: format -> file, in alphabetical order."""
+    return {path.stem: path for path in sorted((run / EXPORTS).glob(f"*{SUFFIX}"))}
 
 
 def _contract_of(session: Any, path: Path) -> Contract | None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgecnn.errors import InputError
-from edgecnn.model_files.inspectors import onnx, tflite
+from edgecnn.model_files.inspector import head_of, inspector_of
 from edgecnn.records import Contract, decode
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-READERS = {".onnx": onnx.read, ".tflite": tflite.read}
 SAME = {
     "labels": "its labels are others, or in another order",
     "color_space": "it wants another color space",
@@ -23,13 +22,14 @@ SAME = {
 
 
 def differences(path: Path, contract: Contract) -> tuple[str, ...]:
-    """In what the contract inside a file differs from the run's, in words; nothing for a folder, which carries none."""
-    if path.is_dir():
-        return ()
-    if path.suffix not in READERS:
+    """In what the contract inside a file differs from the run's, in words; nothing for a kind that carries none."""
+    inspector = inspector_of(path, head_of(path))
+    if inspector is None:
         return (f"no reader here knows whether a {path.suffix or 'nameless'} file carries the contract",)
+    if not inspector.carries_contract:
+        return ()
     try:
-        _, content = READERS[path.suffix](path)
+        _, content = inspector.read(path)
         if content is None:
             return ("it carries no contract",)
         inside = decode(content, Contract, f"The contract inside {path}")

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 GRAPH, NODE, OUTPUT, NAME = 7, 1, 12, 1  # of a ModelProto, of a GraphProto twice, of a ValueInfoProto
+METADATA, KEY, VALUE = 14, 1, 2  # of a ModelProto, of a StringStringEntryProto twice
 NODE_INPUT, NODE_OUTPUT, NODE_OPERATOR, NODE_ATTRIBUTE = 1, 2, 4, 5
 ATTRIBUTE_NAME, ATTRIBUTE_INTS = 1, 8
 VARINT, EIGHT_BYTES, LENGTH, FOUR_BYTES = 0, 1, 2, 5
@@ -46,6 +47,12 @@ def with_outputs(model: bytes, tensors: Iterable[str]) -> bytes:
     https://protobuf.dev/programming-guides/encoding/#last-one-wins
     """
     return model + b"".join(_field(GRAPH, _field(OUTPUT, _field(NAME, name.encode()))) for name in tensors)
+
+
+def metadata(model: bytes, key: str) -> bytes:
+    """An entry of the model's metadata, empty where there is none."""
+    entries = (dict(_fields(entry)) for entry in _contents(memoryview(model), METADATA))
+    return next((bytes(entry[VALUE]) for entry in entries if bytes(entry[KEY]) == key.encode()), b"")
 
 
 def _field(number: int, content: bytes) -> bytes:

@@ -209,7 +209,7 @@ def check_rules(contract: Contract) -> None:
     if contract.resize != RESIZE_RULE or len(contract.input.shape) != 4 or contract.input.shape[3] not in (1, 3):
         raise InputError(
             f"The model {contract.model} wants images {list(contract.input.shape)} by the rule '{contract.resize}', "
-            "which this edgecnn does not know; pip install --upgrade edgecnn."
+            "which this edgecnn does not know; update edgecnn."
         )
 
 

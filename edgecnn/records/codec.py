@@ -32,8 +32,7 @@ def decode(data: bytes, kind: type[T], source: str, *, remedy: str = "export it 
         schema = content.get("schema")
         if isinstance(schema, int) and schema > SCHEMA:
             raise UnsupportedSchema(
-                f"{source} was written by a newer edgecnn (schema {schema}, this one reads {SCHEMA}): "
-                "pip install --upgrade edgecnn."
+                f"{source} was written by a newer edgecnn (schema {schema}, this one reads {SCHEMA}): update edgecnn."
             )
         if isinstance(schema, int) and schema < SCHEMA and not upgrade:
             raise UnsupportedSchema(

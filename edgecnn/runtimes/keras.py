@@ -57,6 +57,7 @@ def load(path: Path, threads: int, provider: str, extra_outputs: tuple[str, ...]
 
 PLUGIN = Runtime(
     name="keras",
+    title="Keras",
     summary="Keras on TensorFlow, the reference",
     file_kinds=("keras",),
     packages=("tensorflow", "keras"),

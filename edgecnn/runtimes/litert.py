@@ -144,12 +144,14 @@ def load(
 
 PLUGIN = Runtime(
     name="litert",
+    title="LiteRT",
     summary="LiteRT with XNNPACK, its plain kernels or its reference kernels",
     file_kinds=("tflite", "tflite_micro"),
     packages=("ai_edge_litert",),
     load=load,
     providers=tuple(RESOLVERS),
     default_providers=lambda: ("xnnpack",),
+    default_words="xnnpack",
     extras=("allow_fallback",),
     emulated=tuple(RESOLVERS),
 )

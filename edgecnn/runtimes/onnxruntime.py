@@ -228,12 +228,14 @@ def default_providers() -> tuple[str, ...]:
 
 PLUGIN = Runtime(
     name="onnxruntime",
+    title="ONNX Runtime",
     summary="ONNX Runtime on its execution providers",
     file_kinds=("onnx",),
     packages=("onnxruntime",),
     load=load,
     providers=tuple(PROVIDERS),
     default_providers=default_providers,
+    default_words="all that work here",
     extras=("allow_fallback", "io_binding", "exact_int8"),
     emulated=("cpu",),
     fuses=True,

@@ -37,12 +37,14 @@ class Runtime:
     PACKAGE: ClassVar[str] = "edgecnn.runtimes"  # where its plug-ins lie
 
     name: str
+    title: str  # as its makers write it
     summary: str
     file_kinds: tuple[str, ...]
     packages: tuple[str, ...]
     load: Callable[..., Session]
     providers: tuple[str, ...] = ("cpu",)  # execution providers by the names `--ep` takes
     default_providers: Callable[[], tuple[str, ...]] = lambda: ("cpu",)  # used when none is named
+    default_words: str = ""  # which these are, for a help text
     max_images: int | None = None  # run by default: it is too slow for a whole test split
     exposes: bool = True  # whether it can show what lies inside a file
     extras: tuple[str, ...] = ()  # further flags that `load` takes: "allow_fallback", "io_binding"

@@ -69,6 +69,7 @@ def load(path: Path, threads: int, provider: str, extra_outputs: tuple[str, ...]
 
 PLUGIN = Runtime(
     name="saved_model",
+    title="TensorFlow",
     summary="SavedModel on TensorFlow",
     file_kinds=("saved_model",),
     packages=("tensorflow",),

@@ -79,6 +79,7 @@ def why_died(path: Path) -> str:
 
 PLUGIN = Runtime(
     name="tflite_micro",
+    title="TFLite Micro",
     summary="TFLite Micro's own interpreter, slow on a computer",
     file_kinds=("tflite_micro",),
     packages=("tflite_micro",),

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgecnn.environment import import_path
-from edgecnn.errors import InputError, MachineError, missing_package
+from edgecnn.environment import import_path, require
+from edgecnn.errors import InputError, MachineError
 from edgecnn.files import save_array
 
 if TYPE_CHECKING:
@@ -53,9 +53,7 @@ def measure(model: bytes, images: Pixels) -> Measured:
     """
     import numpy as np
 
-    if not is_installed():
-        missing = missing_package(ModuleNotFoundError(name="tflite_micro"))
-        raise missing or MachineError("tflite-micro is not installed.")
+    require("tflite_micro")
     with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
         files = [Path(folder) / name for name in ("model.tflite", "images.npy", "outputs.npy")]
         files[0].write_bytes(model)

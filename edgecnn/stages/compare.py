@@ -112,16 +112,16 @@ def _predictions(run: Run, record: Parity) -> _Predictions:
     if path.is_file() and run.hash_of(run_directory.PREDICTIONS) != record.origin.outputs.get(
         run_directory.PREDICTIONS
     ):
-        raise InputError(f"{path} does not belong to parity.json; `edgecnn parity {run.root}` writes both again.")
+        raise InputError(f"{path} does not belong to parity.json; {run.command('parity')} writes both again.")
     try:
         with np.load(path, allow_pickle=False) as archive:
             by_name = dict(zip(archive["names"].tolist(), archive["predictions"], strict=True))
             by_name[KERAS] = archive["reference"]
             return _Predictions(by_name, archive["labels"], str(archive["images"]))
     except FileNotFoundError:
-        raise InputError(f"{path} is missing; `edgecnn parity {run.root}` writes it.") from None
+        raise InputError(f"{path} is missing; {run.command('parity')} writes it.") from None
     except Exception as error:  # zip, zlib and numpy's parser each fail in their own ways
-        raise InputError(f"{path} is damaged ({error}); `edgecnn parity {run.root}` writes it again.") from None
+        raise InputError(f"{path} is damaged ({error}); {run.command('parity')} writes it again.") from None
 
 
 def _paired(predictions: list[_Predictions], name: str) -> Difference | None:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from edgecnn import run_directory
 from edgecnn.console import log
-from edgecnn.environment import installed_versions
+from edgecnn.environment import installed_versions, versions_of
 from edgecnn.errors import GateFailed, InputError, UnsupportedSchema
 from edgecnn.export.conversion_worker import Converter
-from edgecnn.export.exporter import CONVERTERS, path_of
+from edgecnn.export.exporter import WHATEVER_THE_FORMAT, path_of
 from edgecnn.export.format import Format
 from edgecnn.files import TEMPORARY, delete, staged
-from edgecnn.plugins import discover, pick
+from edgecnn.plugins import discover, packages, pick
 from edgecnn.records import SCHEMA, Artifact, Artifacts, ExportFailure
 from edgecnn.run_directory import Run
 from edgecnn.visualization.plots import draw_precision
@@ -29,12 +29,11 @@ DEFAULT_MAX_ACCURACY_DROP = 0.5  # points
 
 def inputs(run: Run, formats: Sequence[str], max_accuracy_drop: float) -> dict[str, str]:
     """What decides the exports: file hashes, formats, the budget, and the converters' versions."""
-    versions = installed_versions()
     return {
         **{name: run.hash_of(name) for name in (run_directory.MODEL, run_directory.CONTRACT, run_directory.SAMPLES)},
         "formats": " ".join(chosen(formats)),
         "max_accuracy_drop": str(max_accuracy_drop),
-        **{name: versions.get(name, "missing") for name in CONVERTERS},
+        **versions_of((*WHATEVER_THE_FORMAT, *packages("format"))),
     }
 
 

@@ -6,10 +6,9 @@ import re
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from edgecnn import run_directory
+from edgecnn import __version__, run_directory
 from edgecnn.console import log
 from edgecnn.data.samples import samples_of, synthetic_images
-from edgecnn.environment import installed_versions
 from edgecnn.errors import InputError, UsageError
 from edgecnn.files import staged
 from edgecnn.inference.ort_model import PREFIX
@@ -169,7 +168,7 @@ def inputs(run: Run) -> dict[str, str]:
     hashes = {
         name: run.hash_of(name) for name in (run_directory.CONTRACT, run_directory.ARTIFACTS, run_directory.SAMPLES)
     }
-    return {**hashes, "edgecnn": installed_versions().get("edgecnn", "missing")}
+    return {**hashes, "edgecnn": __version__}
 
 
 def is_current(run: Run) -> bool:

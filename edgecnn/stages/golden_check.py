@@ -91,7 +91,7 @@ def check(run: Run, cpus: Sequence[str] = ()) -> GoldenCheck:
             found.skipped[one.pair.name] = "it did not run when the run was published"
         else:
             there = [outputs[i] for i in one.indices]
-            row = _row(one.pair, there, one.logits, "" if _is_published(one.pair) else OTHER_FILE)
+            row = _row(one.pair, there, one.logits, "" if _is_pretrained(one.pair) else OTHER_FILE)
             rows.append(replace(row, native=against_native(one, found.results)))
     tried = [*(one.pair for one in found.results), *(pair for pair, _ in found.broken)]
     formats = {pair.format.name for pair in tried}
@@ -111,7 +111,7 @@ def check(run: Run, cpus: Sequence[str] = ()) -> GoldenCheck:
     )
 
 
-def _is_published(pair: ExportTarget) -> bool:
+def _is_pretrained(pair: ExportTarget) -> bool:
     return sha256_of(pair.path) == pair.artifact.sha256
 
 

@@ -17,7 +17,7 @@ from edgecnn.data.fitting import align, fitted_data
 from edgecnn.data.loading import load_data
 from edgecnn.data.output_labels import LOGITS, PROBABILITIES, SCORES
 from edgecnn.data.stratified import balanced, members
-from edgecnn.environment import installed_versions
+from edgecnn.environment import versions_of
 from edgecnn.errors import InputError, UsageError, reason_of
 from edgecnn.files import sha256_of
 from edgecnn.model_files.activations import activations, images_per_batch
@@ -220,6 +220,5 @@ def _inputs(options: ImportOptions, data: LabelledImages, input_range: str) -> d
         "input_range": input_range,
         "mean": ",".join(map(str, options.mean)),
         "std": ",".join(map(str, options.std)),
-        "tensorflow": installed_versions().get("tensorflow", "missing"),
-        "keras": installed_versions().get("keras", "missing"),
+        **versions_of(("tensorflow", "keras")),
     }

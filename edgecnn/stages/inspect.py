@@ -11,10 +11,13 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgecnn.environment import pip_install
 from edgecnn.errors import InputError, MachineError, UnsupportedSchema
 from edgecnn.files import sha256_of, size_of
+from edgecnn.model_files.inspector import Inspector, head_of, inspector_of
+from edgecnn.plugins import discover
 from edgecnn.records import Contract, GraphLayer, Inspection, decode
-from edgecnn.run_directory import ARTIFACTS, CONTRACT, EXPORTS, MODEL, TRAINING
+from edgecnn.run_directory import ARTIFACTS, CONTRACT, EXPORTS, MODEL, TRAINING, Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -37,10 +40,9 @@ HDF5 = b"\x89HDF\r\n\x1a\n"
 
 def inspect(path: Path) -> Inspection:
     """What the file or SavedModel folder is; raises InputError where it is neither, or damaged."""
-    reader = importlib.import_module(f"edgecnn.model_files.inspectors.{_kind(path)}")
-    found: Inspection
-    found, content = reader.read(path)
-    contract, missing = _contract(path, found, content)
+    inspector = _inspector(path)
+    found, content = inspector.read(path)
+    contract, missing = _contract(path, found, content) if inspector.carries_contract else (None, [_outside(path)])
     if found.inputs and found.inputs[0].dtype != "uint8":
         missing.append(
             f"The input is {found.inputs[0].dtype}, not uint8: an app must know how to scale pixels before it."
@@ -82,32 +84,28 @@ def _cpu_dependence(kernels: Int8Kernels | None) -> Iterator[str]:
         )
 
 
-def _kind(path: Path) -> str:
+def _inspector(path: Path) -> Inspector:
     """The reader that takes the file; raises InputError with what to do where none does."""
-    if os.path.isdir(path):
-        if (path / SAVED_MODEL).is_file():
-            return "saved_model"
-        raise _no_model(path)
     if not os.path.exists(path):  # unlike Path.exists, also False for a name that no file can have
         raise InputError(f"There is no file or folder at {path}.")
-    if not path.is_file():  # a pipe or a device might never end
+    if not (path.is_dir() or path.is_file()):  # a pipe or a device might never end
         raise InputError(f"{path} is not a regular file; save the model to a file first.")
-    with path.open("rb") as stream:
-        head = stream.read(8)
-    if not head:
+    head = head_of(path)
+    if not (head or path.is_dir()):
         raise InputError(f"{path} is empty; export or copy it again.")
-    if path.suffix in (".keras", ".h5", ".hdf5") or head == HDF5:
+    if head == HDF5 or (head and path.suffix in (".keras", ".h5", ".hdf5")):
         raise InputError(
             f"{path} is a Keras model, not an exported file: create a run with `edgecnn import`, then run "
             "`edgecnn export`."
         )
-    if head[4:] == b"TFL3" or path.suffix == ".tflite":
-        return "tflite"
-    if path.suffix == ".onnx":
-        return "onnx"
+    if (found := inspector_of(path, head)) is not None:
+        return found
+    if path.is_dir():
+        raise _no_model(path)
     if path.name == SAVED_MODEL:
         raise InputError(f"{path} is one file of a SavedModel; give its folder, {path.parent}.")
-    raise InputError(f"{path} is not an .onnx file, a .tflite file or a SavedModel folder.")
+    *others, last = (one.summary for one in discover(Inspector).values())
+    raise InputError(f"{path} is not {', '.join(others)} or {last}.")
 
 
 def _no_model(path: Path) -> InputError:
@@ -117,18 +115,12 @@ def _no_model(path: Path) -> InputError:
     folder = path / EXPORTS
     exports = sorted(file.name for file in folder.iterdir() if file.name[0] != ".") if folder.is_dir() else []
     if not exports:
-        return InputError(f"{path} is a run without exports; `edgecnn export {path}` makes them.")
+        return InputError(f"{path} is a run without exports; {Run(path).command('export')} makes them.")
     return InputError(f"{path} is a run; inspect one of its exports, in {folder}: {', '.join(exports)}.")
 
 
 def _contract(path: Path, found: Inspection, content: bytes | None) -> tuple[Contract | None, list[str]]:
     """The contract in the file, and what is to be said of it."""
-    if found.kind == "SavedModel":
-        beside = path.absolute().parent.parent / CONTRACT
-        if beside.is_file():
-            place = path.parent.parent / CONTRACT
-            return None, [f"A SavedModel cannot carry a contract; it lies in {place} and has to be shipped along."]
-        return None, [f"A SavedModel cannot carry a contract, and no run's {CONTRACT} is next to it: {GUESSES}."]
     if content is None:
         return None, [f"It carries no contract: {GUESSES}."]
     try:
@@ -144,6 +136,14 @@ def _contract(path: Path, found: Inspection, content: bytes | None) -> tuple[Con
     return contract, []
 
 
+def _outside(path: Path) -> str:
+    """Where the contract of a kind lies that cannot carry one."""
+    if (path.absolute().parent.parent / CONTRACT).is_file():
+        place = path.parent.parent / CONTRACT
+        return f"A SavedModel cannot carry a contract; it lies in {place} and has to be shipped along."
+    return f"A SavedModel cannot carry a contract, and no run's {CONTRACT} is next to it: {GUESSES}."
+
+
 def _as_mapped(found: Inspection, contract: Contract | None) -> tuple[GraphLayer, ...]:
     """The layers, those called by their tensors as the layer map has them: `dense_1` for `logits`."""
     facts = contract.export if contract else None
@@ -153,11 +153,11 @@ def _as_mapped(found: Inspection, contract: Contract | None) -> tuple[GraphLayer
 
 def visualize(path: Path) -> None:
     """Open the file in Model Explorer or Netron; raises MachineError where neither is installed."""
-    if _kind(path) != "onnx" and find_spec("model_explorer"):  # which reads ONNX with a further package only
+    if _inspector(path).name != "onnx" and find_spec("model_explorer"):  # which reads ONNX with a further package only
         importlib.import_module("model_explorer").visualize(str(path))
         return
     if not find_spec("netron"):
-        raise MachineError("No viewer for this file is installed: pip install netron.")
+        raise MachineError(f"No viewer for this file is installed: {pip_install()} netron.")
     netron = importlib.import_module("netron")
     netron.start(str(path / SAVED_MODEL if path.is_dir() else path))
     netron.wait()  # its server ends with this process

@@ -17,7 +17,7 @@ from edgecnn.console import log, progress
 from edgecnn.data.fitting import fit
 from edgecnn.data.holdout import HELD_OUT, held_out, notice_before
 from edgecnn.data.loading import AUTO, load_data
-from edgecnn.environment import installed_versions
+from edgecnn.environment import require, versions_of
 from edgecnn.errors import InputError, UnsupportedSchema, UsageError
 from edgecnn.plugins import pick
 from edgecnn.records import SCHEMA, Epoch, Progress, Training
@@ -60,6 +60,7 @@ def plan(run: Run, options: TrainOptions) -> tuple[LabelledImages, dict[str, str
     architecture, recipe = pick(Architecture, options.architecture), recipe_of(options)
     if options.teacher is not None and not recipe.distillation_alpha:
         raise UsageError(f"The recipe {recipe.name} of {architecture.name} takes no teacher.")
+    require("tensorflow", "keras")  # before data is downloaded
     begun = _begun_with(run) if options.data == AUTO else None
     data = load_data(begun.spec if begun else options.data, architecture.image_shape[:2])
     if begun:
@@ -70,8 +71,7 @@ def plan(run: Run, options: TrainOptions) -> tuple[LabelledImages, dict[str, str
         "recipe": recipe.name,
         "recipe_settings": described(recipe),
         "seed": str(options.seed),
-        "tensorflow": installed_versions().get("tensorflow", "missing"),
-        "keras": installed_versions().get("keras", "missing"),
+        **versions_of(("tensorflow", "keras")),
     }
     if recipe.lr_schedule:  # the rate of an epoch depends on how many there are to be
         inputs["lr_schedule_epochs"] = str(epochs_of(options))

@@ -25,7 +25,7 @@ from edgecnn.stages.bundle import bundle
 if TYPE_CHECKING:
     from edgecnn.run_directory import Run
 
-tflite_micro = pytest.importorskip("tflite_micro", reason="pip install 'edgecnn[micro]'")
+tflite_micro = pytest.importorskip("tflite_micro", reason="needs tflite-micro")
 needs_gcc = pytest.mark.skipif(not (shutil.which("gcc") and shutil.which("g++")), reason="needs gcc and g++")
 WARNINGS = ["-Wall", "-Wextra", "-pedantic", "-Werror"]
 STUB = Path(__file__).parent / "tflm_stub"

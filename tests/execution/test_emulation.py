@@ -253,6 +253,7 @@ def test_a_published_run_is_asked_on_other_cpus(
     small.save(run_directory.ARTIFACTS, replace(kept, artifacts=chosen))
     make(small)
     monkeypatch.setattr(pretrained, "PLACES", (tmp_path,))
+    monkeypatch.setattr(pretrained, "NAMES", ("small",))
     monkeypatch.chdir(tmp_path.parent)
     assert command(["parity", "small", "--cpu", "haswell", "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)["rows"]
@@ -333,7 +334,7 @@ def test_an_installation_that_cannot_be_is_refused_and_leaves_nothing(
 
 
 @pytest.mark.parametrize("name", ["cifar10-cnn", "cifar10-resnet8"])
-def test_published_runs_answer_as_published_on_other_cpus(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_pretrained_runs_answer_as_published_on_other_cpus(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     ready = [cpu for cpu in ("haswell", "cortex-a76") if not not_ready(CPUS[cpu])]
     if "haswell" not in ready:
         pytest.skip(f"haswell cannot be emulated here: {not_ready(HASWELL)}")

@@ -230,9 +230,10 @@ def test_a_format_is_chosen_of_a_run(tiny_onnx: Path, tmp_path: Path) -> None:
 def test_a_published_run_is_found_by_name(tiny_onnx: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     places = tmp_path / "package", tmp_path / "checkout"
     monkeypatch.setattr(pretrained, "PLACES", places)
+    monkeypatch.setattr(pretrained, "NAMES", ("mine", "other", "unfinished"))
     with pytest.raises(InputError, match="has no pretrained runs"):
         Predictor("mine")
-    for run in (places[0] / "mine", places[1] / "mine", places[1] / "other", places[1] / ".hidden"):
+    for run in (places[0] / "mine", places[1] / "mine", places[1] / "other", places[1] / "quickstart"):
         (run / "exports").mkdir(parents=True)
         (run / "contract.json").touch()
     (places[1] / "unfinished").mkdir()
@@ -244,7 +245,11 @@ def test_a_published_run_is_found_by_name(tiny_onnx: Path, tmp_path: Path, monke
         Predictor("nothing.onnx")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine").mkdir()
-    assert pretrained.find_run("mine") == Path("mine")
+    assert pretrained.find_run("mine") == places[0] / "mine", "a name never means a folder"
+    for written in ("./mine", Path("mine")):
+        assert pretrained.find_run(written) == Path("mine")
+    with pytest.raises(InputError, match="did you mean other"):
+        pretrained.find_run("othr")
 
 
 def refused(path: Path) -> str:

@@ -31,9 +31,10 @@ def test_a_contract_of_schema_1_is_told(tiny_onnx: Path, tiny_contract: Contract
     assert "was written by an older edgecnn" in told and told.endswith("export it again")
 
 
-def test_a_folder_carries_none_and_an_unknown_kind_of_file_is_a_difference(
+def test_a_saved_model_carries_none_and_an_unknown_kind_of_file_is_a_difference(
     tmp_path: Path, tiny_contract: Contract
 ) -> None:
+    (tmp_path / "saved_model.pb").touch()
     assert differences(tmp_path, tiny_contract) == ()
     unknown = tmp_path / "model.mnn"
     unknown.write_bytes(b"weights")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from edgecnn.run_directory import Run
 
 IMAGES = np.zeros((2, 32, 32, 3), np.uint8)
-installed = pytest.mark.skipif(not tflm_interpreter.is_installed(), reason="pip install 'edgecnn[micro]'")
+installed = pytest.mark.skipif(not tflm_interpreter.is_installed(), reason="needs tflite-micro")
 
 
 @installed

@@ -29,6 +29,7 @@ def small(golden_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     run = Run(shutil.copytree(golden_run, tmp_path / "small"))
     make(run)
     monkeypatch.setattr(pretrained, "PLACES", (tmp_path,))
+    monkeypatch.setattr(pretrained, "NAMES", ("small",))
     monkeypatch.chdir(tmp_path.parent)
     return run
 

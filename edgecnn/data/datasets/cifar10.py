@@ -11,6 +11,7 @@ import queue
 import tarfile
 import threading
 import zlib
+from functools import cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -182,12 +183,22 @@ def _unpickle(data: bytes, name: str) -> dict[bytes, object]:
 def _download() -> Path:
     """Fetch the archive into Keras' cache, with progress and checksum."""
     target = _keras_datasets() / KERAS_ARCHIVE
-    log(f"CIFAR-10 is not on this machine: downloading it from {URL}")
+    if failure := _attempt(URL, target):
+        raise failure
+    return target
+
+
+@cache
+def _attempt(url: str, target: Path) -> DataUnavailable | None:
+    """Download once in a process: what failed for one stage of a run would only delay the next. Why it failed."""
+    log(f"CIFAR-10 is not on this machine: downloading it from {url}")
     try:
         _download_to(target)
+    except DataUnavailable as failure:
+        return failure
     except OSError as error:
-        raise DataUnavailable(f"CIFAR-10 cannot be kept in {target.parent} ({error.strerror})") from None
-    return target
+        return DataUnavailable(f"CIFAR-10 cannot be kept in {target.parent} ({error.strerror})")
+    return None
 
 
 def _download_to(target: Path) -> None:

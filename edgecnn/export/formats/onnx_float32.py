@@ -24,6 +24,7 @@ PLUGIN = Format(
     suffix=".onnx",
     file_kind="onnx",
     batched=True,
+    packages=("tensorflow", "keras", "tf2onnx", "onnx", "onnxslim", "onnxruntime"),
     gate=Gate(tolerance_points=0.05, min_agreement=0.999),
     export=export,
 )

@@ -47,9 +47,10 @@ PLUGIN = Format(
     suffix=".onnx",
     file_kind="onnx",
     batched=True,
+    packages=("tensorflow", "keras", "tf2onnx", "onnx", "onnxslim", "onnxruntime"),
     gate=Gate(tolerance_points=1.0, min_agreement=0.9),
     weight_dtype="int8",
     float_counterpart="onnx_float32",
-    calibrated=True,
+    calibrator="onnxruntime",
     export=export,
 )

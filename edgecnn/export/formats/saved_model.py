@@ -91,6 +91,7 @@ PLUGIN = Format(
     suffix="",
     file_kind="saved_model",
     batched=True,
+    packages=("tensorflow", "keras"),
     gate=Gate(tolerance_points=0.05, min_agreement=0.999),
     export=export,
 )

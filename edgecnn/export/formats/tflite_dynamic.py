@@ -34,6 +34,7 @@ PLUGIN = Format(
     suffix=".tflite",
     file_kind="tflite",
     batched=False,
+    packages=("tensorflow", "keras", "ai_edge_litert", "flatbuffers"),
     gate=GATE,
     weight_dtype="int8",
     float_counterpart="tflite_float32",

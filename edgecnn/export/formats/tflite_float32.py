@@ -24,6 +24,7 @@ PLUGIN = Format(
     suffix=".tflite",
     file_kind="tflite",
     batched=False,
+    packages=("tensorflow", "keras", "ai_edge_litert", "flatbuffers"),
     gate=Gate(tolerance_points=0.05, min_agreement=0.999),
     export=export,
 )

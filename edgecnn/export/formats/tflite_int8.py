@@ -23,9 +23,10 @@ PLUGIN = Format(
     suffix=".tflite",
     file_kind="tflite",
     batched=False,
+    packages=("tensorflow", "keras", "ai_edge_litert", "flatbuffers"),
     gate=Gate(tolerance_points=1.0, min_agreement=0.9),
     weight_dtype="int8",
     float_counterpart="tflite_float32",
-    calibrated=True,
+    calibrator="tensorflow",
     export=export,
 )

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.errors import damaged
+from edgecnn.model_files.inspector import Inspector
 from edgecnn.model_files.int8_overflow import int8_nodes
 from edgecnn.model_files.onnx_graph import (
     NUMBERS,
@@ -192,3 +193,12 @@ def _missing(
     }
     if outside:
         yield f"Weights lie outside the file, in {', '.join(sorted(outside))}, and have to be shipped with it."
+
+
+PLUGIN = Inspector(
+    name="onnx",
+    summary="an .onnx file",
+    packages=("onnx",),
+    read=read,
+    recognizes=lambda path, head: path.suffix == ".onnx",
+)

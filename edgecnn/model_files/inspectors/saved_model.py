@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgecnn.errors import InputError, damaged
 from edgecnn.model_files.inlining_limit import check_unfolding
+from edgecnn.model_files.inspector import Inspector
 from edgecnn.records import GraphLayer, GraphTensor, Inspection
 from edgecnn.tensorflow_setup import configure_tensorflow, quiet
 
@@ -197,3 +198,13 @@ def _check_variables(path: Path, operations: list[Any]) -> None:
     there = sum(file.stat().st_size for file in folder.glob("variables.data-*"))
     if needed and (there < needed or not (folder / "variables.index").is_file()):
         raise InputError(f"{path} is damaged (its variables are missing or cut off); export or copy it again.")
+
+
+PLUGIN = Inspector(
+    name="saved_model",
+    summary="a SavedModel folder",
+    packages=("tensorflow",),
+    read=read,
+    recognizes=lambda path, head: (path / GRAPH).is_file(),
+    carries_contract=False,
+)

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from edgecnn.errors import InputError, damaged
+from edgecnn.model_files.inspector import Inspector
 from edgecnn.model_files.tflite_graph import BITS, IDENTIFIER, Graph, Model, Tensor, parse
 from edgecnn.records import GraphLayer, GraphTensor, Inspection
 from edgecnn.records.contract import CONTRACT_KEY
@@ -148,3 +149,12 @@ def _missing(model: Model) -> Iterator[str]:
     if shapes:
         kinds = ", ".join(f"{kind} {count}" for kind, count in shapes.items())
         yield f"Arithmetic on shapes is left in the graph ({kinds}), which delegates refuse; fix the batch."
+
+
+PLUGIN = Inspector(
+    name="tflite",
+    summary="a .tflite file",
+    packages=("ai_edge_litert", "flatbuffers"),
+    read=read,
+    recognizes=lambda path, head: head[4:] == IDENTIFIER or path.suffix == ".tflite",
+)

@@ -138,6 +138,18 @@ def silent_server() -> Iterator[str]:
 
 
 @pytest.mark.slow
+def test_a_download_that_fails_is_tried_once_not_once_a_stage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("EDGECNN_DATA", raising=False)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody listens there
+    for _ in range(3):
+        with pytest.raises(DataUnavailable, match="cannot be downloaded"):
+            load_data("cifar10", (32, 32))
+    assert capsys.readouterr().err.count("downloading it from") == 1
+
+
 def test_a_network_that_says_nothing_is_not_waited_for(
     silent_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

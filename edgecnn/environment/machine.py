@@ -1,4 +1,4 @@
-"""This machine and what is installed on it, as every record names them."""
+"""This machine, as every record names it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,9 @@ from pathlib import Path
 
 from edgecnn.records import Machine
 
-VERSIONED_PACKAGES = (
-    "edgecnn", "tensorflow", "keras", "tf2onnx", "onnx", "onnxslim", "onnxruntime", "onnxruntime-gpu",
-    "onnxruntime-openvino", "onnxruntime-webgpu", "ai-edge-litert", "numpy", "pillow", "tflite-micro",
-)  # fmt: skip
 # Whether int8 is fast, and on which kernels: x86 has dot products with VNNI and AMX, ARM with asimddp and i8mm.
 DOT_PRODUCTS = ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
 INSTRUCTION_SETS = ("avx2", *DOT_PRODUCTS)
-RUNTIME_PACKAGES = ("tensorflow", "keras", "ai-edge-litert", "onnxruntime", "tflite-micro", "edgecnn")
 
 
 @cache
@@ -57,27 +52,7 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-@cache
-def installed_versions() -> dict[str, str]:
-    """Versions of the packages whose change can change a result; only those installed."""
-    import importlib.metadata  # takes 15 ms, a tenth of a whole prediction
-
-    versions = {}
-    for name in VERSIONED_PACKAGES:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return versions
-
-
-def runtime_versions() -> dict[str, str]:
-    """Of what executes artifacts, "missing" for what is not installed."""
-    versions = installed_versions()
-    return {name: versions.get(name, "missing") for name in RUNTIME_PACKAGES}
-
-
 def import_path() -> str:
     """PYTHONPATH for a Python process of ours: it finds this very package, installed or not."""
-    here = str(Path(__file__).resolve().parent.parent)
+    here = str(Path(__file__).resolve().parents[2])
     return os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])])
