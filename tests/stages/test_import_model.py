@@ -117,7 +117,7 @@ def test_a_grey_two_branch_model(keras: Any, tmp_path: Path) -> None:
     model = _two_branches(keras)
     run = _adopt(tmp_path, _options(tmp_path, model, input_range="-1..1"))
     contract, training = run.contract(), run.training()
-    assert (contract.input.shape, contract.color_space) == ((None, *SIDES, 1), "gray")
+    assert (contract.input.shape, contract.color_space) == ((None, *SIDES, 1), "grayscale")
     assert (contract.output.name, contract.output_meaning) == ("logits", "logits")
     assert (training.architecture, training.recipe, training.seed) == ("two_branches", "imported", 1)
     assert contract.model == "two_branches-npz"
