@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -109,7 +110,8 @@ def command(
         max_growth_percent=max_growth,
         across_machines=across_machines,
     )
-    record = compare(Run.at(find_run(old)), Run.at(find_run(new)), options)
+    found = compare(Run.at(find_run(old)), Run.at(find_run(new)), options)
+    record = replace(found, old=old, new=new)  # a pretrained run's name, not where it lies
     write_check_files(comparison_checks(record), junit, markdown)
     if as_json:
         print_json(record)

@@ -61,7 +61,7 @@ class RunComparison:
     """What `edgecnn compare` prints of two runs."""
 
     schema: int
-    old: str
+    old: str  # path, or name of a pretrained run
     new: str
     same_images: bool
     rows: tuple[TargetComparison, ...]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
 NO_FIGURE = "-"
+UNCHANGED = (("no difference shown",), ("the same",))  # states of a comparison
 WHOLE_RUN = "the run as a whole"  # the name of the check of formats that did not run, and of preprocessing paths
 
 
@@ -138,7 +139,7 @@ def _latency_check(row: LatencyRow) -> Check:
 
 
 def comparison_checks(record: RunComparison) -> CheckList:
-    """The checks of `edgecnn compare`: the accuracy and latency of each target, the size of each export."""
+    """The checks of `edgecnn compare`, what changed first: each target's accuracy and latency, each export's size."""
     failed = {(one.kind, one.name): one.reason for one in record.regressions}
     found = {**_accuracies(record), **_latencies(record), **_sizes(record)}
     for key in failed:
@@ -146,7 +147,7 @@ def comparison_checks(record: RunComparison) -> CheckList:
     notes = [f"Fails on {', '.join(record.fail_on)}."]
     notes += [f"Latencies were not compared: {record.latencies_skipped}"] if record.latencies_skipped else []
     for names, run in ((record.only_old, record.old), (record.only_new, record.new)):
-        notes += [f"Only in {run}: {', '.join(names)}."] if names else []
+        notes += [f"Only in {run}: {len(names)} target{'s' * (len(names) > 1)}."] if names else []
     return CheckList(
         command="compare",
         subject=f"{record.new} with {record.old}",
@@ -159,7 +160,7 @@ def comparison_checks(record: RunComparison) -> CheckList:
                 reason=failed.get((kind, name), ""),
                 figures=figures,
             )
-            for (kind, name), figures in found.items()
+            for (kind, name), figures in sorted(found.items(), key=lambda item: item[1][-1:] in UNCHANGED)
         ),
         facts={f"machine.{number}": words for number, words in enumerate(record.machines, 1)},
         notes=tuple(notes),

@@ -120,6 +120,7 @@ def test_files_for_a_build_server_are_written_also_when_it_fails(old: Run, tiny_
     assert command([*asked, "--fail-on", "accuracy,latency", *files]) == 1
     suite = ET.parse(junit).getroot()[0]
     assert suite.get("failures") == "2" and suite.get("tests") == "7"  # Keras and both exports, 2 latencies, 2 sizes
+    assert "no difference" not in (suite.findtext("testcase/system-out") or ""), "what changed comes first"
     failed = [case.get("name") for case in suite.iter("testcase") if case.find("failure") is not None]
     assert failed == [
         "accuracy of tflite_int8 on litert (xnnpack)",
