@@ -70,7 +70,8 @@ def repository(golden_run: Path, tmp_path: Path) -> Path:
         images, labels = draw(count, seed=1, split=split)
         arrays[f"x_{split}"], arrays[f"y_{split}"] = images[labels < 3], labels[labels < 3]
     np.savez(origin / "data.npz", **arrays)
-    _git(origin, "init", "-q", "-b", "main")
+    _git(origin, "init", "-q")
+    _git(origin, "symbolic-ref", "HEAD", "refs/heads/main")
     _git(origin, "add", ".")
     _git(origin, "commit", "-q", "-m", "A model")
     _git(origin, "checkout", "-q", "-b", "change")
