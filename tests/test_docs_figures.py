@@ -60,9 +60,11 @@ def _numbers() -> list[tuple[str, str]]:
     from edgecnn.parity import evidence
     from edgecnn.runtimes import tflite_micro as runtime
     from edgecnn.stages import golden_check, layerwise_parity
+    from edgecnn.stages.compare import CompareOptions
     from edgecnn.training.recipes import TUTORIAL
 
     first, second = onnx_converter.OPSETS
+    allowed = CompareOptions()
     starts = next(option.default for option in bench.params if option.name == "restarts")
     words = {3: "three", 10: "ten", 0.1: "tenth"}
     return [
@@ -81,6 +83,9 @@ def _numbers() -> list[tuple[str, str]]:
         ("formats", f"ONNX is opset {first}, IR 8; opset {second} where"),
         ("bundles", f"up to {tflite_micro.GOLDEN_IMAGES} images"),
         ("pretrained", f"gave for {golden_check.COUNT} synthetic images"),
+        ("pretrained", ", ".join(f"{db:.0f} dB in {dtype}" for dtype, db in golden_check.LEAST_DB.items())),
+        ("ci", f"`--max-slowdown`, {allowed.max_slowdown_percent:g}%"),
+        ("ci", f"`--max-growth`, {allowed.max_growth_percent:g}%"),
         ("training", f"Adam, batches of {TUTORIAL.batch_size}, {TUTORIAL.epochs} epochs, the test images"),
     ]
 

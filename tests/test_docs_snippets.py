@@ -145,4 +145,4 @@ def _check_files(block: Block) -> None:
 
 def test_every_language_in_the_pages_is_known() -> None:
     languages = {line[3:] for text in PAGES.values() for line in text.splitlines() if re.match("```.", line)}
-    assert languages <= {"sh", "python", "js", "kotlin", "cpp", "text"}
+    assert languages <= {"sh", "python", "js", "kotlin", "cpp", "text", "yaml"}

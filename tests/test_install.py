@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import xml.etree.ElementTree as ET
 import zipfile
 from pathlib import Path
 
@@ -133,3 +134,15 @@ def test_a_published_run_is_benchmarked_and_bundled_by_its_name(base: Path, tmp_
     bundled = _call(base / "edgecnn", "bundle", "cifar10-cnn", "--target", "tflite-micro", cwd=tmp_path)
     assert bundled.returncode == 3 and re.search(r"\.whl\[\w+\]'\.$", bundled.stderr), bundled.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_a_pretrained_run_s_onnx_files_are_checked_and_the_others_are_not_proven(base: Path, tmp_path: Path) -> None:
+    checked = _call(
+        base / "edgecnn", "parity", "cifar10-cnn", "--format", "onnx_int8", "--junit", "checks.xml", cwd=tmp_path
+    )
+    assert checked.returncode == 0, checked.stderr
+    assert ET.parse(tmp_path / "checks.xml").getroot()[0].get("failures") == "0"
+    everything = _call(base / "edgecnn", "parity", "cifar10-cnn", cwd=tmp_path)
+    assert everything.returncode == 1
+    assert "2 passed, 0 failed" in everything.stdout
+    assert "Parity is not proven: keras, saved_model, " in everything.stderr

@@ -12,7 +12,7 @@ from edgecnn.records import Latency, LatencyComparison
 from edgecnn.records.common import setting_name
 
 if TYPE_CHECKING:
-    from edgecnn.records import LatencyRow, Machine
+    from edgecnn.records import LatencyRow
     from edgecnn.run_directory import Run
 
 Key = tuple[str, str, str, int, int, str]
@@ -22,12 +22,11 @@ def latencies(old: Run, new: Run, *, across_machines: bool) -> tuple[tuple[Laten
     """Every target that bench measured in both runs, and on which machines.
 
     Ratios to the baseline are compared where both runs measured the very same baseline file; otherwise latencies in
-    units of the fixed loop. Raises UsageError for different machines unless `across_machines`.
+    units of the fixed loop. Raises InputError where a run was not measured, UsageError for different machines unless
+    `across_machines`.
     """
-    if not all(run.path(run_directory.LATENCY).is_file() for run in (old, new)):
-        return (), ()
     records = [run.load(run_directory.LATENCY, Latency, "bench") for run in (old, new)]
-    machines = tuple(dict.fromkeys(_machine(record) for record in records))
+    machines = tuple(dict.fromkeys((record.machine or record.origin.machine).words for record in records))
     if len(machines) > 1 and not across_machines:
         raise UsageError(
             f"The latencies are of different machines ({machines[0]}; {machines[1]}); measure both on one, or compare "
@@ -46,11 +45,6 @@ def latencies(old: Run, new: Run, *, across_machines: bool) -> tuple[tuple[Laten
         if key in rows[1]
     )
     return found, machines
-
-
-def _machine(record: Latency) -> str:
-    machine: Machine = record.machine or record.origin.machine
-    return f"{machine.processor}, {machine.cores} cores, {machine.memory_bytes / 2**30:.0f} GiB"
 
 
 def _key(row: LatencyRow) -> Key:

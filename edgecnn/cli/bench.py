@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import click
 
 from edgecnn.cli import completion
 from edgecnn.cli.options import (
+    check_file_options,
     formats_option,
     host_options,
     json_option,
@@ -87,8 +89,9 @@ def _untimed(context: click.Context, option: click.Parameter, cpus: tuple[str, .
 @click.option("--io-binding", is_flag=True, help="ONNX Runtime: keep input and output on the device, copies untimed.")
 @click.option("--cpu", hidden=True, multiple=True, callback=_untimed, expose_value=False)
 @host_options
+@check_file_options
 @json_option
-def command(run: Path, as_json: bool, **options: Any) -> None:
+def command(run: Path, as_json: bool, junit: Path | None, markdown: Path | None, **options: Any) -> None:
     """Measure the latency of RUN's model and exports: one image, on one thread and on all cores.
 
     Targets are measured in turn, in short blocks, so that other load on the machine affects all of them alike. Ratios
@@ -97,6 +100,8 @@ def command(run: Path, as_json: bool, **options: Any) -> None:
     RUN may be the name of a pretrained run: then the input is synthetic images, and nothing is written.
     """
     from edgecnn.pretrained import is_pretrained
+    from edgecnn.report.check_files import write_check_files
+    from edgecnn.report.checks import latency_checks
     from edgecnn.run_directory import Run
     from edgecnn.stages.bench import BenchOptions, remarks
     from edgecnn.stages.bench import bench as stage
@@ -108,6 +113,8 @@ def command(run: Path, as_json: bool, **options: Any) -> None:
         place = Run.at(run)
         with place.lock():
             record = stage(place, chosen)
+    notes = remarks(replace(record, skipped={}))  # those are checks of their own
+    write_check_files(latency_checks(run.name if known else str(run), record, notes), junit, markdown)
     if as_json:
         print_json(record)
         return

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgecnn.cli import completion
-from edgecnn.errors import UsageError
+from edgecnn.errors import GateFailed, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from click.shell_completion import CompletionItem
 
@@ -178,6 +178,22 @@ def resumable(folder: Path, *files: str) -> Iterator[None]:
 
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--json", "as_json", is_flag=True, help="Print the record as JSON.")(command)
+
+
+def check_file_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--junit` and `--markdown`: the result once more, for a build server."""
+    file = click.Path(dir_okay=False, path_type=Path)
+    for option in (
+        click.option("--markdown", type=file, metavar="FILE", help="Write the result as Markdown, 40 lines at most."),
+        click.option("--junit", type=file, metavar="FILE", help="Write the result as JUnit XML, one case per target."),
+    ):
+        command = option(command)
+    return command
+
+
+def gate_failed(what: str, failures: Sequence[str]) -> GateFailed:
+    """The error of a gate that failed, each failure on a line of its own where there are several."""
+    return GateFailed(f"{what}: {failures[0]}." if len(failures) == 1 else "\n  ".join([f"{what}:", *failures]))
 
 
 def list_option(kind: str, what: str) -> Callable[..., Any]:

@@ -12,7 +12,9 @@ from edgecnn.cli import completion
 from edgecnn.cli.options import (
     DEFAULT,
     LateHelpOption,
+    check_file_options,
     formats_option,
+    gate_failed,
     host_options,
     json_option,
     print_json,
@@ -20,14 +22,16 @@ from edgecnn.cli.options import (
     run_argument,
     runtimes_option,
 )
-from edgecnn.errors import GateFailed, UsageError
+from edgecnn.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping
 
     from edgecnn.records import Layers, Parity, ParityRow
     from edgecnn.run_directory import Run
 
+GOLDEN_OPTIONS = ("formats", "runtimes", "providers", "allow_fallback", "cpus")
+PRETRAINED_OPTIONS = ("run", *GOLDEN_OPTIONS, "as_json", "junit", "markdown")  # what a pretrained run takes
 TALLY = {"pass": "passed", "fail": "failed", "not proven": "not proven"}
 
 
@@ -119,17 +123,17 @@ def _cpus_help() -> str:
 )
 @click.option("--layers", "by_layer", is_flag=True, help="Compare every layer inside the exports with Keras too.")
 @host_options
+@check_file_options
 @json_option
 @click.pass_context
 def command(
     context: click.Context,
     /,
     run: Path,
-    formats: Sequence[str],
-    runtimes: Sequence[str],
-    providers: Sequence[str],
     by_layer: bool,
     as_json: bool,
+    junit: Path | None,
+    markdown: Path | None,
     **options: Any,
 ) -> None:
     """Prove that every export of RUN matches Keras; exit 1 when one does not, or when it is not proven.
@@ -145,66 +149,63 @@ def command(
     from edgecnn.environment import require
     from edgecnn.pretrained import is_pretrained
     from edgecnn.records import ParityAndLayers
+    from edgecnn.report.check_files import write_check_files
+    from edgecnn.report.checks import parity_checks
     from edgecnn.run_directory import Run
-    from edgecnn.stages.layerwise_parity import layers as layers_stage
-    from edgecnn.stages.parity import ParityOptions
-    from edgecnn.stages.parity import parity as stage
 
-    require("tensorflow", "keras")  # for the reference, before data is downloaded
     if options["cpus"] and (options["remote"] or options["python"]):
         raise UsageError("--cpu emulates CPUs on this machine, in this Python; leave out --remote and --python.")
-    if is_pretrained(run):
-        for option in context.command.params:
-            if (
-                option.name not in ("run", "as_json", "cpus")
-                and context.get_parameter_source(str(option.name)) != DEFAULT
-            ):
-                raise click.UsageError(f"{option.opts[0]} needs a run of your own; {run.name} is a pretrained run.")
-        _check_pretrained(Run(run), options["cpus"], as_json)
-        return
-    place = Run.at(run)
-    chosen = ParityOptions(formats=tuple(formats), runtimes=tuple(runtimes), providers=tuple(providers), **options)
-    with place.lock():
-        record = stage(place, chosen)
-        layers = layers_stage(place, chosen.data, formats, providers, runtimes) if by_layer else None
+    known = is_pretrained(run)
+    if known:
+        _refuse(context, run)
+        record, layers = _check_pretrained(Run(run), options), None
+    else:
+        require("tensorflow", "keras")  # for the reference, before data is downloaded
+        record, layers = _judge(Run.at(run), options, by_layer)
+    write_check_files(parity_checks(run.name if known else str(run), record, layers), junit, markdown)
     if as_json:
         print_json(ParityAndLayers(parity=record, layers=layers) if layers else record)
     else:
         for line in (*_table(record), *(_layer_table(layers) if layers else ())):
             click.echo(line)
-    failures = [
-        *_failures(record),
-        *(
-            f"{file.name}, layer {file.first_divergent_layer}"
-            for file in (layers.files if layers else ())
-            if file.first_divergent_layer
-        ),
-    ]
-    if layers and not layers.files:
-        failures.append("no export gives layer outputs here")
+    failures = [*_failures(record), *(_divergences(layers) if layers else ())]
     if failures:
-        seen = layers is None or (layers.files and not any(file.first_divergent_layer for file in layers.files))
-        verb = "is not proven" if record.verdict != "fail" and seen else "failed"
-        raise GateFailed(f"Parity {verb}: {'; '.join(failures)}.")
+        proven = record.verdict == "fail" or (layers and any(file.first_divergent_layer for file in layers.files))
+        raise gate_failed("Parity failed" if proven else "Parity is not proven", failures)
 
 
-def _check_pretrained(run: Run, cpus: Sequence[str], as_json: bool) -> None:
-    from edgecnn.stages.golden_check import check, describe
+def _refuse(context: click.Context, run: Path) -> None:
+    """Raise UsageError for an option that a pretrained run does not take."""
+    for option in context.command.params:
+        given = context.get_parameter_source(str(option.name)) != DEFAULT
+        if given and option.name not in PRETRAINED_OPTIONS:
+            raise UsageError(f"{option.opts[0]} needs a run of your own; {run.name} is a pretrained run.")
 
-    record = check(run, cpus)
-    if as_json:
-        print_json(record)
-    else:
-        for row in record.rows:
-            click.echo(describe(row))
-        for name, reason in record.skipped.items():
-            click.echo(f"{name}: skipped, {reason}")
-        click.echo(f"Accuracy was not measured: {record.images} synthetic images.")
-    if record.verdict != "pass":
-        failures = "; ".join(f"{row.name}: {row.reason}" for row in record.rows if row.verdict == "fail")
-        if not failures:
-            raise GateFailed(f"{record.run} is not proven: {', '.join(record.not_run)} could not run here.")
-        raise GateFailed(f"{record.run} does not give its published outputs: {failures}.")
+
+def _check_pretrained(run: Run, options: Mapping[str, Any]) -> Parity:
+    from edgecnn.stages.golden_check import GoldenOptions, check
+
+    return check(run, GoldenOptions(**{name: options[name] for name in GOLDEN_OPTIONS}))
+
+
+def _judge(run: Run, options: Mapping[str, Any], by_layer: bool) -> tuple[Parity, Layers | None]:
+    from edgecnn.stages.layerwise_parity import layers
+    from edgecnn.stages.parity import ParityOptions, parity
+
+    chosen = ParityOptions(**options)
+    with run.lock():
+        record = parity(run, chosen)
+        if not by_layer:
+            return record, None
+        return record, layers(run, chosen.data, chosen.formats, chosen.providers, chosen.runtimes)
+
+
+def _divergences(layers: Layers) -> Iterator[str]:
+    for file in layers.files:
+        if file.first_divergent_layer:
+            yield f"{file.name}, layer {file.first_divergent_layer}"
+    if not layers.files:
+        yield "no export gives layer outputs here"
 
 
 def _failures(record: Parity) -> Iterator[str]:
@@ -224,7 +225,7 @@ def _table(record: Parity) -> Iterator[str]:
     states = [row.verdict for row in record.rows]
     yield ", ".join(f"{states.count(state)} {words}" for state, words in TALLY.items())
     if record.reference_accuracy is None:
-        yield f"Agreement was measured on {record.evaluated_on}."
+        yield f"Compared with {record.reference} on {record.images:,} images: {record.evaluated_on}."
     if record.reference_macro_accuracy:
         yield "Independent scores: accuracy counts images with every label decided correctly, same the equal decisions."
         accuracies = {

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from edgecnn.environment import not_installed
-from edgecnn.errors import InputError, unknown_name
+from edgecnn.errors import InputError, MachineError, UsageError, unknown_name
 from edgecnn.execution import emulation
 from edgecnn.export.format import Format
 from edgecnn.files import size_of
@@ -24,28 +24,18 @@ if TYPE_CHECKING:
     from edgecnn.run_directory import Run
 
 KERAS = "keras"  # the trained model's format and runtime
+T = TypeVar("T", bound="Target")
 
 
 @dataclass(frozen=True)
 class Target:
-    """A file, a runtime that loads its kind, and the execution provider to do it with."""
+    """A file, a runtime that loads its kind, the execution provider to do it with, and the emulated CPU to do it on, ""
+    for this machine's own."""
 
     artifact: Artifact
     runtime: Runtime
     provider: str
     path: Path
-
-    @property
-    def name(self) -> str:
-        """What is loaded where, in words."""
-        return target_name(self.artifact.format, self.runtime.name, self.provider)
-
-
-@dataclass(frozen=True)
-class ExportTarget(Target):
-    """The same of an export, its format, and the emulated CPU it runs on, "" for this machine's own."""
-
-    format: Format
     cpu: str = ""
 
     @property
@@ -54,15 +44,45 @@ class ExportTarget(Target):
         return target_name(self.artifact.format, self.runtime.name, self.provider, self.cpu)
 
     @property
+    def weight_dtype(self) -> str:
+        """The type of the file's weights: "float32", "float16" or "int8"."""
+        return "float32"
+
+    @property
     def max_images(self) -> int | None:
         """How many images it runs by default where that is slow; None for all."""
-        return emulation.most_images(self.format.weight_dtype) if self.cpu else self.runtime.max_images
+        return emulation.most_images(self.weight_dtype) if self.cpu else self.runtime.max_images
 
 
-def on_cpus(found: Iterable[ExportTarget], cpus: Iterable[str]) -> list[ExportTarget]:
-    """The same pairs on each of these emulated CPUs, as far as their runtimes run there."""
-    pairs = [pair for pair in found if pair.provider in pair.runtime.emulated]
-    return [replace(pair, cpu=cpu) for cpu in dict.fromkeys(cpus) for pair in pairs]
+@dataclass(frozen=True)
+class ExportTarget(Target):
+    """The same of an export, with its format."""
+
+    format: Format = field(kw_only=True)
+
+    @property
+    def weight_dtype(self) -> str:
+        """The type of the format's weights."""
+        return self.format.weight_dtype
+
+
+def on_cpus(found: Iterable[T], cpus: Iterable[str]) -> list[T]:
+    """The same targets on each of these emulated CPUs, as far as their runtimes run there."""
+    can_be_emulated = [target for target in found if target.provider in target.runtime.emulated]
+    return [replace(target, cpu=cpu) for cpu in dict.fromkeys(cpus) for target in can_be_emulated]
+
+
+def require_chosen(
+    found: Iterable[Target], skipped: Mapping[str, str], runtimes: Iterable[str], providers: Iterable[str]
+) -> None:
+    """Raise UsageError where no target has a runtime or provider that was named, MachineError where that is missing."""
+    targets = list(found)
+    unused = [name for name in runtimes if name not in {target.runtime.name for target in targets}]
+    unused += [name for name in providers if name not in {target.provider for target in targets}]
+    for name in unused[:1]:
+        if name in skipped:
+            raise MachineError(f"{skipped[name]}.")
+        raise UsageError(f"None of these exports runs on {name}; `edgecnn parity --help` has the names.")
 
 
 def trained(run: Run, contract: Contract) -> Artifact:
@@ -78,13 +98,19 @@ def trained(run: Run, contract: Contract) -> Artifact:
     )
 
 
+def trained_target(run: Run, contract: Contract) -> Target:
+    """The trained model on Keras; raises InputError unless the file is the contract's model."""
+    runtime = pick(Runtime, KERAS)
+    return Target(trained(run, contract), runtime, runtime.providers[0], run.model_path(contract))
+
+
 def with_trained(
     run: Run,
     contract: Contract,
     formats: Sequence[str],
     providers: Sequence[str],
     runtimes: Sequence[str],
-    offers: Mapping[str, Mapping[str, Any]],
+    offers: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> tuple[list[Target], dict[str, str]]:
     """What :func:`pairs` finds, and before it the trained model on Keras, by "keras" as a format and as a runtime."""
     _check_names(formats, providers, runtimes, {KERAS, *discover(Format)})
@@ -93,10 +119,10 @@ def with_trained(
     runtime = pick(Runtime, KERAS)
     is_named = KERAS in (formats or (KERAS,)) and KERAS in (runtimes or (KERAS,))
     if is_named and (not providers or set(providers) & set(runtime.providers)):
-        if missing := offers[KERAS]["missing"]:
-            skipped[KERAS] = missing
+        if reason := _missing(runtime, offers):
+            skipped[KERAS] = reason
         else:
-            found.append(Target(trained(run, contract), runtime, runtime.providers[0], run.model_path(contract)))
+            found.append(trained_target(run, contract))
     exported = tuple(name for name in formats if name != KERAS)
     if (exported or not formats) and set(runtimes) != {KERAS}:
         others, absent = pairs(run, exported, providers, runtimes, offers)
@@ -145,18 +171,22 @@ def pairs(
         for runtime in runtimes:
             if format.file_kind not in runtime.file_kinds:
                 continue
-            if offers is None:
-                absent = not_installed(package) if (package := runtime.missing()) else ""
-            else:
-                absent = offers[runtime.name]["missing"]
-            if absent:
-                skipped[runtime.name] = absent
+            if reason := _missing(runtime, offers):
+                skipped[runtime.name] = reason
                 continue
             chosen: Sequence[str] = [name for name in runtime.providers if name in providers]
             if not providers:
                 chosen = runtime.default_providers() if offers is None else offers[runtime.name]["providers"]
-            found += [ExportTarget(artifacts[name], runtime, provider, path, format) for provider in chosen]
+            found += [ExportTarget(artifacts[name], runtime, provider, path, format=format) for provider in chosen]
     return found, skipped
+
+
+def _missing(runtime: Runtime, offers: Mapping[str, Mapping[str, Any]] | None) -> str:
+    """The sentence that says how to get a runtime, "" for one that is installed."""
+    if offers is not None:
+        return str(offers[runtime.name]["missing"])
+    package = runtime.missing()
+    return not_installed(package) if package else ""
 
 
 def _check_names(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.errors import InputError
-from edgecnn.export import layer_map
+from edgecnn.export import layer_map, tflite_metadata
 from edgecnn.export.quantization.calibration import representatives
 from edgecnn.export.saved_model import write_saved_model
 from edgecnn.model_files.tflite_model import File, packed
@@ -259,18 +259,31 @@ def named(source: ExportSource, flatbuffer: bytes, *, raw_pixels: bool) -> tuple
     }
 
 
-def finished(file: File, contract: Contract) -> bytes:
-    """The file's bytes, with the contract as a metadata buffer: a named entry of Model.metadata in TFLite's schema."""
+def finished(file: File, contract: Contract, *, standard_metadata: bool = True) -> bytes:
+    """The file's bytes, with the contract as a metadata buffer: a named entry of Model.metadata in TFLite's schema.
+
+    With `standard_metadata` also what TFLite's own tools read, see :mod:`edgecnn.export.tflite_metadata`.
+    """
+    model = file.model
+    model.description = b"edgecnn"
+    _add_metadata(model, CONTRACT_KEY, encode(contract, indent=0).strip())
+    if not standard_metadata:
+        return packed(model)
+    numbers = file.graph.tensors[int(file.graph.inputs[0])].quantization
+    quantized = numbers is not None and numbers.scale is not None and len(numbers.scale)
+    scale, zero_point = (float(numbers.scale[0]), int(numbers.zeroPoint[0])) if quantized else (None, 0)
+    _add_metadata(model, tflite_metadata.NAME, tflite_metadata.metadata(contract, scale, zero_point))
+    return tflite_metadata.with_labels(packed(model), contract)
+
+
+def _add_metadata(model: Any, name: str, content: bytes) -> None:
     import numpy as np
     from ai_edge_litert import schema_py_generated as schema
 
-    model = file.model
     buffer = schema.BufferT()
-    buffer.data = np.frombuffer(encode(contract, indent=0).strip(), np.uint8)
+    buffer.data = np.frombuffer(content, np.uint8)
     model.buffers.append(buffer)
     entry = schema.MetadataT()
-    entry.name = CONTRACT_KEY.encode()
+    entry.name = name.encode()
     entry.buffer = len(model.buffers) - 1
     model.metadata = [*(model.metadata or []), entry]
-    model.description = b"edgecnn"
-    return packed(model)

@@ -56,15 +56,15 @@ def evidence(one: InferenceResult, results: Sequence[InferenceResult], labels: I
     found, direct = one.agreement, one.agreement.paired
     if direct is None:
         return Evidence(found, len(one.indices), ())
-    native = [o for o in results if o.pair.path == one.pair.path and not o.pair.cpu]
+    native = [o for o in results if o.target.path == one.target.path and not o.target.cpu]
     whole = sorted(
-        (o for o in native if len(o.indices) > len(one.indices)), key=lambda o: o.pair.runtime != one.pair.runtime
+        (o for o in native if len(o.indices) > len(one.indices)), key=lambda o: o.target.runtime != one.target.runtime
     )
     if not whole or whole[0].agreement.paired is None:
         return Evidence(found, len(one.indices), (direct,))
     step = agreement(whole[0].logits[one.indices], one.logits, labels, one.meaning).paired
     assert step is not None
-    return Evidence(found, len(one.indices), (whole[0].agreement.paired, step), extrapolated_from=whole[0].pair.name)
+    return Evidence(found, len(one.indices), (whole[0].agreement.paired, step), extrapolated_from=whole[0].target.name)
 
 
 def _bound(one: InferenceResult, results: Sequence[InferenceResult]) -> Evidence | None:
@@ -88,7 +88,7 @@ def _bound(one: InferenceResult, results: Sequence[InferenceResult]) -> Evidence
     if open_share >= mid_p_limits(0, seen.images)[1]:
         return None
     direct = native.agreement.paired
-    return Evidence(native.agreement, len(native.indices), (direct,) if direct else (), open_share, native.pair.name)
+    return Evidence(native.agreement, len(native.indices), (direct,) if direct else (), open_share, native.target.name)
 
 
 def _margins(outputs: Logits, meaning: str) -> npt.NDArray[np.float32]:
@@ -104,7 +104,7 @@ def _margins(outputs: Logits, meaning: str) -> npt.NDArray[np.float32]:
 
 def _native_of(one: InferenceResult, results: Sequence[InferenceResult]) -> InferenceResult | None:
     """The same pair on this machine's own CPU, of one on an emulated CPU."""
-    return next((o for o in results if one.pair.cpu and replace(one.pair, cpu="") == o.pair), None)
+    return next((o for o in results if one.target.cpu and replace(one.target, cpu="") == o.target), None)
 
 
 def against_native(one: InferenceResult, results: Sequence[InferenceResult]) -> NativeDifference | None:

@@ -26,9 +26,15 @@ from edgecnn.records.common import (
     Placement,
     TensorSpec,
 )
-from edgecnn.records.comparison import LatencyComparison, RunComparison, TargetComparison
+from edgecnn.records.comparison import (
+    LatencyComparison,
+    Regression,
+    RunComparison,
+    SizeComparison,
+    TargetComparison,
+)
 from edgecnn.records.contract import Calibration, Contract, Export, LayerTensor
-from edgecnn.records.golden import Golden, GoldenCheck, GoldenRow, GoldenTarget
+from edgecnn.records.golden import Golden, GoldenTarget
 from edgecnn.records.inspection import GraphLayer, GraphTensor, Inspection, Int8Kernels
 from edgecnn.records.latency import Interval, Latency, LatencyRow, Noise, PreprocessingLatency, Ratio
 from edgecnn.records.layers import LayerParity, LayerRow, Layers, ParityAndLayers
@@ -52,8 +58,6 @@ __all__ = [
     "Features",
     "Flip",
     "Golden",
-    "GoldenCheck",
-    "GoldenRow",
     "GoldenTarget",
     "GraphLayer",
     "GraphTensor",
@@ -89,8 +93,10 @@ __all__ = [
     "PreprocessingPath",
     "Progress",
     "Ratio",
+    "Regression",
     "Report",
     "RunComparison",
+    "SizeComparison",
     "TargetComparison",
     "TensorSpec",
     "Training",

@@ -54,6 +54,11 @@ class Machine:
         cpu = f"{self.cpu} ({', '.join(self.instruction_sets)})" if self.instruction_sets else self.cpu
         return " and ".join([cpu, *self.gpus])
 
+    @property
+    def words(self) -> str:
+        """The machine in words."""
+        return f"{self.processor}, {self.cores} cores, {self.memory_bytes / 2**30:.0f} GiB"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:

@@ -9,130 +9,169 @@ from edgecnn import run_directory
 from edgecnn.benchmark import regression
 from edgecnn.benchmark.latency_stats import SLOWER
 from edgecnn.errors import InputError, UsageError
-from edgecnn.execution.targets import KERAS
-from edgecnn.parity.intervals import independent, paired
+from edgecnn.parity.intervals import independent
+from edgecnn.parity.predictions import load_predictions, paired_change
 from edgecnn.parity.verdict import FAIL, PASS
-from edgecnn.records import SCHEMA, Parity, RunComparison, TargetComparison
+from edgecnn.records import SCHEMA, Parity, Regression, RunComparison, SizeComparison, TargetComparison
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+    from collections.abc import Iterator, Sequence
 
     from edgecnn.records import Difference, LatencyComparison
     from edgecnn.run_directory import Run
 
-    Indices = npt.NDArray[np.int32]
-
 BETTER, WORSE, SAME, UNKNOWN = "better", "worse", "no difference shown", "not comparable"
+SMALLER, LARGER, SAME_SIZE = "smaller", "larger", "the same"
+ACCURACY, LATENCY, SIZE = KINDS = ("accuracy", "latency", "size")  # of regression
 
 
-@dataclass(frozen=True)
-class _Predictions:
-    """A run's predictions.npz: every top-1 class, -1 where a target did not run the image."""
+@dataclass(frozen=True, kw_only=True)
+class CompareOptions:
+    """Which kinds of regression are looked for, and how much slower or larger a target may become, in percent."""
 
-    by_name: dict[str, Indices]
-    labels: Indices
-    images: str
+    fail_on: tuple[str, ...] = (ACCURACY,)
+    max_slowdown_percent: float = 5.0
+    max_growth_percent: float = 5.0
+    across_machines: bool = False
 
 
-def compare(old: Run, new: Run, *, across_machines: bool = False) -> RunComparison:
-    """Compare what parity found in two runs, and bench where both were measured; `regressions` names
-    the targets that lost.
+def compare(old: Run, new: Run, options: CompareOptions | None = None) -> RunComparison:
+    """Compare what parity found in two runs, bench where both were measured, and the sizes of their exports.
 
-    A target is worse when the 95 % interval of its change in accuracy lies below zero, when it fails parity now and did
-    not before, when it passed before and is not there any more (where its CPU was asked for again), or when it is
-    slower beyond its latency's interval.
-    Raises InputError where a run has not been through parity, UsageError where the runs have other classes or nothing
-    in common that was measured, and for latencies of different machines unless they are to be compared all the same.
+    `regressions` are of the kinds that were asked for. Accuracy: the 95 % interval of its change lies below zero, a
+    target fails parity now and did not before, or it passed before and is not there any more (where its CPU was asked
+    for again). Latency: the 99 % interval of its ratio lies above the slowdown that is allowed. Size: the file grew by
+    more than is allowed.
+
+    Raises InputError where a run has not been through parity or, for latency, through bench; UsageError where the runs
+    have other classes or nothing in common of a kind that was asked for, and, for latency, different machines unless
+    they are to be compared all the same.
     """
+    options = options or CompareOptions()
     classes = [sorted(run.contract().labels) for run in (old, new)]
     if classes[0] != classes[1]:
         raise UsageError(f"{old.root} and {new.root} have different classes; they cannot be compared.")
     records = [run.load(run_directory.PARITY, Parity, "parity") for run in (old, new)]
-    predictions = [_predictions(run, record) for run, record in zip((old, new), records, strict=True)]
-    labelled = len(predictions[0].labels) > 0
-    same = labelled and predictions[0].images == predictions[1].images
-    verdicts = [{row.name: row.verdict for row in record.rows} for record in records]
-    accuracies = [
-        {record.reference: record.reference_accuracy, **{row.name: row.accuracy for row in record.rows}}
-        for record in records
-    ]
-    formats = {row.name: row.format for record in records for row in record.rows}
-    cpus = {"", *records[1].origin.inputs.get("cpus", "").split()}
-    expected = {row.name for row in records[0].rows if row.verdict == PASS and row.cpu in cpus}
-    sizes = [{a.format: a.size_bytes for a in run.artifacts().artifacts} for run in (old, new)]
-    latencies, machines = regression.latencies(old, new, across_machines=across_machines)
-    rows = []
-    for name in (name for name in accuracies[0] if name in accuracies[1]):
-        before, now = accuracies[0][name], accuracies[1][name]
-        change: Difference | None = None
-        if same:
-            change = _paired(predictions, name)
-        elif before and now:
-            change = independent(before, now)
-        old_verdict, new_verdict = (verdict.get(name, "") for verdict in verdicts)
-        rows.append(
-            TargetComparison(
-                name=name,
-                old_accuracy=before,
-                new_accuracy=now,
-                accuracy_change=change,
-                paired=same,
-                old_verdict=old_verdict,
-                new_verdict=new_verdict,
-                old_size_bytes=sizes[0].get(formats.get(name, "")),
-                new_size_bytes=sizes[1].get(formats.get(name, "")),
-                state=_state(change, old_verdict, new_verdict),
-            )
-        )
-    if all(row.state == UNKNOWN for row in rows) and not latencies:
-        raise UsageError(f"{old.root} and {new.root} have neither an accuracy nor a latency in common.")
+    rows, same_images = _targets(old, new, records)
+    latencies, machines, skipped = _latencies(old, new, options)
+    sizes = _sizes(old, new)
+    comparable = {ACCURACY: any(row.state != UNKNOWN for row in rows), LATENCY: bool(latencies), SIZE: bool(sizes)}
+    for kind in options.fail_on:
+        if not comparable[kind]:
+            raise UsageError(f"{old.root} and {new.root} have no {kind} in common, so nothing of it can be compared.")
+    found = {
+        ACCURACY: [*_accuracy_regressions(rows), *_missing(records)],
+        LATENCY: _slowdowns(latencies, options.max_slowdown_percent),
+        SIZE: _growth(sizes, options.max_growth_percent),
+    }
+    names = [(record.reference, *(row.name for row in record.rows)) for record in records]
     return RunComparison(
         schema=SCHEMA,
         old=str(old.root),
         new=str(new.root),
-        same_images=same,
-        rows=tuple(rows),
-        only_old=tuple(name for name in accuracies[0] if name not in accuracies[1]),
-        only_new=tuple(name for name in accuracies[1] if name not in accuracies[0]),
-        regressions=tuple(
-            [row.name for row in rows if row.state == WORSE]
-            + [name for name in verdicts[0] if name in expected and name not in accuracies[1]]
-            + [f"{row.name} is slower" for row in latencies if row.change.state == SLOWER]
-        ),
+        same_images=same_images,
+        rows=rows,
         latencies=latencies,
+        sizes=sizes,
+        only_old=tuple(name for name in names[0] if name not in names[1]),
+        only_new=tuple(name for name in names[1] if name not in names[0]),
+        fail_on=options.fail_on,
+        max_slowdown_percent=options.max_slowdown_percent,
+        max_growth_percent=options.max_growth_percent,
+        regressions=tuple(one for kind in options.fail_on for one in found[kind]),
         machines=machines,
+        latencies_skipped=skipped,
     )
 
 
-def _predictions(run: Run, record: Parity) -> _Predictions:
-    import numpy as np
+def _targets(old: Run, new: Run, records: Sequence[Parity]) -> tuple[tuple[TargetComparison, ...], bool]:
+    """The targets that both runs have, and whether they ran the same labelled images."""
+    before, now = (load_predictions(run, record) for run, record in zip((old, new), records, strict=True))
+    same = len(before.labels) > 0 and before.images == now.images
+    accuracies = [
+        {record.reference: record.reference_accuracy, **{row.name: row.accuracy for row in record.rows}}
+        for record in records
+    ]
+    verdicts = [{row.name: row.verdict for row in record.rows} for record in records]
+    rows = []
+    for name in (name for name in accuracies[0] if name in accuracies[1]):
+        old_accuracy, new_accuracy = accuracies[0][name], accuracies[1][name]
+        change: Difference | None = None
+        if same:
+            change = paired_change(before, now, name)
+        elif old_accuracy and new_accuracy:
+            change = independent(old_accuracy, new_accuracy)
+        old_verdict, new_verdict = (verdict.get(name, "") for verdict in verdicts)
+        rows.append(
+            TargetComparison(
+                name=name,
+                old_accuracy=old_accuracy,
+                new_accuracy=new_accuracy,
+                accuracy_change=change,
+                paired=same,
+                old_verdict=old_verdict,
+                new_verdict=new_verdict,
+                state=_state(change, old_verdict, new_verdict),
+            )
+        )
+    return tuple(rows), same
 
-    path = run.path(run_directory.PREDICTIONS)
-    if path.is_file() and run.hash_of(run_directory.PREDICTIONS) != record.origin.outputs.get(
-        run_directory.PREDICTIONS
-    ):
-        raise InputError(f"{path} does not belong to parity.json; {run.command('parity')} writes both again.")
+
+def _latencies(
+    old: Run, new: Run, options: CompareOptions
+) -> tuple[tuple[LatencyComparison, ...], tuple[str, ...], str]:
+    """The latencies, the machines, and why latencies are not compared where that is not asked for."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            by_name = dict(zip(archive["names"].tolist(), archive["predictions"], strict=True))
-            by_name[KERAS] = archive["reference"]
-            return _Predictions(by_name, archive["labels"], str(archive["images"]))
-    except FileNotFoundError:
-        raise InputError(f"{path} is missing; {run.command('parity')} writes it.") from None
-    except Exception as error:  # zip, zlib and numpy's parser each fail in their own ways
-        raise InputError(f"{path} is damaged ({error}); {run.command('parity')} writes it again.") from None
+        return (*regression.latencies(old, new, across_machines=options.across_machines), "")
+    except (InputError, UsageError) as error:
+        if LATENCY in options.fail_on:
+            raise
+        return (), (), str(error)
 
 
-def _paired(predictions: list[_Predictions], name: str) -> Difference | None:
-    """The change on the images that both runs' targets answered; None where there are none."""
-    before, now = (found.by_name[name] for found in predictions)
-    both = (before >= 0) & (now >= 0)
-    if not both.any():
-        return None
-    was_right, is_right = (before == predictions[0].labels)[both], (now == predictions[1].labels)[both]
-    found = paired(int((was_right & ~is_right).sum()), int((~was_right & is_right).sum()), int(both.sum()))
-    return found.difference
+def _sizes(old: Run, new: Run) -> tuple[SizeComparison, ...]:
+    before, now = ({a.format: a.size_bytes for a in run.artifacts().artifacts} for run in (old, new))
+    return tuple(
+        SizeComparison(
+            format=format,
+            old_bytes=before[format],
+            new_bytes=now[format],
+            state=LARGER if now[format] > before[format] else SMALLER if now[format] < before[format] else SAME_SIZE,
+        )
+        for format in before
+        if format in now
+    )
+
+
+def _accuracy_regressions(rows: Sequence[TargetComparison]) -> Iterator[Regression]:
+    for row in rows:
+        if row.state == WORSE:
+            reason = "it fails parity now" if row.new_verdict == FAIL != row.old_verdict else _change_in_words(row)
+            yield Regression(kind=ACCURACY, name=row.name, reason=reason)
+
+
+def _missing(records: Sequence[Parity]) -> Iterator[Regression]:
+    """What passed before and was not run now; a CPU that was not asked for again is not missed."""
+    old, new = records
+    cpus = {"", *new.origin.inputs.get("cpus", "").split()}
+    there = {row.name for row in new.rows}
+    for row in old.rows:
+        if row.verdict == PASS and row.cpu in cpus and row.name not in there:
+            yield Regression(kind=ACCURACY, name=row.name, reason="it passed parity before and was not run now")
+
+
+def _slowdowns(rows: Sequence[LatencyComparison], allowed: float) -> Iterator[Regression]:
+    for row in rows:
+        if row.change.state == SLOWER and row.change.low > 1 + allowed / 100:
+            reason = f"{_ratio_in_words(row)}, more than {allowed:g} % slower"
+            yield Regression(kind=LATENCY, name=row.name, reason=reason)
+
+
+def _growth(rows: Sequence[SizeComparison], allowed: float) -> Iterator[Regression]:
+    for row in rows:
+        if row.growth_percent > allowed:
+            reason = f"{_bytes_in_words(row)}, more than {allowed:g} % larger"
+            yield Regression(kind=SIZE, name=row.format, reason=reason)
 
 
 def _state(change: Difference | None, old_verdict: str, new_verdict: str) -> str:
@@ -143,10 +182,19 @@ def _state(change: Difference | None, old_verdict: str, new_verdict: str) -> str
     return WORSE if change.high_points < 0 else BETTER if change.low_points > 0 else SAME
 
 
-def describe_latency(row: LatencyComparison) -> str:
-    """The same for a latency."""
-    change = f"x{row.change.value:.3f} ({row.change.low:.3f} to {row.change.high:.3f})"
-    return f"{row.name}: {row.change.state}, {change}, p50 {row.old_ms:.3f} -> {row.new_ms:.3f} ms"
+def _change_in_words(row: TargetComparison) -> str:
+    change = row.accuracy_change
+    assert change is not None, "a state other than unknown comes from a change"
+    how = "on the same images" if row.paired else "on different images"
+    return f"{change.points:+.2f} points ({change.low_points:+.2f} to {change.high_points:+.2f}) {how}"
+
+
+def _ratio_in_words(row: LatencyComparison) -> str:
+    return f"x{row.change.value:.3f} ({row.change.low:.3f} to {row.change.high:.3f})"
+
+
+def _bytes_in_words(row: SizeComparison) -> str:
+    return f"{row.old_bytes:,} -> {row.new_bytes:,} bytes ({row.growth_percent:+.1f} %)"
 
 
 def describe(row: TargetComparison) -> str:
@@ -154,11 +202,18 @@ def describe(row: TargetComparison) -> str:
     parts = [f"{row.name}: {row.state}"]
     if row.old_accuracy and row.new_accuracy:
         parts.append(f"accuracy {row.old_accuracy.share:.2%} -> {row.new_accuracy.share:.2%}")
-    if change := row.accuracy_change:
-        how = "on the same images" if row.paired else "on different images"
-        parts.append(f"{change.points:+.2f} points ({change.low_points:+.2f} to {change.high_points:+.2f}) {how}")
+    if row.accuracy_change:
+        parts.append(_change_in_words(row))
     if row.old_verdict != row.new_verdict:
         parts.append(f"parity {row.old_verdict} -> {row.new_verdict}")
-    if row.old_size_bytes and row.new_size_bytes and row.old_size_bytes != row.new_size_bytes:
-        parts.append(f"{row.old_size_bytes:,} -> {row.new_size_bytes:,} bytes")
     return ", ".join(parts)
+
+
+def describe_latency(row: LatencyComparison) -> str:
+    """The same for a latency."""
+    return f"{row.name}: {row.change.state}, {_ratio_in_words(row)}, p50 {row.old_ms:.3f} -> {row.new_ms:.3f} ms"
+
+
+def describe_size(row: SizeComparison) -> str:
+    """The same for a file's size."""
+    return f"{row.format}: {row.state}, {_bytes_in_words(row)}"

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 from edgecnn import run_directory
 from edgecnn.console import log
 from edgecnn.data.evaluation import evaluation_of
-from edgecnn.data.output_labels import predicted_classes
 from edgecnn.environment import runtime_versions
-from edgecnn.errors import MachineError, UsageError
 from edgecnn.execution.client import WorkerClient
 from edgecnn.execution.emulation import CPUS, emulator
 from edgecnn.execution.hosts import emulated, host_of
-from edgecnn.execution.targets import KERAS, on_cpus, pairs
+from edgecnn.execution.targets import KERAS, on_cpus, pairs, require_chosen, trained_target
 from edgecnn.export.format import Format
-from edgecnn.files import TEMPORARY, staged
-from edgecnn.parity.evaluation import InferenceResult, matrix, run_targets
+from edgecnn.files import TEMPORARY
+from edgecnn.parity.evaluation import matrix, run_targets
+from edgecnn.parity.outputs import InferenceOptions
+from edgecnn.parity.predictions import save_predictions
 from edgecnn.parity.preprocessing_check import preprocessing_paths
 from edgecnn.parity.rows import accuracy_of, macro_accuracy_of, overall, row_of
 from edgecnn.parity.verdict import uninformative_reference_reason
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from edgecnn.arrays import Logits
     from edgecnn.data.evaluation import Evaluation
     from edgecnn.execution.hosts import Host
-
-
-NOT_RUN = -1  # in predictions.npz
+    from edgecnn.execution.targets import ExportTarget
+    from edgecnn.parity.evaluation import Inference
+    from edgecnn.records import Contract
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,47 +102,13 @@ def parity(run: Run, options: ParityOptions) -> Parity:
     contract = run.contract()
     meaning = contract.output_meaning
     evaluation = evaluation_of(contract, run.training().data, options.data)
-    # A provider that was named has to run everything; otherwise the placement is reported with the outputs.
-    extras = ("allow_fallback",) if options.allow_fallback or not options.providers else ()
-    with (
-        host_of(options.remote, options.python) as host,
-        emulated(options.cpus) as hosts,
-        tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=run.root) as folder,
-    ):
-        offers = _offers(host) if host.name else None
-        found, skipped = pairs(run, options.formats, options.providers, options.runtimes, offers)
-        found += on_cpus(found, options.cpus)
-        for name in options.runtimes:
-            if name not in {pair.runtime.name for pair in found}:
-                if name in skipped:
-                    raise MachineError(f"{skipped[name]}.")
-                raise UsageError(f"None of these exports runs on {name}; `edgecnn parity --help` has the names.")
-        for name in options.providers:
-            if name not in {pair.provider for pair in found}:
-                raise UsageError(f"None of these exports runs on {name}; `edgecnn parity --help` has the names.")
-        log(f"Parity over {len(evaluation.images):,} images: {evaluation.words}")
-        ran = run_targets(
-            run.model_path(contract),
-            found,
-            evaluation,
-            Path(folder),
-            max_images=options.max_images,
-            hosts={"": host, **hosts},
-            extras=extras,
-            meaning=meaning,
-        )
-    reference, results, refused = ran.reference, ran.results, ran.refused
-    skipped |= {name: error.reason for name, error in refused.items()}
+    ran = _run_exports(run, contract, evaluation, options)
+    reference, results = ran.reference, ran.inference.results
     nothing = uninformative_reference_reason(reference, evaluation.labels, meaning)
-    for name in options.providers:
-        if name not in {one.pair.provider for one in results}:
-            reason = next(skipped[pair.name] for pair in found if pair.provider == name)
-            raise MachineError(f"{name} was chosen and did not run: {reason}.")
-    rows = tuple(row_of(one, results, reference, evaluation, contract, options.tolerances, nothing) for one in results)
-    ways = preprocessing_paths(contract)
-    formats = [pair.format.name for pair in found] if options.providers or options.runtimes else _formats(run, options)
-    state, reasons = overall(rows, formats, found, refused, ways)
-    _save_predictions(run, reference, evaluation, results, meaning)
+    rows = tuple(row_of(one, results, evaluation, contract, options.tolerances, nothing) for one in results)
+    paths = preprocessing_paths(contract)
+    state, reasons = overall(rows, _formats(run, options, ran.targets), ran.targets, ran.inference.refused, paths)
+    save_predictions(run, reference, evaluation, results, meaning)
     outputs = [run_directory.PREDICTIONS]
     if draw_flips(run, rows, evaluation, contract.labels):
         outputs.append(FLIPS)
@@ -156,15 +122,47 @@ def parity(run: Run, options: ParityOptions) -> Parity:
         reference_accuracy=accuracy_of(reference, evaluation.labels, meaning),
         reference_macro_accuracy=macro_accuracy_of(reference, evaluation.labels, meaning),
         rows=rows,
-        agreement_matrix=matrix(reference, results),
-        preprocessing_paths=ways,
-        skipped=skipped,
+        agreement_matrix=matrix(results),
+        preprocessing_paths=paths,
+        skipped=ran.skipped,
         verdict=state,
         reasons=reasons,
         remote=options.remote,
     )
     run.save(run_directory.PARITY, record)
     return record
+
+
+@dataclass(frozen=True)
+class _Ran:
+    """The reference's outputs float32 [N, classes], what the targets gave, and what did not run -> why."""
+
+    targets: Sequence[ExportTarget]
+    reference: Logits
+    inference: Inference
+    skipped: dict[str, str]
+
+
+def _run_exports(run: Run, contract: Contract, evaluation: Evaluation, options: ParityOptions) -> _Ran:
+    # A provider that was named has to run everything; otherwise the placement is reported with the outputs.
+    extras = ("allow_fallback",) if options.allow_fallback or not options.providers else ()
+    with (
+        host_of(options.remote, options.python) as host,
+        emulated(options.cpus) as hosts,
+        tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=run.root) as folder,
+    ):
+        offers = _offers(host) if host.name else None
+        targets, skipped = pairs(run, options.formats, options.providers, options.runtimes, offers)
+        targets += on_cpus(targets, options.cpus)
+        require_chosen(targets, skipped, options.runtimes, options.providers)
+        log(f"Parity over {len(evaluation.images):,} images: {evaluation.words}")
+        how = InferenceOptions(
+            max_images=options.max_images, hosts={"": host, **hosts}, extras=extras, meaning=contract.output_meaning
+        )
+        reference, inference = run_targets(trained_target(run, contract), targets, evaluation, Path(folder), how)
+    skipped |= inference.skipped
+    inference.require(options.providers, targets, skipped)
+    return _Ran(targets, reference, inference, skipped)
 
 
 def _offers(host: Host) -> dict[str, Any]:
@@ -174,27 +172,8 @@ def _offers(host: Host) -> dict[str, Any]:
         return runtimes
 
 
-def _formats(run: Run, options: ParityOptions) -> Sequence[str]:
+def _formats(run: Run, options: ParityOptions, targets: Sequence[ExportTarget]) -> Sequence[str]:
     """The formats that need a verdict."""
+    if options.providers or options.runtimes:
+        return [target.format.name for target in targets]
     return options.formats or [artifact.format for artifact in run.artifacts().artifacts]
-
-
-def _save_predictions(
-    run: Run, reference: Logits, evaluation: Evaluation, results: Sequence[InferenceResult], meaning: str
-) -> None:
-    """Every top-1 class, for `edgecnn compare`: int32 [rows, N] with NOT_RUN, the reference's, and the labels."""
-    import numpy as np
-
-    predictions = np.full((len(results), len(reference)), NOT_RUN, np.int32)
-    for row, one in zip(predictions, results, strict=True):
-        row[one.indices] = predicted_classes(one.logits, meaning)
-    labels = evaluation.labels
-    with staged(run.path(run_directory.PREDICTIONS)) as draft:
-        np.savez_compressed(
-            draft,
-            names=np.array([one.pair.name for one in results], dtype=np.str_),
-            predictions=predictions,
-            reference=predicted_classes(reference, meaning).astype(np.int32),
-            labels=np.zeros(0, np.int32) if labels is None else labels.astype(np.int32),
-            images=np.array(evaluation.source),
-        )

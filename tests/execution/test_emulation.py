@@ -21,10 +21,12 @@ from edgecnn.execution import emulation
 from edgecnn.execution.client import ModelWorker
 from edgecnn.execution.emulation import CPUS, Cpu, not_ready, pick_cpu, qemu, statuses
 from edgecnn.execution.hosts import Emulated
-from edgecnn.parity.evaluation import _outputs
-from edgecnn.records import Parity
-from edgecnn.records.common import target_name
+from edgecnn.execution.targets import Target
+from edgecnn.parity.outputs import InferenceOptions, _outputs
+from edgecnn.plugins import pick
+from edgecnn.records import Artifact, Parity, TensorSpec, decode
 from edgecnn.run_directory import Run
+from edgecnn.runtimes.runtime import Runtime
 from edgecnn.stages.compare import compare
 from edgecnn.stages.parity import ParityOptions, is_current, parity
 from edgecnn.stages.report import report
@@ -147,13 +149,16 @@ def test_default_kernels_are_compared_with_exact_ones(overflowing: Path, tmp_pat
     images = tmp_path / "images.npy"
     np.save(images, np.full((2, 8, 8, 3), 255, np.uint8))
     host = Emulated(HASWELL)
+    spec = TensorSpec(name="image", dtype="uint8", shape=(None, 8, 8, 3))
+    artifact = Artifact(
+        format="onnx_int8", path="", size_bytes=1, sha256="", input=spec, output=spec, content_sha256=""
+    )
+    target = Target(artifact, pick(Runtime, "onnxruntime"), "cpu", overflowing, cpu="haswell")
+    options = InferenceOptions(hosts={"haswell": host})
     try:
-        found = _outputs("onnxruntime", overflowing, images, "cpu", 64, host, compare_exact=True)
-        assert found.cpu_dependent_images == 2
+        assert _outputs(target, images, 64, options, compare_exact=True).cpu_dependent_images == 2
         np.save(images, np.zeros((2, 8, 8, 3), np.uint8))
-        assert (
-            _outputs("onnxruntime", overflowing, images, "cpu", 64, host, compare_exact=True).cpu_dependent_images == 0
-        )
+        assert _outputs(target, images, 64, options, compare_exact=True).cpu_dependent_images == 0
     finally:
         host.close()
 
@@ -214,7 +219,7 @@ def test_runs_are_compared_by_cpu(asked: Run, tmp_path: Path) -> None:
     record = new.load(run_directory.PARITY, Parity, "parity")
     native = tuple(row for row in record.rows if not row.cpu)
     new.save(run_directory.PARITY, replace(record, rows=native))
-    assert set(compare(asked, new).regressions) == {
+    assert {one.name for one in compare(asked, new).regressions} == {
         row.name for row in record.rows if row.cpu and row.verdict == "pass"
     }
     inputs = {name: value for name, value in record.origin.inputs.items() if name != "cpus"}
@@ -256,12 +261,12 @@ def test_a_published_run_is_asked_on_other_cpus(
     monkeypatch.setattr(pretrained, "NAMES", ("small",))
     monkeypatch.chdir(tmp_path.parent)
     assert command(["parity", "small", "--cpu", "haswell", "--json"]) == 0
-    printed = json.loads(capsys.readouterr().out)["rows"]
-    rows = {target_name(row["format"], row["runtime"], row["provider"], row["cpu"]): row for row in printed}
+    rows = {row.name: row for row in decode(capsys.readouterr().out.encode(), Parity, "what parity prints").rows}
     row = rows["tflite_int8 on litert (xnnpack), haswell"]
-    assert row["cpu"] == "haswell" and row["native"]["images"] == 64 and row["emulator"].startswith("qemu-x86_64 ")
-    assert rows[f"{FLOAT}, haswell"]["native"]["images"] == 50
-    assert rows[FLOAT]["native"] is None
+    assert row.cpu == "haswell" and row.native and row.native.images == 64 and row.emulator.startswith("qemu-x86_64 ")
+    emulated_float = rows[f"{FLOAT}, haswell"].native
+    assert emulated_float and emulated_float.images == 50
+    assert rows[FLOAT].native is None
 
 
 def test_what_cannot_be_emulated_is_refused(

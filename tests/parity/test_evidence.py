@@ -10,9 +10,10 @@ import pytest
 
 from edgecnn.execution.targets import ExportTarget, on_cpus
 from edgecnn.export.format import Format, Gate
-from edgecnn.parity.evaluation import InferenceResult, part
+from edgecnn.parity.evaluation import InferenceResult
 from edgecnn.parity.evidence import against_native, evidence
 from edgecnn.parity.metrics import agreement
+from edgecnn.parity.outputs import part
 from edgecnn.parity.verdict import verdict
 from edgecnn.plugins import pick
 from edgecnn.records import Artifact, Placement, TensorSpec
@@ -24,7 +25,9 @@ SPEC = TensorSpec(name="image", dtype="uint8", shape=(None, 8, 8, 3))
 ARTIFACT = Artifact(
     format="onnx_float32", path="a.onnx", size_bytes=1, sha256="", input=SPEC, output=SPEC, content_sha256=""
 )
-NATIVE = ExportTarget(ARTIFACT, pick(Runtime, "onnxruntime"), "cpu", Path("a.onnx"), pick(Format, "onnx_float32"))
+NATIVE = ExportTarget(
+    ARTIFACT, pick(Runtime, "onnxruntime"), "cpu", Path("a.onnx"), format=pick(Format, "onnx_float32")
+)
 (EMULATED,) = on_cpus([NATIVE, replace(NATIVE, provider="cuda")], ["haswell", "haswell"])
 
 RANDOM = np.random.default_rng(1)
@@ -55,7 +58,7 @@ def test_fifty_images_prove_a_float_file_where_outputs_hardly_change(labelled: b
     for change in (0.0, noise):
         one, every = emulated(change, 50, labelled=labelled)
         seen = evidence(one, every, LABELS[one.indices] if labelled else None)
-        assert seen.extrapolated_from == NATIVE.name == one.pair.name.removesuffix(", haswell")
+        assert seen.extrapolated_from == NATIVE.name == one.target.name.removesuffix(", haswell")
         assert verdict(seen.agreement, seen.steps, STRICT, seen.images, seen.open_share) == ("pass", "")
     assert against_native(*emulated(0.0, 50)) is not None
     assert against_native(every[0], every) is None

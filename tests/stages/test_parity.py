@@ -14,10 +14,11 @@ from edgecnn import run_directory
 from edgecnn.cli import _run as command
 from edgecnn.data.evaluation import evaluation_of
 from edgecnn.errors import InputError, MachineError, UsageError
-from edgecnn.execution.targets import pairs
+from edgecnn.execution.targets import pairs, trained_target
 from edgecnn.export.format import Format
 from edgecnn.model_files.int8_overflow import has_exact_kernels
 from edgecnn.parity.evaluation import run_targets
+from edgecnn.parity.outputs import InferenceOptions
 from edgecnn.parity.rows import row_of
 from edgecnn.plugins import pick
 from edgecnn.pretrained import find_run
@@ -75,9 +76,9 @@ def test_outputs_that_depend_on_the_cpu_fail(run: Run, tmp_path: Path) -> None:
     contract = run.contract()
     evaluation = evaluation_of(contract, run.training().data, None)
     found, _ = pairs(run, ["onnx_int8"])
-    ran = run_targets(run.model_path(contract), found, evaluation, tmp_path)
+    _, ran = run_targets(trained_target(run, contract), found, evaluation, tmp_path, InferenceOptions())
     other = replace(ran.results[0], cpu_dependent_images=3)
-    row = row_of(other, [other], ran.reference, evaluation, contract, {"": 8.0}, "")
+    row = row_of(other, [other], evaluation, contract, {"": 8.0}, "")
     assert row.verdict == "fail"
     assert row.reason.startswith(f"its outputs depend on the CPU: 3 of {row.images} images differ from those of exact")
 

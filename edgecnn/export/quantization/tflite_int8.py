@@ -38,5 +38,7 @@ def export_integer(source: ExportSource, format: Format, *, for_xnnpack: bool) -
     if for_xnnpack:
         pair_pixels(file)
     return Exported(
-        layers=layers, mixed_precision=found, write=lambda contract, path: path.write_bytes(finished(file, contract))
+        layers=layers,
+        mixed_precision=found,
+        write=lambda contract, path: path.write_bytes(finished(file, contract, standard_metadata=for_xnnpack)),
     )
