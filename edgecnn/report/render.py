@@ -27,6 +27,7 @@ def render(name: str, view: dict[str, Any], *, html: bool) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
     environment.filters["percent"] = lambda share: f"{share:.2%}"
     environment.filters["kib"] = lambda size: f"{size / 1024:,.1f}" if size < 10240 else f"{size / 1024:,.0f}"
