@@ -124,8 +124,8 @@ def ratio(
     The interval is that of a median by order statistics, at 99 % and without assumptions on the distribution (H. A.
     David and H. N. Nagaraja, "Order Statistics", 2003, 7.1), widened by what another start of the same program changes.
 
-    Where blocks have two modes (see :func:`modes`), in their typical calls or between these and their medians, no single
-    ratio describes them: the state is "unstable", and the interval goes from one mode's median to the other's.
+    Where blocks have two modes (see :func:`modes`), in their typical calls or between these and their medians, no
+    single ratio describes them: the state is "unstable", and the interval goes from one mode's median to the other's.
     """
     from statistics import geometric_mean, median
 
