@@ -76,7 +76,10 @@ def goals_table(goals: Sequence[Goal], with_device: bool) -> Table | None:
     rows = [
         (
             goal.name,
-            Cell(goal.row.format, f"on {runtime_name(goal.row.runtime, goal.row.provider)}, {setting(goal.row, with_device)}"),
+            Cell(
+                goal.row.format,
+                f"on {runtime_name(goal.row.runtime, goal.row.provider)}, {setting(goal.row, with_device)}",
+            ),
             goal.figure,
             f"of {counted(goal.close, 'other')} no difference is shown" if goal.close else "",
         )
