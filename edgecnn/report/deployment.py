@@ -21,8 +21,8 @@ CLOSE = 1.05  # latencies within this factor of the fastest: the smaller file is
 LARGER = 1.5  # times the bytes of the smallest candidate are worth a word
 MAX_CLAUSES = 3
 RULE = (
-    "Of the files made for a device that match the trained model, the fastest for one image on one thread; "
-    f"of those within {CLOSE - 1:.0%} of it, the smallest."
+    "Of the files made for a device, those that match the trained model where there are any; of these the fastest for "
+    f"one image on one thread, and of those within {CLOSE - 1:.0%} of it, or where none was measured, the smallest."
 )
 
 

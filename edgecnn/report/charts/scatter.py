@@ -73,6 +73,7 @@ def _drawn(points: Sequence[_Point], base: float, recommended: Collection[str], 
     level = frame.py(base)
     covered = [(m.x - ROOM, m.y - ROOM, m.x + ROOM, m.y + ROOM) for m in marks]
     covered += [(m.x - 2, m.top, m.x + 2, m.bottom) for m in marks]
+    covered += [(m.left, m.y - 2, m.right, m.y + 2) for m in marks]
     covered += [(left, level - 2, right, level + 2)]
     named = [
         labels.Point(mark.x, mark.y, point.name, point.name in recommended)
