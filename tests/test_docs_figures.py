@@ -58,6 +58,7 @@ def _numbers() -> list[tuple[str, str]]:
     from edgecnn.execution import emulation
     from edgecnn.export import onnx_converter
     from edgecnn.parity import evidence
+    from edgecnn.report import deployment
     from edgecnn.runtimes import tflite_micro as runtime
     from edgecnn.stages import golden_check, layerwise_parity
     from edgecnn.stages.compare import CompareOptions
@@ -80,6 +81,10 @@ def _numbers() -> list[tuple[str, str]]:
         ("benchmarking", f"the fastest {words[latency_stats.TYPICAL]} of a block"),
         ("benchmarking", f"Its {latency_stats.RATIO_CONFIDENCE:.0%} interval allows {latency_stats.RESTART_SHARE:.0%}"),
         ("benchmarking", f"p99 with {latency_stats.CONFIDENCE:.0%} intervals"),
+        ("benchmarking", f"both parts hold at least {latency_stats.MIN_MODE_SHARE:.0%}"),
+        ("benchmarking", f"their medians are at least {latency_stats.MIN_MODE_RATIO - 1:.0%} apart"),
+        ("benchmarking", f"at most one value in {1 / latency_stats.MAX_VALLEY_SHARE:.0f} lies in the middle third"),
+        ("formats", f"of those within {deployment.CLOSE - 1:.0%} of it the smallest"),
         ("formats", f"ONNX is opset {first}, IR 8; opset {second} where"),
         ("bundles", f"up to {tflite_micro.GOLDEN_IMAGES} images"),
         ("pretrained", f"gave for {golden_check.COUNT} synthetic images"),

@@ -146,3 +146,21 @@ def _check_files(block: Block) -> None:
 def test_every_language_in_the_pages_is_known() -> None:
     languages = {line[3:] for text in PAGES.values() for line in text.splitlines() if re.match("```.", line)}
     assert languages <= {"sh", "python", "js", "kotlin", "cpp", "text", "yaml"}
+
+
+def test_a_channel_that_the_pages_show_is_not_the_same_all_over() -> None:
+    import numpy as np
+
+    from edgecnn import Predictor
+    from edgecnn.data.datasets.synthetic import draw
+
+    shown = [words for _, line in pages.shell_lines() for words in pages.commands(line) if "--channel" in words]
+    assert shown
+    images, _ = draw(10, seed=1, split="test")
+    for command in (pages.parse(words[1:]) for words in shown):
+        assert command is not None
+        layer, channel = command.params["layers"][0], command.params["channel"]
+        predictor = Predictor(str(command.params["model"]))
+        for image in images:
+            maps = predictor.features(image, [layer])[layer]
+            assert maps[..., channel].std() > 0.02 * np.ptp(maps), f"{layer} {channel} is one color"

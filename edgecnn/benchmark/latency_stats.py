@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from edgecnn.records import Interval, Noise, Ratio
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy as np
     import numpy.typing as npt
@@ -32,7 +32,12 @@ RESTART_SHARE = 0.02  # by so much two starts of the same program may differ: wh
 TYPICAL = 0.1  # the quantile of a block that stands for it
 BASELINE_EVERY = 3  # one block of the baseline per this many blocks of the others
 NOISY_SHARE = 0.10  # of the spin loop's spread
-SAME, FASTER, SLOWER = "no difference shown", "faster", "slower"
+SAME, FASTER, SLOWER, UNSTABLE = "no difference shown", "faster", "slower", "unstable"
+# A latency has two modes where these hold; chosen so that quiet and merely broad ones have one.
+MIN_MODE_BLOCKS = 20  # with fewer nothing is said
+MIN_MODE_SHARE = 0.10  # of the values, in the smaller mode
+MIN_MODE_RATIO = 1.10  # of the slower mode's median to the faster one's
+MAX_VALLEY_SHARE = 1 / 30  # of the values, in the middle third between the two medians
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,13 @@ def typical_ns(block: Block) -> float:
     return float(ordered[int(TYPICAL * (len(ordered) - 1))])
 
 
+def median_ns(block: Block) -> float:
+    """The median of a block's calls."""
+    from statistics import median
+
+    return float(median(block.samples_ns))
+
+
 def throughput(blocks: Sequence[Block], batch: int) -> float:
     """Images a second: the median over blocks of what a block got through."""
     from statistics import median
@@ -111,27 +123,62 @@ def ratio(
 
     The interval is that of a median by order statistics, at 99 % and without assumptions on the distribution (H. A.
     David and H. N. Nagaraja, "Order Statistics", 2003, 7.1), widened by what another start of the same program changes.
+
+    Where blocks have two modes (see :func:`modes`), in their typical calls or between these and their medians, no
+    single ratio describes them: the state is "unstable", and the interval goes from one mode's median to the other's.
     """
     from statistics import geometric_mean, median
 
     shares = shares_of(blocks, batch, baseline, baseline_batch)
     size = len(shares) // restarts
     value = geometric_mean(median(shares[i * size : (i + 1) * size]) for i in range(restarts))
+    both = modes([*shares, *shares_of(blocks, batch, baseline, baseline_batch, median_ns)])
+    if len(blocks) >= MIN_MODE_BLOCKS and both:
+        return Ratio(value=value, low=both[0], high=both[1], state=UNSTABLE)
     ordered, rank = sorted(shares), median_rank(len(shares), RATIO_CONFIDENCE)
     return _judged(value, min(ordered[rank], value), max(ordered[-1 - rank], value))
 
 
-def shares_of(blocks: Sequence[Block], batch: int, baseline: Sequence[Block], baseline_batch: int) -> list[float]:
-    """Of each block, the time for an image as a share of the baseline's in the blocks just before and after."""
+def modes(values: Sequence[float]) -> tuple[float, float] | None:
+    """The medians of both modes of positive values; None where there are no two modes.
+
+    The values are split where the logarithms vary least within both parts. These are modes where both are large enough,
+    lie far enough apart, and the values between them are few: see the constants.
+    """
+    import numpy as np
+
+    ordered = np.sort(np.log(np.asarray(values, float)))
+    least = max(1, math.ceil(MIN_MODE_SHARE * len(ordered)))
+    splits = range(least, len(ordered) - least + 1)
+    if not splits:
+        return None
+    split = min(splits, key=lambda k: k * ordered[:k].var() + (len(ordered) - k) * ordered[k:].var())
+    low, high = np.median(ordered[:split]), np.median(ordered[split:])
+    third = (high - low) / 3
+    between = np.mean((ordered > low + third) & (ordered < high - third))
+    if high - low < math.log(MIN_MODE_RATIO) or between > MAX_VALLEY_SHARE:
+        return None
+    return float(np.exp(low)), float(np.exp(high))
+
+
+def shares_of(
+    blocks: Sequence[Block],
+    batch: int,
+    baseline: Sequence[Block],
+    baseline_batch: int,
+    figure: Callable[[Block], float] = typical_ns,
+) -> list[float]:
+    """Of each block, the time for an image as a share of the baseline's in the blocks just before and after; `figure`
+    is what stands for a block."""
     from bisect import bisect_left
 
     places = [block.at for block in baseline]
-    typical = [typical_ns(block) / baseline_batch for block in baseline]
+    typical = [figure(block) / baseline_batch for block in baseline]
     found = []
     for block in blocks:
         after = bisect_left(places, block.at)
         near = typical[max(0, after - 1) : after + 1]
-        found.append(typical_ns(block) / batch * len(near) / sum(near))
+        found.append(figure(block) / batch * len(near) / sum(near))
     return found
 
 

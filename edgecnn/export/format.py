@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from edgecnn.arrays import Pixels
     from edgecnn.records import Contract, Int8Safety, LayerTensor, MixedPrecision
 
+DEVICES = ("phone", "browser", "Raspberry Pi", "microcontroller", "server")  # for which the report recommends a file
+
 
 @dataclass(frozen=True)
 class Gate:
@@ -68,3 +70,4 @@ class Format:
     weight_dtype: str = "float32"  # what its weights are stored in: "float32", "float16" or "int8"
     float_counterpart: str = ""  # for a quantized format: the float format whose place it would take
     calibrator: str = ""  # for a format that depends on calibration images: which package measures ranges on them
+    devices: tuple[str, ...] = ()  # of DEVICES: where the report may recommend it

@@ -17,12 +17,12 @@ class Interval:
 
 @dataclass(frozen=True, kw_only=True)
 class Ratio:
-    """A latency as a multiple of another, with its interval."""
+    """A latency as a multiple of another, with its interval; of an unstable one, `low` and `high` are its two modes."""
 
     value: float
     low: float
     high: float
-    state: str  # "faster", "slower" or "no difference shown"
+    state: str  # "faster", "slower", "no difference shown" or "unstable"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgecnn.files import staged
 from edgecnn.report.checks import FAILED, NO_FIGURE, PASSED, SKIPPED
-from edgecnn.report.render import aligned, escape_markdown
+from edgecnn.report.render import escape_markdown, padded_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -102,12 +102,14 @@ def _rows(checks: CheckList, shown: Sequence[Check]) -> Iterator[str]:
     if not shown:
         return
     columns = [i for i in range(len(checks.columns)) if any(check.figures[i] != NO_FIGURE for check in shown)]
-    table = [["target", *(checks.columns[i] for i in columns)], ["---", *("---:" for _ in columns)]]
-    table += [[_cell(check.name), *(_cell(check.figures[i]) for i in columns)] for check in shown[:MAX_ROWS]]
+    heads = ["target", *(checks.columns[i] for i in columns)]
+    rows = [[_cell(check.name), *(_cell(check.figures[i]) for i in columns)] for check in shown[:MAX_ROWS]]
+    numeric = [False, *(True for _ in columns)]
     if checks.gate:
-        results = [PASSED if check.state == PASSED else f"**{check.kind}**" for check in shown[:MAX_ROWS]]
-        table = [[*row, result] for row, result in zip(table, ["result", "---", *results], strict=True)]
-    yield from aligned("\n".join(f"| {' | '.join(row)} |" for row in table)).splitlines()
+        heads, numeric = [*heads, "result"], [*numeric, False]
+        results = (PASSED if check.state == PASSED else f"**{check.kind}**" for check in shown[:MAX_ROWS])
+        rows = [[*row, result] for row, result in zip(rows, results, strict=True)]
+    yield from padded_rows(heads, rows, numeric)
     if len(shown) > MAX_ROWS:
         yield ""
         yield f"{len(shown) - MAX_ROWS} more are not shown."

@@ -2,33 +2,75 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import edgecnn
 from edgecnn import run_directory
 from edgecnn.inference.ort_model import PREFIX
-from edgecnn.report import recommendations
+from edgecnn.report import deployment
+from edgecnn.report.charts.curves import sweep, training_curves
+from edgecnn.report.charts.scatter import scatter
+from edgecnn.report.notes import layer_notes, notes, notices
 from edgecnn.report.quantization_benefit import weigh
-from edgecnn.report.summary import changed, commands, losses, scores_note, verdict
-from edgecnn.report.view import SOURCES, is_stale, lines, most_frequent_confusion, origins, picture, scale
+from edgecnn.report.recommendations import goals
+from edgecnn.report.sections import decision, exports, latency, layers, parity, quantization, sources, training
+from edgecnn.report.summary import changed, commands, verdict
+from edgecnn.report.view import SOURCES, is_stale, lines, origins, picture
 from edgecnn.visualization import plots
 
 if TYPE_CHECKING:
-    from edgecnn.records import Artifact, Features, Flip, LatencyRow, LayerSpread, MixedPrecision, Origin, Report
-    from edgecnn.report.quantization_benefit import Weighing
-    from edgecnn.report.recommendations import Goal
-    from edgecnn.report.view import Line, Picture, Scale
+    from edgecnn.records import Features, LatencyRow, Report
+    from edgecnn.report.charts.chart import Chart
+    from edgecnn.report.notes import Note
+    from edgecnn.report.sections.decision import Tile
+    from edgecnn.report.sections.quantization import Search
+    from edgecnn.report.table import Table
+    from edgecnn.report.view import Line, Picture
     from edgecnn.run_directory import Run
 
-    Losses = list[tuple[str, float, LayerSpread | None, str]]
-
-MADE_BY = {
-    run_directory.PARITY: "parity",
-    run_directory.LAYERS: "parity --layers",
-    run_directory.LATENCY: "bench",
-    run_directory.FEATURES: "features",
+CONTENTS = {
+    "exports": "Exports and files",
+    "latency": "Latency",
+    "parity": "Parity",
+    "layers": "Layer by layer",
+    "quantization": "Quantization",
+    "training": "Training",
+    "features": "Feature maps",
+    "method": "Method",
+    "reproduce": "Machine, versions, commands",
+    "sources": "Sources",
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tables:
+    """The tables of both pages; None where there is nothing to show."""
+
+    decision: Table | None
+    brief: Table | None
+    exports: Table | None
+    files: Table | None
+    failures: Table | None
+    calibration: Table | None
+    placement: Table | None
+    latency: Table | None
+    goals: Table | None
+    gates: Table | None
+    cpus: Table | None
+    agreement: Table | None
+    paths: Table | None
+    flips: Table | None
+    sqnr: Table | None
+    gain: Table | None
+    divergent: Table | None
+    fused: Table | None
+    benefit: Table | None
+    classes: Table | None
+    confusion: Table | None
+    epochs: Table | None
+    machines: Table | None
+    sources: Table | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,40 +78,31 @@ class PageView:
     """Everything that report.html.j2 and report.md.j2 name; pictures are None where there are none."""
 
     record: Report
-    notices: list[str]  # what a reader of any figure has to know
+    contents: dict[str, str]  # the sections that have something to show, by name, with their titles
+    notices: list[str]
     verdict: tuple[str, str, list[str]]  # its state, a sentence, details
-    scores_note: str
-    stale: list[str]  # files of the run that are about other exports than it holds now
-    lines: list[Line]  # rows of the tables
-    scale: Scale | None  # of latencies
-    fastest: tuple[Line, LatencyRow] | None
-    goals: list[Goal]
-    smallest: Artifact | None
-    largest_bytes: int
-    several_devices: bool
-    classes: list[tuple[str, Any]]  # labels with their accuracies
-    mistake: tuple[str, str, int] | None  # label, prediction and count of the most frequent confusion
-    features: Features | None
-    drawable: bool  # whether there is an export that feature maps can be drawn from
-    origins: list[tuple[list[str], Origin]]
-    commands: tuple[str, list[str]]  # that make the run again
-    weighings: list[Weighing]
-    changed: list[tuple[Flip, list[str]]]
-    searches: dict[str, tuple[MixedPrecision, Losses, Picture | None]]  # for layers that lose in int8, by format
-    skipped: dict[str, str]
-    sources: dict[str, tuple[str, str]]  # file -> what it says, its SHA-256
-    sweep_chart: Picture | None
-    choice_chart: Picture | None
-    charts: dict[str, Picture | None]
-    input_picture: Picture | None
-    layers: dict[str, Picture | None]  # feature maps by layer
+    notes: list[Note]
+    tiles: list[Tile]
+    rule: str  # by which files are recommended
+    scatter: tuple[Chart, ...]  # wide and narrow
+    more_rows: str
+    tables: Tables
+    calls: str  # timed per target, in words
+    warmup_calls: str
+    sweep: tuple[Chart, ...]
+    layer_notes: list[str]
+    searches: list[Search]
+    facts: list[tuple[str, str]]
+    curves: tuple[Chart, ...]
+    mistake: str
+    confusion_picture: Picture | None  # where there are too many classes for a table
     flip_sheet: Picture | None
-    layer_chart: Picture | None
-    chart_names: tuple[str, ...] = (plots.CURVES, plots.CLASS_ACCURACY, plots.CONFUSION)
-    made_again: dict[str, str] = field(
-        default_factory=lambda: {name: f"edgecnn {words} RUN" for name, words in MADE_BY.items()}
-    )
-    files: Any = run_directory
+    features: Features | None  # None where they are of earlier exports, too
+    stale_features: bool
+    input_picture: Picture | None
+    feature_maps: dict[str, Picture | None]  # by layer
+    drawable: bool  # whether there is an export that feature maps can be drawn from
+    commands: tuple[str, list[str]]  # that make the run again
     version: str = edgecnn.__version__
 
 
@@ -83,56 +116,80 @@ def page_view(run: Run, record: Report) -> PageView:
     }
     stale = [name for name, part in parts.items() if part and is_stale(run, part.origin)]
     features = None if run_directory.FEATURES in stale else record.features
-    rows = lines(record, recommendations.shown(run, record))
-    timed = [(line, row) for line in rows for row in line.latencies]
-    sources = (record.contract, record.training, record.artifacts, *parts.values())
+    rows = lines(run, record)
+    chosen = deployment.deployments(record, rows)
+    timed = [row for line in rows for row in line.latencies]
+    tables, searches = _tables(run, record, rows, chosen, timed), quantization.searches(record.artifacts.artifacts)
+    confusion = picture(run, plots.CONFUSION) if tables.confusion is None else None
     return PageView(
         record=record,
-        notices=list(dict.fromkeys(part.data.notice for part in sources if part and part.data.notice)),
+        contents=_contents(record, bool(timed), tables, searches),
+        notices=notices(record),
         verdict=verdict(record),
-        scores_note=scores_note(record),
-        stale=stale,
-        lines=rows,
-        scale=scale([row for _, row in timed]),
-        fastest=_fastest(timed),
-        goals=recommendations.goals([row for _, row in timed]),
-        smallest=min(record.artifacts.artifacts, key=lambda artifact: artifact.size_bytes, default=None),
-        largest_bytes=max((line.artifact.size_bytes for line in rows), default=0) or 1,
-        several_devices=len({row.placement.device for _, row in timed}) > 1,
-        classes=list(zip(record.training.data.labels, record.training.class_accuracy, strict=True)),
-        mistake=most_frequent_confusion(record),
+        notes=notes(record, stale),
+        tiles=decision.tiles(record, rows),
+        rule=deployment.RULE,
+        scatter=scatter(record.parity, rows, {one.line.artifact.format for one in chosen if one.line}),
+        more_rows=decision.more_rows(rows),
+        tables=tables,
+        calls=latency.calls(timed) if timed else "",
+        warmup_calls=latency.warmup_calls(timed) if timed else "",
+        sweep=sweep(timed),
+        layer_notes=layer_notes(record),
+        searches=searches,
+        facts=training.facts(record.training, record.contract),
+        curves=training_curves(record.training),
+        mistake=training.most_frequent_confusion(record.training),
+        confusion_picture=confusion,
+        flip_sheet=picture(run, plots.FLIPS) if tables.flips else None,
         features=features,
-        drawable=any(artifact.format.startswith(PREFIX) for artifact in record.artifacts.artifacts),
-        origins=origins(record),
-        commands=commands(record),
-        weighings=weigh(record),
-        changed=changed(record.parity),
-        searches=_searches(run, record),
-        skipped={
-            **(record.parity.skipped if record.parity else {}),
-            **(record.latency.skipped if record.latency else {}),
-        },
-        sources={name: (figures, run.hash_of(name)) for name, figures in SOURCES.items() if run.path(name).is_file()},
-        sweep_chart=picture(run, recommendations.SWEEP),
-        choice_chart=picture(run, recommendations.CHOICE),
-        charts={name: picture(run, name) for name in plots.pictures_of(record.training)},
+        stale_features=run_directory.FEATURES in stale,
         input_picture=picture(run, features.input) if features else None,
-        layers={layer: picture(run, path) for layer, path in features.pictures.items()} if features else {},
-        flip_sheet=picture(run, plots.FLIPS),
-        layer_chart=None if run_directory.LAYERS in stale else picture(run, plots.LAYERS),
+        feature_maps={layer: picture(run, path) for layer, path in features.pictures.items()} if features else {},
+        drawable=any(artifact.format.startswith(PREFIX) for artifact in record.artifacts.artifacts),
+        commands=commands(record),
     )
 
 
-def _fastest(timed: list[tuple[Line, LatencyRow]]) -> tuple[Line, LatencyRow] | None:
-    """The row with the lowest median for one image; the first where no row is of one image."""
-    single = [pair for pair in timed if pair[1].batch == 1] or timed[:1]
-    return min(single, key=lambda pair: pair[1].p50_ms, default=None)
+def _tables(
+    run: Run, record: Report, rows: list[Line], chosen: list[deployment.Deployment], timed: list[LatencyRow]
+) -> Tables:
+    artifacts, judged, observed = record.artifacts.artifacts, record.parity, layers.current(record)
+    made = {name: (figures, run.hash_of(name)) for name, figures in SOURCES.items() if run.path(name).is_file()}
+    return Tables(
+        decision=decision.decision_table(chosen),
+        brief=decision.brief_table(rows),
+        exports=exports.exports_table(record, rows),
+        files=exports.files_table(artifacts),
+        failures=exports.failures_table(record.artifacts.failures),
+        calibration=exports.calibration_table(artifacts),
+        placement=exports.placement_table(rows),
+        latency=latency.latency_table(rows),
+        goals=latency.goals_table(goals(timed), latency.several_devices(rows)),
+        gates=parity.gates_table(judged, rows) if judged else None,
+        cpus=parity.cpus_table(rows),
+        agreement=parity.agreement_matrix(judged) if judged else None,
+        paths=parity.paths_table(judged) if judged else None,
+        flips=parity.flips_table(changed(judged), record.contract.labels),
+        sqnr=layers.sqnr_matrix(observed) if observed else None,
+        gain=layers.gain_matrix(observed) if observed else None,
+        divergent=layers.divergent_table(observed) if observed else None,
+        fused=layers.fused_table(observed) if observed else None,
+        benefit=quantization.benefit_table(weigh(record)),
+        classes=training.classes_table(record.training),
+        confusion=training.confusion_matrix(record.training),
+        epochs=training.epochs_table(record.training),
+        machines=sources.machines_table(origins(record)),
+        sources=sources.sources_table(made),
+    )
 
 
-def _searches(run: Run, record: Report) -> dict[str, tuple[MixedPrecision, Losses, Picture | None]]:
-    found = {artifact.format: artifact.mixed_precision for artifact in record.artifacts.artifacts}
-    return {
-        format: (precision, losses(precision), picture(run, plots.precision_picture(format)))
-        for format, precision in found.items()
-        if precision and precision.sensitivity_sqnr_db
+def _contents(record: Report, timed: bool, tables: Tables, searches: list[Search]) -> dict[str, str]:
+    """The sections in order, without those that have nothing to show."""
+    empty = {
+        "latency": not timed,
+        "parity": record.parity is None,
+        "layers": record.layers is None,
+        "quantization": tables.benefit is None and not searches,
     }
+    return {name: title for name, title in CONTENTS.items() if not empty.get(name)}

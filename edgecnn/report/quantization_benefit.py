@@ -108,9 +108,9 @@ def _verdict(size: float, share: float | None, judged: ParityRow | None, against
         return "not known", "Its outputs have not been compared with the trained model's."
     smaller = f"{size:.0%} of the bytes of {against}"
     if share > SLOWER:
-        return "not worth it", f"It takes {share:.2f} times the time {where}, and only saves space: {smaller}."
+        return "not worth it", f"It takes {share:.0%} of the time {where}, and only saves space: {smaller}."
     if share < FASTER:
-        return "worth it", f"It takes {share:.2f} times the time {where}, and {smaller}."
+        return "worth it", f"It takes {share:.0%} of the time {where}, and {smaller}."
     if size <= SMALLER:
         return "worth it", f"It is as fast, and takes {smaller}."
     return "not worth it", f"It is neither faster nor much smaller: {smaller}."

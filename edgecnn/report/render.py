@@ -1,24 +1,25 @@
-"""How pages are made from templates: escaping, numbers in words, Markdown tables that line up."""
+"""How pages are made from templates: escaping, and tables in HTML and Markdown."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
 
-from edgecnn.data.output_labels import prediction_name
-from edgecnn.records.common import runtime_name, setting_name, target_name
+from edgecnn.report import words
 
 if TYPE_CHECKING:
-    from edgecnn.records import LatencyRow
+    from collections.abc import Iterable, Sequence
 
-# What a flip's kind is called on a page.
-FLIP_NAMES = {"negative": "negative flip", "positive": "positive flip", "neutral": "wrong both times"}
+    from markupsafe import Markup
+
+    from edgecnn.report.table import Cell, Table
+
+FILTERS = (words.percent, words.kib, words.count, words.counted, words.signed, words.duration, words.ms)
 
 
 def render(name: str, view: dict[str, Any], *, html: bool) -> str:
     """A page from its template; every value in it is escaped for HTML, or else for Markdown."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
 
     environment = Environment(
         loader=PackageLoader("edgecnn.report"),
@@ -27,37 +28,19 @@ def render(name: str, view: dict[str, Any], *, html: bool) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
-    environment.filters["percent"] = lambda share: f"{share:.2%}"
-    environment.filters["kib"] = lambda size: f"{size / 1024:,.1f}" if size < 10240 else f"{size / 1024:,.0f}"
-    environment.filters["count"] = lambda number: f"{number:,}"
-    environment.filters["signed"] = lambda points: f"{points:+.2f}".replace("-", "\N{MINUS SIGN}")
-    environment.filters["duration"] = duration
-    environment.filters["nodes"] = lambda counts: ", ".join(f"{name} {n}" for name, n in counts.items()) or "none"
-    environment.filters["target"] = target
-    environment.filters["aligned"] = aligned
-    environment.filters["prediction"] = prediction_name
-    environment.globals |= {"runtime_name": runtime_name, "target_name": target_name}
-    environment.filters["flip"] = lambda kind: FLIP_NAMES.get(kind, kind)
-    environment.filters["code"] = lambda text: Markup(
-        " ".join(text.split())
-    )  # in an indented block nothing is Markdown
-    return environment.get_template(f"{name}.j2").render(view)
+    environment.filters |= {function.__name__: function for function in FILTERS}
+    environment.filters |= {"markdown": markdown_table, "captioned": captioned, "code": code}
+    text = environment.get_template(f"{name}.j2").render(view)
+    return text if html else re.sub(r"\n{3,}", "\n\n", text).lstrip("\n")
 
 
-def target(row: LatencyRow, with_device: bool) -> str:
-    """How a row was measured, in words."""
-    words = setting_name(row.threads, row.batch)
-    return f"{words}, {row.placement.device}" if with_device else words
+def code(text: str) -> Markup:
+    """Text of an indented block, in which nothing is Markdown."""
+    from markupsafe import Markup
 
-
-def duration(seconds: float) -> str:
-    """Seconds in words, with two units at most."""
-    whole = round(seconds)
-    hours, minutes = divmod(whole // 60, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {whole % 60} s" if minutes else f"{whole} s" if seconds >= 10 else f"{seconds:.1f} s"
+    return Markup(" ".join(text.split()))
 
 
 def escape_markdown(value: object) -> str:
@@ -67,17 +50,40 @@ def escape_markdown(value: object) -> str:
     return re.sub(r"([\\`*\[\]<>|&])", r"\\\1", " ".join(str(value).split()))
 
 
-def aligned(table: str) -> str:
-    """A Markdown table, one row a line, with its columns padded so that it reads in a terminal."""
-    rows = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in table.split("\n") if line.strip()]
-    widths = [max(3, *(len(row[i]) for row in rows if row is not rows[1])) for i in range(len(rows[0]))]
-    right = [rule.endswith(":") for rule in rows[1]]
-    rows[1] = ["-" * (width - 1) + ":" if flush else "-" * width for width, flush in zip(widths, right, strict=True)]
+def markdown_table(table: Table) -> Markup:
+    """A table in Markdown, without columns of bars alone, and padded so that it reads in a terminal."""
+    from markupsafe import Markup
+
+    kept = [number for number in range(len(table.columns)) if any(row[number].text for row in table.rows)]
+    columns = [table.columns[number] for number in kept]
+    heads = [escape_markdown(column.name) for column in columns]
+    rows = [[_markdown_cell(row[number]) for number in kept] for row in table.rows]
+    return Markup("\n".join(padded_rows(heads, rows, [column.numeric for column in columns])))
+
+
+def padded_rows(heads: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[bool]) -> list[str]:
+    """The lines of a Markdown table of cells that are Markdown, padded so that it reads in a terminal."""
+    widths = [max(3, *map(len, column)) for column in zip(heads, *rows, strict=True)]
+    rules = ["-" * (width - 1) + ":" if right else "-" * width for width, right in zip(widths, numeric, strict=True)]
     padded = [
         [
-            cell.rjust(width) if flush else cell.ljust(width)
-            for cell, width, flush in zip(row, widths, right, strict=True)
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(row, widths, numeric, strict=True)
         ]
-        for row in rows
+        for row in (heads, rules, *rows)
     ]
-    return "\n".join(f"| {' | '.join(row)} |" for row in padded) + "\n"
+    return [f"| {' | '.join(row)} |" for row in padded]
+
+
+def captioned(tables: Iterable[Table | None]) -> Markup:
+    """Those tables that there are, in Markdown with their captions."""
+    from markupsafe import Markup
+
+    found = [f"**{escape_markdown(table.caption)}**\n\n{markdown_table(table)}" for table in tables if table]
+    return Markup("\n\n".join(found))
+
+
+def _markdown_cell(cell: Cell) -> str:
+    plain = cell.code and re.fullmatch(r"[\w./-]+", cell.text)
+    text = f"`{cell.text}`" if plain else escape_markdown(cell.text)
+    return f"{text} ({escape_markdown(cell.note)})" if cell.note else text

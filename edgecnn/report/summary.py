@@ -118,12 +118,13 @@ def divergent_files(record: Report) -> list[LayerParity]:
 
 
 def changed(parity: Parity | None) -> list[tuple[Flip, list[str]]]:
-    """Images that exports classify differently, those of most exports first, with the exports' names."""
+    """Images that exports classify differently, those of most exports first, with their formats."""
     seen: dict[tuple[int, int], tuple[Flip, list[str]]] = {}
     for row in parity.rows if parity else ():
         for flip in row.flips:
-            seen.setdefault((flip.image, flip.prediction), (flip, []))[1].append(row.name)
-    return sorted(seen.values(), key=lambda pair: (-len(pair[1]), pair[0].image))[:MOST_CHANGED]
+            seen.setdefault((flip.image, flip.prediction), (flip, []))[1].append(row.format)
+    found = sorted(seen.values(), key=lambda pair: (-len(pair[1]), pair[0].image))[:MOST_CHANGED]
+    return [(flip, list(dict.fromkeys(formats))) for flip, formats in found]
 
 
 def commands(record: Report) -> tuple[str, list[str]]:

@@ -1,4 +1,4 @@
-"""What the report's pages are made of: rows of tables, scales, pictures.
+"""What the report's pages are made of: rows of tables, pictures, origins.
 
 Rows of parity and latency are joined to the exports by the SHA-256 of the artifact they are about, so a figure never
 is reported with a file it was not measured on.
@@ -7,20 +7,17 @@ is reported with a file it was not measured on.
 from __future__ import annotations
 
 import base64
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgecnn import run_directory
 from edgecnn.errors import InputError
-from edgecnn.execution.targets import KERAS
+from edgecnn.execution.targets import KERAS, trained
 from edgecnn.records import Report
 from edgecnn.records.common import runtime_name, target_name
-from edgecnn.run_directory import Run
+from edgecnn.run_directory import MODEL, Run
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from edgecnn.records import Artifact, LatencyRow, Origin, ParityRow, Placement
 
 SOURCES = {
@@ -33,21 +30,6 @@ SOURCES = {
     run_directory.FEATURES: "feature maps",
 }
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-MOST_TICKS = 7  # of a scale labelled at 1, 2 and 5; a wider one is labelled at powers of ten
-
-
-@dataclass(frozen=True)
-class Scale:
-    """A logarithmic axis of latencies; its ends are 1, 2 or 5 times a power of ten."""
-
-    ticks_ms: tuple[float, ...]
-    low_ms: float
-    high_ms: float
-    decimals: int  # that show the fastest median with two digits
-
-    def at(self, ms: float) -> float:
-        """Where a latency lies, in percent of the axis."""
-        return 100 * math.log(ms / self.low_ms) / math.log(self.high_ms / self.low_ms)
 
 
 @dataclass(frozen=True)
@@ -80,6 +62,11 @@ class Line:
         return runtime_name(self.runtime, self.provider, self.cpu) if self.runtime else ""
 
     @property
+    def one_thread(self) -> LatencyRow | None:
+        """The latency of one image on one thread, None where it was not measured."""
+        return next((row for row in self.latencies if (row.threads, row.batch) == (1, 1)), None)
+
+    @property
     def placements(self) -> tuple[Placement, ...]:
         """What executed it, in parity and in each measurement; equal ones once."""
         rows = (*((self.parity,) if self.parity else ()), *self.latencies)
@@ -103,10 +90,18 @@ def is_stale(run: Run, origin: Origin) -> bool:
     return any(origin.inputs.get(name, now) != now for name in SOURCES if (now := run.hash_of(name)))
 
 
-def lines(record: Report, artifacts: Sequence[Artifact]) -> list[Line]:
-    """The rows of the tables: each of these with every runtime and provider it ran or was measured on."""
+def _artifacts(run: Run, record: Report) -> tuple[Artifact, ...]:
+    """The exports, and before them the trained model where it was measured."""
+    timed = {row.artifact_sha256 for row in (record.latency.rows if record.latency else ())}
+    measured = record.contract.model_sha256 in timed and run.hash_of(MODEL) == record.contract.model_sha256
+    return (*((trained(run, record.contract),) if measured else ()), *record.artifacts.artifacts)
+
+
+def lines(run: Run, record: Report) -> list[Line]:
+    """The rows of the tables: each export with every runtime and provider it ran or was measured on, and before them
+    the trained model where it was measured."""
     found = []
-    for artifact in artifacts:
+    for artifact in _artifacts(run, record):
         asked = [r for r in (record.parity.rows if record.parity else ()) if r.artifact_sha256 == artifact.sha256]
         timed = [r for r in (record.latency.rows if record.latency else ()) if r.artifact_sha256 == artifact.sha256]
         judged = {(row.runtime, row.provider, row.cpu): row for row in asked}
@@ -116,30 +111,6 @@ def lines(record: Report, artifacts: Sequence[Artifact]) -> list[Line]:
             latencies = tuple(sorted(here, key=lambda row: (row.batch, row.threads)))
             found.append(Line(artifact, *place, judged.get(place), latencies))
     return found
-
-
-def scale(rows: Sequence[LatencyRow]) -> Scale | None:
-    """A scale for all medians and 99th percentiles; None where nothing was measured."""
-    if not rows:
-        return None
-    fastest, slowest = min(row.p50_ms for row in rows), max(row.p99_ms for row in rows)
-    decade = math.floor(math.log10(fastest))
-    steps = [digit * 10.0**power for power in range(decade - 1, decade + 12) for digit in (1, 2, 5)]
-    low = max(step for step in steps if step < 0.8 * fastest)
-    high = min(step for step in steps if step >= slowest and step > low)
-    inside = [step for step in steps if low <= step <= high]
-    ticks = inside if len(inside) <= MOST_TICKS else [step for step in inside if math.log10(step).is_integer()]
-    return Scale(tuple(ticks), low, high, max(0, 1 - decade))
-
-
-def most_frequent_confusion(record: Report) -> tuple[str, str, int] | None:
-    """Label, prediction and count of the most frequent confusion."""
-    labels, table = record.training.data.labels, record.training.confusion_matrix
-    wrong = [(n, i, j) for i, row in enumerate(table) for j, n in enumerate(row) if i != j and n]
-    if not wrong:
-        return None
-    count, label, answer = max(wrong)
-    return labels[label], labels[answer], count
 
 
 def picture(run: Run, path: str) -> Picture | None:

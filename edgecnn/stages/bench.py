@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecnn import run_directory
-from edgecnn.benchmark.latency_stats import SAME, noise
+from edgecnn.benchmark.latency_stats import SAME, UNSTABLE, noise
 from edgecnn.benchmark.session import BenchmarkTarget, Measurement, measure, photo, preprocessing_latency, row_of
 from edgecnn.console import log, progress
 from edgecnn.data.samples import samples_of
@@ -226,8 +226,11 @@ def _baseline(targets: Sequence[BenchmarkTarget], wanted: str) -> int:
 
 def remarks(record: Latency) -> list[str]:
     """Remarks that qualify the rows."""
-    same = sum(1 for row in record.rows if row.ratio and row.ratio.state == SAME)
-    found = [f"Ratios: time for an image against {record.baseline}, 99 % intervals; {same} show no difference."]
+    states = [row.ratio.state for row in record.rows if row.ratio]
+    counted = f"{states.count(SAME)} show no difference"
+    if UNSTABLE in states:
+        counted += f", {states.count(UNSTABLE)} are unstable: two modes, which the interval spans"
+    found = [f"Ratios: time for an image against {record.baseline}, 99 % intervals; {counted}."]
     found += [f"{row.format} on {row.threads} threads was still warming up." for row in record.rows if not row.warm]
     state = "The machine is noisy" if record.noise.noisy else "The machine was quiet"
     load = f"load {record.noise.load_before:.1f} before and {record.noise.load_after:.1f} after"

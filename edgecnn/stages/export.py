@@ -17,7 +17,6 @@ from edgecnn.files import TEMPORARY, delete, staged
 from edgecnn.plugins import discover, packages, pick
 from edgecnn.records import SCHEMA, Artifact, Artifacts, ExportFailure
 from edgecnn.run_directory import Run
-from edgecnn.visualization.plots import draw_precision
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,13 +64,9 @@ def export(run: Run, formats: Sequence[str] = (), max_accuracy_drop: float = DEF
     outcomes.sort(key=lambda outcome: outcome.format)
     artifacts = tuple(outcome for outcome in outcomes if isinstance(outcome, Artifact))
     decided = inputs(run, [outcome.format for outcome in outcomes], max_accuracy_drop)
-    searched = [
-        artifact for artifact in artifacts if artifact.mixed_precision and artifact.mixed_precision.sensitivity_sqnr_db
-    ]
-    pictures = [draw_precision(run, a.format, a.mixed_precision) for a in searched if a.mixed_precision]
     record = Artifacts(
         schema=SCHEMA,
-        origin=run.origin("export", decided, [*(artifact.path for artifact in artifacts), *pictures]),
+        origin=run.origin("export", decided, [artifact.path for artifact in artifacts]),
         data=contract.data,
         artifacts=artifacts,
         failures=tuple(outcome for outcome in outcomes if isinstance(outcome, ExportFailure)),

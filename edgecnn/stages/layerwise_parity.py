@@ -21,7 +21,6 @@ from edgecnn.model_files.keras_archive import layer_inputs
 from edgecnn.parity.layerwise import EXPECTED, Sums, advice, in_keras_layout, judged
 from edgecnn.records import SCHEMA, LayerParity, Layers
 from edgecnn.run_directory import Run
-from edgecnn.visualization.plots import LAYERS, draw_layers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -119,10 +118,9 @@ def layers(
             )
         )
         log(f"  {describe(results[-1])}")
-    draw_layers(run, results)
     record = Layers(
         schema=SCHEMA,
-        origin=run.origin("parity --layers", inputs(run, evaluation.source, formats, providers, runtimes), [LAYERS]),
+        origin=run.origin("parity --layers", inputs(run, evaluation.source, formats, providers, runtimes), []),
         data=contract.data,
         images=count,
         files=tuple(results),

@@ -15,7 +15,6 @@ from edgecnn import run_directory
 from edgecnn.console import log
 from edgecnn.files import staged
 from edgecnn.records import SCHEMA, Features, Latency, Layers, Parity, Report
-from edgecnn.report import recommendations
 from edgecnn.report.page import page_view
 from edgecnn.report.render import render
 from edgecnn.report.view import SOURCES
@@ -54,7 +53,6 @@ def report(run: Run) -> Path:
         latency=_optional(run, run_directory.LATENCY, Latency),
         features=_optional(run, run_directory.FEATURES, Features),
     )
-    recommendations.draw(run, record)
     view = page_view(run, record)
     for name in (PAGE, MARKDOWN):
         with staged(run.path(name)) as draft:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from edgecnn.arrays import energy_of, sqnr_db
 from edgecnn.errors import InputError, UsageError
-from edgecnn.visualization.colormap import Scale, viridis
+from edgecnn.visualization.colormap import Scale
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,7 +103,7 @@ def draw_comparison(
     difference = second - first
     scale = Scale(float(min(first.min(), second.min())), float(max(first.max(), second.max())))
     most = float(np.abs(difference).max())
-    apart = Scale(-most, most)
+    apart = Scale(-most, most, diverging=True)
     panels = [
         Panel(_maps(first, channel, scale, SIDE_BY_SIDE), scale, names[0], with_bar=False),
         Panel(_maps(second, channel, scale, SIDE_BY_SIDE), scale, names[1]),
@@ -254,7 +254,7 @@ def _draw_bar(page: PIL.Image.Image, scale: Scale, left: int, top: int, height: 
     import numpy as np
     from PIL import Image, ImageDraw
 
-    ramp = viridis()[np.linspace(255, 0, height).round().astype(int)][:, None]
+    ramp = scale.table[np.linspace(255, 0, height).round().astype(int)][:, None]
     page.paste(Image.fromarray(np.repeat(ramp, BAR_WIDTH, axis=1)), (left, top))
     draw = ImageDraw.Draw(page)
     right, bottom = left + BAR_WIDTH, top + height - 1

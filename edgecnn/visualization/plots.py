@@ -1,4 +1,4 @@
-"""The pictures of a training, of a search for precision, of layers inside exports, and of flips."""
+"""The pictures of a training, and of flips."""
 
 from __future__ import annotations
 
@@ -14,19 +14,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from edgecnn.data.evaluation import Evaluation
-    from edgecnn.records import Epoch, Flip, LayerParity, MixedPrecision, ParityRow, Training
+    from edgecnn.records import Epoch, Flip, ParityRow, Training
 
 CURVES, CLASS_ACCURACY, CONFUSION = "curves.png", "class_accuracy.png", "confusion.png"
-LAYERS, FLIPS = "layers.png", "flips.png"
-INK, MUTED, GRID = "#1f2933", "#7b8794", "#e4e7eb"
-FIRST, SECOND = "#2f6f9f", "#d9822b"
+FLIPS = "flips.png"
+INK, MUTED, GRID = "#1f2933", "#52606d", "#e4e7eb"
+FIRST, SECOND = "#2f6f9f", "#b3560b"
 DPI = 144
 NOTE_SIZE = 7
 MOST_INCHES = 60
 MOST_FLIPS, FLIPS_A_LINE = 24, 6
-COLORS = (
-    "#2f6f9f", "#d9822b", "#17693f", "#a4231a", "#7a4d9c", "#8a6d3b", "#3aa0a0", "#52606d", "#c2558f", "#9bb53c",
-)  # fmt: skip
 MOST_LABELS = 30  # with more classes single numbers and names could not be read
 
 
@@ -126,7 +123,7 @@ def _draw_confusion(run: Run, training: Training) -> None:
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         for i in range(len(labels)) if few else ():
             for j in range(len(labels)):
-                color = "white" if shares[i, j] > 0.5 else INK if counts[i, j] else GRID
+                color = "white" if shares[i, j] > 0.5 else INK if counts[i, j] else MUTED
                 axes.text(j, i, f"{int(counts[i, j])}", ha="center", va="center", fontsize=7, color=color)
         if few:
             axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right", rotation_mode="anchor")
@@ -136,72 +133,6 @@ def _draw_confusion(run: Run, training: Training) -> None:
         axes.set_title(f"{training.accuracy.split.capitalize()} images by label and prediction")
         axes.spines[:].set_visible(False)
         axes.tick_params(left=False, bottom=False)
-
-
-def precision_picture(format: str) -> str:
-    """The name of the picture of how a format's float layers were found."""
-    return f"precision-{format}.png"
-
-
-def draw_precision(run: Run, format: str, found: MixedPrecision) -> str:
-    """Write the picture of a search for the layers to keep in float32, and return its name.
-
-    Left: what quantizing each layer alone does to the output. Right: what is lost with more and more layers kept.
-    """
-    name = precision_picture(format)
-    ranked = sorted(found.sensitivity_sqnr_db.items(), key=lambda item: item[1])[:MOST_LABELS][::-1]
-    with figure(run, name, (7.6, 1.4 + 0.2 * max(7, len(ranked))), columns=2) as (left, right):
-        colors = [SECOND if layer in found.excluded_from_quantization else FIRST for layer, _ in ranked]
-        left.barh([layer for layer, _ in ranked], [ratio for _, ratio in ranked], color=colors, height=0.72)
-        left.set_title("Each layer quantized alone: SQNR of the output")
-        left.set_xlabel("dB, kept in float32: orange")
-        left.tick_params(left=False)
-        counts = [len(step.excluded_from_quantization) for step in found.steps]
-        right.plot(counts, [step.accuracy_drop_points for step in found.steps], "o", color=FIRST, markersize=5)
-        best = [
-            min(s.accuracy_drop_points for s in found.steps if len(s.excluded_from_quantization) == n)
-            for n in sorted(set(counts))
-        ]
-        right.plot(sorted(set(counts)), best, color=FIRST, linewidth=1)
-        right.axhline(found.max_accuracy_drop_points, color=SECOND, linewidth=1.2)
-        right.set_title("Accuracy lost on training images")
-        right.set_xlabel("layers kept in float32; the line is the budget")
-        right.set_ylabel("points")
-        right.xaxis.get_major_locator().set_params(integer=True)
-        right.grid(axis="y")
-    return name
-
-
-def draw_layers(run: Run, files: Sequence[LayerParity]) -> None:
-    """Write the picture of how much of each layer arrives in each export: SQNR, and the gain, layer by layer."""
-    order: dict[str, int] = {}
-    for row in (row for file in sorted(files, key=lambda file: -len(file.layers)) for row in file.layers):
-        order.setdefault(row.layer, len(order))
-    few = len(order) <= MOST_LABELS
-    with figure(run, LAYERS, (9.6, 3.9 if few else 3.2), columns=2) as (left, right):
-        for number, file in enumerate(files):
-            rows = [row for row in file.layers if row.sqnr_db is not None]
-            color = COLORS[number % len(COLORS)]
-            marks = {"color": color, "marker": "o", "markersize": 3, "linewidth": 1, "label": file.name}
-            left.plot([order[row.layer] for row in rows], [row.sqnr_db for row in rows], **marks)
-            gains = [(order[row.layer], row.gain) for row in file.layers if row.gain is not None]
-            right.plot([place for place, _ in gains], [gain for _, gain in gains], **marks)
-            if file.first_divergent_layer:
-                row = next(row for row in file.layers if row.layer == file.first_divergent_layer)
-                right.plot(order[row.layer], row.gain or 0.0, "o", color=SECOND, markersize=9, fillstyle="none")
-        left.set_title("SQNR of each layer's output")
-        left.set_ylabel("dB; equal outputs have none")
-        right.set_title("Gain of each layer's output")
-        right.axhline(1, color=MUTED, linewidth=0.8)
-        seen = [row.gain for file in files for row in file.layers if row.gain is not None]
-        right.set_ylim(min([0.99, *seen]) - 0.002, max([1.01, *seen]) + 0.002)
-        for axes in (left, right):
-            axes.grid(axis="y")
-            if few:
-                axes.set_xticks(range(len(order)), list(order), rotation=45, ha="right", rotation_mode="anchor")
-            else:
-                axes.set_xlabel("layer, in the model's order")
-        left.figure.legend(*left.get_legend_handles_labels(), frameon=False, loc="outside lower center", ncols=3)
 
 
 def draw_flips(run: Run, rows: Sequence[ParityRow], evaluation: Evaluation, labels: Sequence[str]) -> bool:

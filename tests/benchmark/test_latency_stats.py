@@ -11,9 +11,11 @@ from edgecnn.benchmark.latency_stats import (
     FASTER,
     SAME,
     SLOWER,
+    UNSTABLE,
     Block,
     change,
     median_rank,
+    modes,
     noise,
     order,
     quantiles_ms,
@@ -45,6 +47,34 @@ def test_a_slowdown_of_5_percent_is_found_and_none_is_not() -> None:
             baseline, target = session(generator, share)
             states.append(ratio(target, 1, baseline, 1).state)
     assert found == {0.0: [SAME] * 20, 0.05: [SLOWER] * 20, -0.05: [FASTER] * 20}
+
+
+@pytest.mark.parametrize("within", [True, False])
+def test_two_modes_are_unstable_whether_blocks_or_calls_have_them(within: bool) -> None:
+    """Fast are a fifth of the calls of every block, or all calls of every third block; p50 is the baseline's."""
+    generator = np.random.default_rng(8)
+    baseline, target = session(generator, 0.0)
+    changed = []
+    for number, block in enumerate(target):
+        fast = np.arange(CALLS) < CALLS // 5 if within else np.full(CALLS, number % 3 == 0)
+        changed.append(Block(block.at, tuple(int(ns) for ns in np.where(fast, 2 / 3, 1) * block.samples_ns)))
+    found = ratio(changed, 1, baseline, 1)
+    assert found.state == UNSTABLE
+    assert (found.low, found.high) == pytest.approx((2 / 3, 1), rel=0.03)
+
+
+@pytest.mark.parametrize("blocks", [20, 81])
+def test_broad_and_skewed_latencies_have_one_mode(blocks: int) -> None:
+    generator = np.random.default_rng(4)
+    kinds = (
+        lambda: generator.normal(1, 0.15, 2 * blocks),
+        lambda: 1 + generator.exponential(0.3, 2 * blocks),
+        lambda: generator.uniform(1, 1.5, 2 * blocks),
+    )
+    assert sum(modes(np.clip(kind(), 0.2, None)) is not None for kind in kinds for _ in range(100)) <= 3
+    mixed = np.where(np.arange(2 * blocks) % 4, 1.3, 1.0) * generator.normal(1, 0.02, 2 * blocks)
+    assert modes(mixed) == pytest.approx((1.0, 1.3), rel=0.02)
+    assert modes([]) is None
 
 
 def test_a_batch_is_held_against_single_images() -> None:

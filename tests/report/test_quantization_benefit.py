@@ -60,7 +60,7 @@ def test_what_int8_takes_is_said_of_the_instruction_sets(record: Report, sets: t
     machine = replace(record.latency.origin.machine, instruction_sets=sets)
     latency = replace(record.latency, origin=replace(record.latency.origin, machine=machine))
     found = {w.artifact.format: w.why for w in weigh(replace(record, latency=latency))}
-    assert f"times the time {where}, and" in found[QUANTIZED]
+    assert f"of the time {where}, and" in found[QUANTIZED]
     assert "CPU" not in found["tflite_float16"]
 
 
@@ -76,9 +76,9 @@ def test_every_quantized_export_is_weighed(record: Report) -> None:
 @pytest.mark.parametrize(
     ("speed", "size", "passed", "verdict", "why"),
     [
-        (0.5, 0.27, True, "worth it", "0.50 times the time"),
+        (0.5, 0.27, True, "worth it", "50% of the time"),
         (1.0, 0.27, True, "worth it", "as fast"),
-        (1.5, 0.27, True, "not worth it", "1.50 times the time"),
+        (1.5, 0.27, True, "not worth it", "150% of the time"),
         (1.0, 0.9, True, "not worth it", "neither faster nor much smaller"),
         (0.5, 0.27, False, "not worth it", "fails its gate: too bad"),
     ],

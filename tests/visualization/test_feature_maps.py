@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from edgecnn.errors import InputError, UsageError
-from edgecnn.visualization.colormap import Scale, viridis
+from edgecnn.visualization.colormap import Scale, diverging, viridis
 from edgecnn.visualization.feature_maps import FAINT_INK, INK, draw_comparison, draw_layer
 
 RANDOM = np.random.default_rng(2)
@@ -140,12 +140,22 @@ def test_a_comparison_shows_both_on_one_scale_and_the_difference_on_its_own() ->
     picture = draw_comparison(first, second, ("float", "int8"), channel=2, title="conv2d")
     scale = Scale(float(min(first.min(), second.min())), float(max(first.max(), second.max())))
     most = float(np.abs(second - first).max())
-    for values, used in ((first, scale), (second, scale), (second - first, Scale(-most, most))):
+    for values, used in ((first, scale), (second, scale), (second - first, Scale(-most, most, diverging=True))):
         assert occurs(picture, enlarged(values[:, :, 2], used, 24))
     grid = draw_comparison(first, second, ("float", "int8"), channel=None, title="conv2d")
     for channel in range(4):
-        assert occurs(grid, enlarged((second - first)[:, :, channel], Scale(-most, most), 12))
+        assert occurs(grid, enlarged((second - first)[:, :, channel], Scale(-most, most, diverging=True), 12))
     assert grid.width < 2000
+
+
+def test_where_two_files_agree_the_difference_is_gray() -> None:
+    values = RANDOM.normal(size=(6, 6, 2)).astype(np.float32)
+    other = values.copy()
+    other[0, 0], other[5, 5] = values[0, 0] - 1, values[5, 5] + 1
+    gray, blue, orange = (np.full((10, 10, 3), diverging()[index], np.uint8) for index in (128, 0, 255))
+    for color in (gray, blue, orange):
+        assert occurs(draw_comparison(values, other, ("a", "b"), channel=0, title="conv2d"), color)
+    assert occurs(draw_comparison(values, values, ("a", "b"), channel=0, title="conv2d"), gray)
 
 
 def test_a_comparison_of_equals_and_of_values() -> None:

@@ -25,6 +25,7 @@ PLUGIN = Format(
     file_kind="onnx",
     batched=True,
     packages=("tensorflow", "keras", "tf2onnx", "onnx", "onnxslim", "onnxruntime"),
+    devices=("server", "browser", "phone", "Raspberry Pi"),
     gate=Gate(tolerance_points=0.05, min_agreement=0.999),
     export=export,
 )

@@ -48,6 +48,7 @@ PLUGIN = Format(
     file_kind="onnx",
     batched=True,
     packages=("tensorflow", "keras", "tf2onnx", "onnx", "onnxslim", "onnxruntime"),
+    devices=("server", "browser", "phone", "Raspberry Pi"),
     gate=Gate(tolerance_points=1.0, min_agreement=0.9),
     weight_dtype="int8",
     float_counterpart="onnx_float32",

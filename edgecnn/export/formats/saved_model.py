@@ -92,6 +92,7 @@ PLUGIN = Format(
     file_kind="saved_model",
     batched=True,
     packages=("tensorflow", "keras"),
+    devices=("server",),
     gate=Gate(tolerance_points=0.05, min_agreement=0.999),
     export=export,
 )

@@ -35,6 +35,7 @@ PLUGIN = Format(
     file_kind="tflite",
     batched=False,
     packages=("tensorflow", "keras", "ai_edge_litert", "flatbuffers"),
+    devices=("phone", "Raspberry Pi"),
     gate=GATE,
     weight_dtype="int8",
     float_counterpart="tflite_float32",

@@ -31,6 +31,7 @@ PLUGIN = Format(
     file_kind="tflite",
     batched=False,
     packages=("tensorflow", "keras", "ai_edge_litert", "flatbuffers"),
+    devices=("phone", "Raspberry Pi"),
     gate=Gate(tolerance_points=0.2, min_agreement=0.995),
     weight_dtype="float16",
     float_counterpart="tflite_float32",

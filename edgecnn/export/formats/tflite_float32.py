@@ -25,6 +25,7 @@ PLUGIN = Format(
     file_kind="tflite",
     batched=False,
     packages=("tensorflow", "keras", "ai_edge_litert", "flatbuffers"),
+    devices=("phone", "Raspberry Pi"),
     gate=Gate(tolerance_points=0.05, min_agreement=0.999),
     export=export,
 )

@@ -24,6 +24,7 @@ PLUGIN = Format(
     file_kind="tflite",
     batched=False,
     packages=("tensorflow", "keras", "ai_edge_litert", "flatbuffers"),
+    devices=("phone", "Raspberry Pi"),
     gate=Gate(tolerance_points=1.0, min_agreement=0.9),
     weight_dtype="int8",
     float_counterpart="tflite_float32",

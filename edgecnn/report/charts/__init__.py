@@ -1,0 +1,1 @@
+"""Charts of the report as vector graphics, drawn from records."""

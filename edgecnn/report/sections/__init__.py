@@ -1,0 +1,1 @@
+"""The tables of the report, one subject a file, filled from records."""
