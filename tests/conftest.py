@@ -149,7 +149,7 @@ def _save_small_data(path: Path) -> None:
 
 @pytest.fixture(scope="session")
 def golden_run(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run trained for eight epochs and exported to every format; copy it before changing it."""
+    """A run trained for eight epochs and exported to every default format; copy it before changing it."""
     pytest.importorskip("tensorflow")
 
     def make(path: Path) -> None:
@@ -162,6 +162,22 @@ def golden_run(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
             export(run)
 
     return made_once(tmp_path_factory, "golden", make)
+
+
+@pytest.fixture(scope="session")
+def every_format_run(golden_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The golden run with exports of the formats too that are made when named only; copy it before changing it."""
+
+    def make(path: Path) -> None:
+        from edgecnn.export.format import Format, default_formats
+        from edgecnn.plugins import discover
+        from edgecnn.stages.export import export
+
+        run = Run(shutil.copytree(golden_run, path))
+        with run.lock():
+            export(run, sorted(set(discover(Format)) - set(default_formats())))
+
+    return made_once(tmp_path_factory, "every-format", make)
 
 
 @pytest.fixture

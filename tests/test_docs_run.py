@@ -160,11 +160,11 @@ def _cheap_lines() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("where", "line"), _cheap_lines())
-def test_cheap_commands_run_as_they_stand_there(where: str, line: str, golden_run: Path, tmp_path: Path) -> None:
+def test_cheap_commands_run_as_they_stand_there(where: str, line: str, every_format_run: Path, tmp_path: Path) -> None:
     if NEEDS_MICRO in line:
         pytest.importorskip("tflite_micro", reason="needs tflite-micro")
-    shutil.copytree(golden_run, tmp_path / "RUN")
-    shutil.copy(golden_run / "exports" / "onnx_float32.onnx", tmp_path / "FILE.onnx")
+    shutil.copytree(every_format_run, tmp_path / "RUN")
+    shutil.copy(every_format_run / "exports" / "onnx_float32.onnx", tmp_path / "FILE.onnx")
     _pictures(tmp_path)
     program = tmp_path / "bin" / "edgecnn"
     program.parent.mkdir()

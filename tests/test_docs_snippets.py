@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
 import shutil
 import subprocess
@@ -122,6 +123,34 @@ def test_javascript_compiles_and_uses_the_names_of_the_contract(block: Block, tm
     _check_files(block)
 
 
+@pytest.mark.parametrize("block", blocks("c"), ids=lambda block: block.where)
+def test_c_compiles_with_the_generated_model_and_classifies(block: Block, tmp_path: Path) -> None:
+    if not shutil.which("gcc"):
+        pytest.skip("no C compiler: apt install gcc")
+    from edgecnn.codegen.emitter import emit
+    from edgecnn.codegen.reader import read
+
+    contract = _contract()
+    exported = ROOT / "artifacts" / "cifar10-cnn" / "exports" / "tflite_int8_micro.tflite"
+    emit(read(exported.read_bytes()), contract, tmp_path)
+    (tmp_path / "snippet.c").write_text(block.code)
+    words = [
+        "gcc",
+        "-std=c99",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-fPIC",
+        "-shared",
+        *sorted(map(str, tmp_path.glob("*.c"))),
+    ]
+    done = subprocess.run([*words, "-o", str(tmp_path / "app.so")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    classify = ctypes.CDLL(str(tmp_path / "app.so")).classify
+    classify.restype = ctypes.c_char_p
+    assert classify(bytes(32 * 32 * 3)).decode() in contract.labels
+
+
 @pytest.mark.parametrize("block", blocks("kotlin"), ids=lambda block: block.where)
 def test_kotlin_uses_the_shapes_of_the_contract(block: Block) -> None:
     contract = _contract()
@@ -145,7 +174,7 @@ def _check_files(block: Block) -> None:
 
 def test_every_language_in_the_pages_is_known() -> None:
     languages = {line[3:] for text in PAGES.values() for line in text.splitlines() if re.match("```.", line)}
-    assert languages <= {"sh", "python", "js", "kotlin", "cpp", "text", "yaml"}
+    assert languages <= {"sh", "python", "js", "kotlin", "cpp", "c", "text", "yaml"}
 
 
 def test_a_channel_that_the_pages_show_is_not_the_same_all_over() -> None:

@@ -121,8 +121,8 @@ def settled(keras: Any, model: Any) -> Any:
 def outcomes(run: Run) -> Iterator[Outcome]:
     """Export the run to every format, and compare what each answers with what the trained model does."""
     from edgecnn.data.samples import samples_of
-    from edgecnn.export.format import Format
-    from edgecnn.plugins import discover, pick
+    from edgecnn.export.format import default_formats
+    from edgecnn.plugins import pick
     from edgecnn.runtimes.runtime import Runtime
     from edgecnn.stages.export import export
 
@@ -131,7 +131,7 @@ def outcomes(run: Run) -> Iterator[Outcome]:
     pixels = samples_of(run, run.contract()).images[:ANSWERED_IMAGES]
     reference = pick(Runtime, "keras").load(run.path("model.keras"), 1, "cpu", ())
     wanted = next(iter(reference.run(pixels).values()))
-    for name in sorted(discover(Format)):
+    for name in default_formats():
         if name in refusals:
             yield Outcome(name, refusal=refusals[name])
         else:

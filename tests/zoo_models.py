@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgecnn.export.format import Format
-from edgecnn.plugins import discover
+from edgecnn.export.format import default_formats
 from tests.zoo import CLASSES, IMPORT, SIDE, Specimen
 from tests.zoo_parts import (
     COLOR,
@@ -23,7 +22,7 @@ from tests.zoo_parts import (
     rows,
 )  # fmt: skip
 
-CONVERTED = [name for name in discover(Format) if name != "saved_model"]
+CONVERTED = [name for name in default_formats() if name != "saved_model"]
 TFLITE = [name for name in CONVERTED if name.startswith("tflite")]
 LOOP = dict.fromkeys(("tflite_int8", "tflite_int8_micro"), r"'(memory|bidirectional)' .* is a loop \(operator WHILE\)")
 

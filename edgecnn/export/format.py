@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from edgecnn.plugins import discover
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
@@ -61,7 +63,7 @@ class Format:
     name: str
     summary: str
     suffix: str  # of the file name; empty for a folder
-    file_kind: str  # what a runtime recognises: "saved_model", "tflite", "onnx"
+    file_kind: str  # what a runtime recognises: "saved_model", "tflite", "onnx", "c"
     batched: bool  # whether one call takes any number of images; otherwise exactly one
     packages: tuple[str, ...]  # import names of what converts to it
     gate: Gate
@@ -71,3 +73,9 @@ class Format:
     float_counterpart: str = ""  # for a quantized format: the float format whose place it would take
     calibrator: str = ""  # for a format that depends on calibration images: which package measures ranges on them
     devices: tuple[str, ...] = ()  # of DEVICES: where the report may recommend it
+    default: bool = True  # whether it is exported where no format is named; not what takes more than Python to run
+
+
+def default_formats() -> list[str]:
+    """Those exported where none is named, in alphabetical order."""
+    return sorted(name for name, format in discover(Format).items() if format.default)

@@ -46,7 +46,7 @@ class Inspection:
 
     schema: int = SCHEMA
     path: str = ""
-    kind: str  # "ONNX", "TFLite", "SavedModel"
+    kind: str  # "ONNX", "TFLite", "SavedModel", "C"
     size_bytes: int = 0
     sha256: str = ""  # of the file; of a folder: over names and contents in order
     producer: str

@@ -7,9 +7,8 @@ from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 
 from edgecnn.data.output_labels import SCORES, THRESHOLD
-from edgecnn.export.format import Format
+from edgecnn.export.format import default_formats
 from edgecnn.parity.verdict import FAIL, NOT_PROVEN, PASS
-from edgecnn.plugins import discover
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -140,7 +139,7 @@ def commands(record: Report) -> tuple[str, list[str]]:
     stages = [f"edgecnn train {options}"] if trained else []
     for name, part in (("export", record.artifacts), ("parity", record.parity), ("bench", record.latency)):
         inputs = part.origin.inputs if part else {}
-        if name == "export" and inputs.get("formats", "").split() == sorted(discover(Format)):
+        if name == "export" and inputs.get("formats", "").split() == default_formats():
             inputs = {**inputs, "formats": ""}  # what it records where none is named
         words = _options(inputs)
         words += ["--layers"] if name == "parity" and record.layers else []

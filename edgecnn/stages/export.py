@@ -12,7 +12,7 @@ from edgecnn.environment import installed_versions, versions_of
 from edgecnn.errors import GateFailed, InputError, UnsupportedSchema
 from edgecnn.export.conversion_worker import Converter
 from edgecnn.export.exporter import WHATEVER_THE_FORMAT, path_of
-from edgecnn.export.format import Format
+from edgecnn.export.format import Format, default_formats
 from edgecnn.files import TEMPORARY, delete, staged
 from edgecnn.plugins import discover, packages, pick
 from edgecnn.records import SCHEMA, Artifact, Artifacts, ExportFailure
@@ -37,17 +37,19 @@ def inputs(run: Run, formats: Sequence[str], max_accuracy_drop: float) -> dict[s
 
 
 def chosen(formats: Sequence[str]) -> list[str]:
-    """The chosen formats in alphabetical order, all when none is named; raises UsageError for an unknown one."""
-    return sorted({pick(Format, name).name for name in formats} or discover(Format))
+    """The chosen formats in alphabetical order, the default ones when none is named; UsageError for an unknown one."""
+    return sorted({pick(Format, name).name for name in formats}) or default_formats()
 
 
 def is_current(run: Run, formats: Sequence[str] = (), max_accuracy_drop: float = DEFAULT_MAX_ACCURACY_DROP) -> bool:
-    """Whether the run already holds these exports."""
-    return run.is_current(run_directory.ARTIFACTS, Artifacts, inputs(run, formats, max_accuracy_drop))
+    """Whether the run already holds these exports; where none is named, with further ones that it holds."""
+    further = [] if formats else [outcome.format for outcome in _held(run)]
+    wanted = [*chosen(formats), *further]
+    return run.is_current(run_directory.ARTIFACTS, Artifacts, inputs(run, wanted, max_accuracy_drop))
 
 
 def export(run: Run, formats: Sequence[str] = (), max_accuracy_drop: float = DEFAULT_MAX_ACCURACY_DROP) -> Artifacts:
-    """Write `exports/<format><suffix>` for each format (all when none is named), and artifacts.json.
+    """Write `exports/<format><suffix>` for each format (the default ones when none is named), and artifacts.json.
 
     A quantized format that loses more than `max_accuracy_drop` percentage points on training images keeps the layers
     that cause it in float32. Exports of other formats stay, and are made again where the model, the samples or a
@@ -152,15 +154,20 @@ def _content(outcome: Outcome) -> str:
 
 def _others(run: Run, wanted: Sequence[str], max_accuracy_drop: float) -> tuple[list[Outcome], list[str]]:
     """Of the other formats: the exports that are still up to date, or else the formats to export again."""
-    try:
-        old = run.load(run_directory.ARTIFACTS, Artifacts, "export")
-    except UnsupportedSchema:
-        raise
-    except InputError:  # missing or unreadable
-        return [], []
-    outcomes: list[Outcome] = [*old.artifacts, *old.failures]
-    known = [outcome for outcome in outcomes if outcome.format in discover(Format)]
+    known = _held(run)
     others = [outcome for outcome in known if outcome.format not in wanted]
     if is_current(run, [outcome.format for outcome in known], max_accuracy_drop):
         return others, []
     return [], [outcome.format for outcome in others]
+
+
+def _held(run: Run) -> list[Outcome]:
+    """What the run's record holds of formats that this edgecnn knows; nothing where it is missing or unreadable."""
+    try:
+        old = run.load(run_directory.ARTIFACTS, Artifacts, "export")
+    except UnsupportedSchema:
+        raise
+    except InputError:
+        return []
+    outcomes: list[Outcome] = [*old.artifacts, *old.failures]
+    return [outcome for outcome in outcomes if outcome.format in discover(Format)]

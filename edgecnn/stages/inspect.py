@@ -47,7 +47,7 @@ def inspect(path: Path) -> Inspection:
         missing.append(
             f"The input is {found.inputs[0].dtype}, not uint8: an app must know how to scale pixels before it."
         )
-    if contract is not None and not (contract.export and contract.export.layers):
+    if contract is not None and found.kind != "C" and not (contract.export and contract.export.layers):
         missing.append("It has no layer map, so no tool can tell which tensor holds a Keras layer's output.")
     layers = _as_mapped(found, contract)
     each = [layer.multiply_adds for layer in found.layers]

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from edgecnn import run_directory
-from edgecnn.bundles.c_source import string_of_c
 from edgecnn.bundles.tflite_micro import _method as method_of
 from edgecnn.cli import _run as command
+from edgecnn.codegen.c_source import string_of_c
 from edgecnn.data.samples import samples_of
 from edgecnn.model_files.tflite_model import File
 from edgecnn.stages.bundle import bundle

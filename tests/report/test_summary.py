@@ -10,8 +10,7 @@ import pytest
 
 from edgecnn import records, run_directory
 from edgecnn.cli import cli
-from edgecnn.export.format import Format
-from edgecnn.plugins import discover
+from edgecnn.export.format import default_formats
 from edgecnn.records import Report
 from edgecnn.report import summary
 from edgecnn.report.summary import commands
@@ -58,9 +57,9 @@ def test_commands_reproduce_the_run_without_naming_places_of_this_machine(small:
 @pytest.mark.parametrize(
     ("formats", "max_accuracy_drop", "options"),
     [
-        (sorted(discover(Format)), "0.5", ""),
+        (default_formats(), "0.5", ""),
         (["onnx_int8", "tflite_int8"], "0.5", " --format onnx_int8 --format tflite_int8"),
-        (sorted(discover(Format)), "0.25", " --max-accuracy-drop 0.25"),
+        (default_formats(), "0.25", " --max-accuracy-drop 0.25"),
     ],
 )
 def test_the_command_of_an_export_has_its_options(

@@ -20,8 +20,8 @@ from edgecnn.cli import _run as command
 from edgecnn.errors import InputError
 from edgecnn.execution.targets import pairs
 from edgecnn.export.conversion_worker import Converter
-from edgecnn.export.format import Format
-from edgecnn.plugins import discover, pick
+from edgecnn.export.format import Format, default_formats
+from edgecnn.plugins import pick
 from edgecnn.records import Artifacts, ExportFailure, Parity
 from edgecnn.report.render import escape_markdown
 from edgecnn.run_directory import Run
@@ -83,14 +83,14 @@ def test_the_other_formats_are_exported_and_the_reason_is_told_and_recorded(rows
     record = rows_run.artifacts()
     failures = {failure.format: failure.reason for failure in record.failures}
     exported = {artifact.format for artifact in record.artifacts}
-    assert exported | failures.keys() == set(discover(Format))
+    assert exported | failures.keys() == set(default_formats())
     assert not exported & failures.keys()
     assert FINE in exported
     assert "reader" in failures[REFUSED], "the layer is named"
     told = (rows_run.root.parent / "told").read_text()
     for format, reason in failures.items():
         assert f"{format} cannot be exported: {reason}\n" in told
-    count = f"{len(failures)} of {len(discover(Format))} formats"
+    count = f"{len(failures)} of {len(default_formats())} formats"
     assert told.endswith(f"Error: {count} could not be exported: {', '.join(failures)}; see the reasons above "
                          f"and in {run_directory.ARTIFACTS}.\n")  # fmt: skip
     printed = json.loads((rows_run.root.parent / "record").read_text())

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.bundles.bundle import Bundle
-from edgecnn.bundles.c_source import render_source
+from edgecnn.codegen.c_source import render_source
 from edgecnn.console import log
 from edgecnn.errors import InputError, MachineError
 from edgecnn.model_files.tflite_model import File

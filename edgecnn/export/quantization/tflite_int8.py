@@ -20,11 +20,25 @@ from edgecnn.export.tflite_converter import (
 
 if TYPE_CHECKING:
     from edgecnn.export.format import ExportSource, Format
+    from edgecnn.model_files.tflite_model import File
+    from edgecnn.records import LayerTensor, MixedPrecision
 
 
 def export_integer(source: ExportSource, format: Format, *, for_xnnpack: bool) -> Exported:
     """The full-integer file of a format, whose output has the format's dtype; see
     :mod:`edgecnn.export.optimizations.tflite_pack_pixel_pairs`."""
+    file, layers, found = integer_file(source, format)
+    if for_xnnpack:
+        pair_pixels(file)
+    return Exported(
+        layers=layers,
+        mixed_precision=found,
+        write=lambda contract, path: path.write_bytes(finished(file, contract, standard_metadata=for_xnnpack)),
+    )
+
+
+def integer_file(source: ExportSource, format: Format) -> tuple[File, dict[str, LayerTensor], MixedPrecision | None]:
+    """The quantized file with an output of the format's dtype, its layer map, and the search for layers to exclude."""
     source = with_means(source)
     flatbuffer, found = mixed_precision.find(
         source,
@@ -35,10 +49,4 @@ def export_integer(source: ExportSource, format: Format, *, for_xnnpack: bool) -
         reference=lambda images: float_answers(source)[: len(images)],
     )
     file, layers = named(source, flatbuffer, raw_pixels=False)
-    if for_xnnpack:
-        pair_pixels(file)
-    return Exported(
-        layers=layers,
-        mixed_precision=found,
-        write=lambda contract, path: path.write_bytes(finished(file, contract, standard_metadata=for_xnnpack)),
-    )
+    return file, layers, found

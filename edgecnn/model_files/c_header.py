@@ -1,0 +1,60 @@
+"""The header of a generated C model: its macros, and the contract in its last comment."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgecnn.errors import InputError
+from edgecnn.records.contract import CONTRACT_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FUNCTION = re.compile(r"^int (\w+)_run\(const uint8_t \*image, int8_t \*(\w+), void \*arena\);", re.MULTILINE)
+MACRO = re.compile(r"^#define (\w+) \(?([-+.\de]+)f?\)?$", re.MULTILINE)
+CONTRACT = re.compile(rf"/\* {re.escape(CONTRACT_KEY)}:\n(.*?)\*/", re.DOTALL)
+NEEDED = {
+    "ARENA_BYTES", "COMPUTE_LAYERS", "IMAGE_BYTES", "IMAGE_CHANNELS", "IMAGE_HEIGHT", "IMAGE_WIDTH", "LABEL_COUNT",
+    "OUTPUT_SCALE", "OUTPUT_ZERO_POINT",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class CHeader:
+    """`name` begins the functions; `numbers` are the macros that are numbers, without the name before them."""
+
+    name: str
+    output: str  # the name of the output
+    text: str
+    source: Path  # the model's .c file
+    numbers: Mapping[str, float]
+    contract: bytes | None  # as JSON
+
+
+def header_in(folder: Path) -> Path | None:
+    """The header of the generated model in a folder; None where there is none."""
+    headers = (path for path in sorted(folder.glob("*.h")) if path.is_file())
+    return next((path for path in headers if FUNCTION.search(_text(path))), None)
+
+
+def read(folder: Path) -> CHeader:
+    """The generated model in a folder; raises InputError where there is none, or it is not whole."""
+    path = header_in(folder)
+    if path is None:
+        raise InputError(f"{folder} holds no generated C model; export it again.")
+    text = _text(path)
+    function = FUNCTION.search(text)
+    assert function is not None
+    name, output = function.groups()
+    numbers = {macro.removeprefix(f"{name.upper()}_"): float(value) for macro, value in MACRO.findall(text)}
+    if NEEDED - numbers.keys() or not path.with_suffix(".c").is_file():
+        raise InputError(f"{path} is not the whole header of a generated model; export it again.")
+    contract = CONTRACT.search(text)
+    return CHeader(name, output, text, path.with_suffix(".c"), numbers, contract[1].encode() if contract else None)
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace")

@@ -1,0 +1,104 @@
+"""Generated C on this computer: compiled with its C compiler into a shared library, which the worker loads."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgecnn.errors import InputError, MachineError
+from edgecnn.model_files.c_header import read
+from edgecnn.records import Placement
+from edgecnn.runtimes.runtime import Runtime
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from edgecnn.arrays import Pixels
+    from edgecnn.model_files.c_header import CHeader
+    from edgecnn.runtimes.runtime import Session
+
+COMPILERS = ("cc", "gcc", "clang")
+FLAGS = ("-std=c99", "-O3", "-fPIC", "-shared")
+OUTPUT = "output"  # the C function has one
+
+
+class CSession:
+    """A model's function with an arena of its own; int8 outputs are dequantized."""
+
+    def __init__(self, path: Path) -> None:
+        import ctypes
+
+        import numpy as np
+
+        header = read(path)
+        numbers = header.numbers
+        self._function: Any = getattr(_library(header), f"{header.name}_run")
+        self._function.argtypes = [ctypes.c_void_p] * 3
+        self._arena = np.zeros(int(numbers["ARENA_BYTES"]), np.uint8)
+        self._classes = int(numbers["LABEL_COUNT"])
+        self._image_bytes = int(numbers["IMAGE_BYTES"])
+        self._scale, self._zero_point = np.float32(numbers["OUTPUT_SCALE"]), np.float32(numbers["OUTPUT_ZERO_POINT"])
+        self.placement = Placement(
+            device="cpu", compute_nodes={PLUGIN.title: int(numbers["COMPUTE_LAYERS"])}, other_nodes={}
+        )
+
+    def run(self, pixels: Pixels) -> dict[str, npt.NDArray[np.float32]]:
+        """uint8 [N, H, W, C], one image after the other, to {OUTPUT: float32 [N, classes]}."""
+        import numpy as np
+
+        images = np.ascontiguousarray(pixels, np.uint8)
+        if images[0].nbytes != self._image_bytes:
+            raise InputError(f"The model takes images of {self._image_bytes:,} bytes, not {images[0].nbytes:,}.")
+        outputs = np.empty((len(images), self._classes), np.int8)
+        image, output, arena = images.ctypes.data, outputs.ctypes.data, self._arena.ctypes.data
+        for i in range(len(images)):
+            if self._function(image + i * self._image_bytes, output + i * self._classes, arena):
+                raise InputError("The generated function refuses its arguments.")
+        return {OUTPUT: (outputs.astype(np.float32) - self._zero_point) * self._scale}
+
+
+def compiler() -> list[str]:
+    """The C compiler's command: what CC says, or else the first that is installed; raises MachineError without one."""
+    named = shlex.split(os.environ.get("CC", ""))
+    for command in [named] if named else [[name] for name in COMPILERS]:
+        if shutil.which(command[0]):
+            return command
+    raise MachineError(
+        f"There is no C compiler here ({', '.join(named[:1] or COMPILERS)}): install gcc or clang, or name one in CC."
+    )
+
+
+def _library(header: CHeader) -> Any:
+    """The model compiled and loaded; its file is gone by then."""
+    import ctypes
+
+    with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
+        library = Path(folder) / "model.so"
+        command = [*compiler(), *FLAGS, str(header.source), "-o", str(library)]
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        if done.returncode:
+            lines = [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines() or [""]
+            raise InputError(f"{header.source.name} does not compile with {command[0]}: {lines[0].strip()}")
+        return ctypes.CDLL(str(library))
+
+
+def load(path: Path, threads: int, provider: str, extra_outputs: tuple[str, ...]) -> Session:
+    """A ready session; it always computes on one thread, and gives no layer outputs."""
+    return CSession(path)
+
+
+PLUGIN = Runtime(
+    name="c_host",
+    title="generated C",
+    summary="Generated C, compiled here with the C compiler",
+    file_kinds=("c",),
+    packages=(),
+    load=load,
+    exposes=False,
+)
