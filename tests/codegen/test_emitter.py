@@ -94,7 +94,7 @@ def test_published_models_equal_tflite_micro_on_cifar10(run: str, tmp_path: Path
         data = load_data("cifar10", (32, 32))
     except DataUnavailable as error:
         pytest.skip(str(error))
-    images = data.test.images[: int(os.environ.get("EDGECNN_TEST_IMAGES", "1500"))]
+    images = data.test_images[: int(os.environ.get("EDGECNN_TEST_IMAGES", "1500"))]
     found = compiled(_model(run), _contract(run), tmp_path, flags=["-O2"]).run(images)
     np.testing.assert_array_equal(found, _micro(_model(run), images))
 

@@ -275,7 +275,7 @@ def test_prepare_refuses_a_contract_of_other_rules(tiny_contract: Contract) -> N
     with pytest.raises(InputError, match="nearest"):
         prepare(noise(8, 8, 3), dataclasses.replace(tiny_contract, resize="nearest"))
     image = dataclasses.replace(tiny_contract.input, shape=(None, 8, 8, 2))
-    with pytest.raises(InputError, match="upgrade"):
+    with pytest.raises(InputError, match="update edgecnn"):
         prepare(noise(8, 8, 3), dataclasses.replace(tiny_contract, input=image))
 
 

@@ -97,6 +97,6 @@ def test_a_death_is_a_sentence_of_this_machine(tmp_path: Path, monkeypatch: pyte
 
 
 def test_without_the_package_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tflm_interpreter, "is_installed", lambda: False)
-    with pytest.raises(MachineError, match=r"edgecnn\[micro\]"):
+    monkeypatch.setitem(sys.modules, "tflite_micro", None)
+    with pytest.raises(MachineError, match=r"needs the package tflite_micro: .*\[micro\]"):
         tflm_interpreter.measure(b"", IMAGES)

@@ -124,7 +124,7 @@ def test_the_contract_travels_inside(run: Run, name: str) -> None:
     assert inside.export.layers == artifact.layers
     assert inside.export.calibration == artifact.calibration
     assert "tensorflow" in inside.export.versions
-    if pick(Format, name).calibrated:
+    if pick(Format, name).calibrator:
         assert artifact.calibration is not None
         assert artifact.calibration.sha256 == contract.calibration_sha256
         assert artifact.calibration.images == 150
