@@ -14,7 +14,7 @@ from edgecnn.codegen.graph import Weighted
 from edgecnn.codegen.kernels import amalgamated
 from edgecnn.codegen.planner import plan
 from edgecnn.codegen.reference import outputs_of
-from edgecnn.model_files.tflite_model import COMPUTE_OPERATORS
+from edgecnn.model_files.compute_nodes import is_compute_node
 from edgecnn.records import encode
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def emit(graph: Graph, contract: Contract, folder: Path) -> None:
         "arena_bytes": planned.arena_bytes,
         "constant_bytes": sum(BYTES[kind] * len(values) for kind, _, values in arrays),
         "multiply_adds": sum(line.multiply_adds for line in lines),
-        "compute_layers": sum(kind in COMPUTE_OPERATORS for step in graph.steps for kind in step.operators),
+        "compute_layers": sum(is_compute_node(kind) for step in graph.steps for kind in step.operators),
         "lines": lines,
         "arrays": [(kind, array, len(values), _wrapped(values)) for kind, array, values in arrays],
         "kernels": amalgamated(["image", *(line.call.kernel for line in lines)]),

@@ -7,9 +7,6 @@ from typing import Any
 from edgecnn.errors import InputError
 
 BUFFER_ALIGNMENT = 16  # `force_align` of Buffer.data in TFLite's schema
-COMPUTE_OPERATORS = frozenset(
-    {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "MAX_POOL_2D", "AVERAGE_POOL_2D", "MEAN", "ADD"}
-)
 BORDER = frozenset({"QUANTIZE", "DEQUANTIZE", "CAST"})  # what quantization adds; it computes nothing
 
 

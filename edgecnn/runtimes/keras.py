@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from edgecnn.model_files.compute_nodes import is_compute_node
 from edgecnn.records import Placement
 from edgecnn.runtimes.runtime import Runtime
 from edgecnn.tensorflow_setup import configure_tensorflow
@@ -29,7 +30,11 @@ class KerasSession:
         import tensorflow as tf
 
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
-        self.placement = Placement(device="cpu", compute_nodes={"TensorFlow": _compute_layers(model)}, other_nodes={})
+        self.placement = Placement(
+            device="cpu",
+            compute_nodes={"TensorFlow": sum(is_compute_node(type(layer).__name__) for layer in model.layers)},
+            other_nodes={},
+        )
         self._outputs = [OUTPUT, *extra_outputs]
         if extra_outputs:
             layers = {layer.name: layer.output for layer in model.layers}
@@ -44,10 +49,6 @@ class KerasSession:
         outputs = self._function(pixels)
         values = outputs if isinstance(outputs, (list, tuple)) else [outputs]
         return {name: value.numpy() for name, value in zip(self._outputs, values, strict=True)}
-
-
-def _compute_layers(model: Any) -> int:
-    return sum(1 for layer in model.layers if any(word in type(layer).__name__ for word in ("Conv", "Dense", "Pool")))
 
 
 def load(path: Path, threads: int, provider: str, extra_outputs: tuple[str, ...]) -> Session:

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.errors import MachineError
-from edgecnn.model_files.tflite_model import COMPUTE_OPERATORS
+from edgecnn.model_files.compute_nodes import is_compute_node
 from edgecnn.records import Placement
 from edgecnn.runtimes.runtime import Runtime
 
@@ -118,7 +118,7 @@ def _placement(operators: list[dict[str, Any]]) -> Placement:
     other: Counter[str] = Counter()
     for op in plain:
         place = DELEGATE if delegated.intersection(map(int, op["outputs"])) else KERNELS
-        (compute if op["op_name"] in COMPUTE_OPERATORS else other)[place] += 1
+        (compute if is_compute_node(op["op_name"]) else other)[place] += 1
     return Placement(device="cpu", compute_nodes=dict(compute), other_nodes=dict(other))
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from edgecnn.errors import MachineError, reason_of
+from edgecnn.model_files.compute_nodes import is_compute_node
 from edgecnn.model_files.int8_overflow import EXACT_INT8
 from edgecnn.model_files.onnx_protobuf import with_outputs
 from edgecnn.records import Placement
@@ -25,7 +26,6 @@ Provider: TypeAlias = "str | tuple[str, dict[str, Any]]"  # a name, or a name an
 
 CPU = "CPUExecutionProvider"
 DEVICES = {"cuda": "cuda", "tensorrt": "cuda", "directml": "dml"}  # where tensors are bound; others: the CPU's memory
-COMPUTE_WORDS = ("Conv", "Gemm", "MatMul", "Pool")
 PROVIDERS = {
     "cpu": CPU, "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider",
     "openvino": "OpenVINOExecutionProvider", "coreml": "CoreMLExecutionProvider", "directml": "DmlExecutionProvider",
@@ -197,7 +197,7 @@ def placement_of(session: Any) -> Placement:
     other: Counter[str] = Counter()
     for part in session.get_provider_graph_assignment_info():
         for node in part.get_nodes():
-            counter = compute if any(word in node.op_type for word in COMPUTE_WORDS) else other
+            counter = compute if is_compute_node(node.op_type) else other
             counter[part.ep_name] += 1
     device = " and ".join(sorted(name.removesuffix("ExecutionProvider").lower() for name in compute)) or "cpu"
     return Placement(device=device, compute_nodes=dict(compute), other_nodes=dict(other))

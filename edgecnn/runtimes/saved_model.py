@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from edgecnn.model_files.compute_nodes import is_compute_node
 from edgecnn.records import Placement
 from edgecnn.runtimes.runtime import Runtime
 from edgecnn.tensorflow_setup import configure_tensorflow
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 
     from edgecnn.arrays import Pixels
     from edgecnn.runtimes.runtime import Session
-
-COMPUTE_OPERATORS = frozenset({"Conv2D", "DepthwiseConv2dNative", "MatMul", "MaxPool", "AvgPool", "Mean"})
 
 
 class SavedModelSession:
@@ -58,7 +57,7 @@ def _exposing(function: Any, tensors: tuple[str, ...]) -> tuple[tuple[str, ...],
 
 def _compute_nodes(graph: Any) -> int:
     bodies = [graph.node, *(function.node_def for function in graph.library.function)]
-    counts = [sum(node.op in COMPUTE_OPERATORS for node in body) for body in bodies]
+    counts = [sum(is_compute_node(node.op) for node in body) for body in bodies]
     return max(counts)  # the same operators stand in the wrappers' bodies again
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.errors import InputError, reason_of
+from edgecnn.model_files.compute_nodes import is_compute_node
 from edgecnn.records import Placement
 from edgecnn.runtimes.runtime import Runtime
 from edgecnn.runtimes.tflm_interpreter import LARGEST_ARENA, interpreter
@@ -58,10 +59,10 @@ def _ready(model: bytes) -> Any:
 
 def _placement(model: bytes) -> Placement:
     """Its own kernels execute everything."""
-    from edgecnn.model_files.tflite_model import COMPUTE_OPERATORS, File
+    from edgecnn.model_files.tflite_model import File
 
     kinds = File(model).kinds
-    compute = sum(kind in COMPUTE_OPERATORS for kind in kinds)
+    compute = sum(map(is_compute_node, kinds))
     return Placement(device="cpu", compute_nodes={KERNELS: compute}, other_nodes={KERNELS: len(kinds) - compute})
 
 
