@@ -82,8 +82,7 @@ def repository(golden_run: Path, tmp_path: Path) -> Path:
 
 
 def _git(folder: Path, *words: str) -> None:
-    names = [f"-c{key}=test" for key in ("user.name", "user.email")]
-    subprocess.run(["git", *names, *words], cwd=folder, check=True)
+    subprocess.run(["git", "-c", "user.name=test", "-c", "user.email=test", *words], cwd=folder, check=True)
 
 
 def _worsen(path: Path) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec, TypeVar
 
 from edgecnn.plugins import discover
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from edgecnn.arrays import Pixels
     from edgecnn.records import Contract, Int8Safety, LayerTensor, MixedPrecision
 
+P = ParamSpec("P")
+R = TypeVar("R")
 DEVICES = ("phone", "browser", "Raspberry Pi", "microcontroller", "server")  # for which the report recommends a file
 
 
@@ -41,6 +44,21 @@ class ExportSource:
     selection_images: Pixels
     selection_labels: npt.NDArray[np.int64]
     max_accuracy_drop_points: float  # accuracy that full quantization may cost before layers are kept in float32
+    cache: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)  # of :func:`cached`
+
+
+def cached(function: Callable[Concatenate[ExportSource, P], R]) -> Callable[Concatenate[ExportSource, P], R]:
+    """Compute once for a source and the further arguments, for all formats; the results live as long as the source."""
+
+    @wraps(function)
+    def lookup(source: ExportSource, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        key = (function, args, tuple(kwargs.items()))
+        if key not in source.cache:
+            source.cache[key] = function(source, *args, **kwargs)
+        found: R = source.cache[key]
+        return found
+
+    return lookup
 
 
 @dataclass(frozen=True)

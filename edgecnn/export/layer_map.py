@@ -8,10 +8,10 @@ without a tensor of its own was fused_into by the next that has one.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from edgecnn.errors import InputError
+from edgecnn.export.format import cached
 from edgecnn.model_files.activations import activations, images_per_batch
 from edgecnn.records import LayerTensor
 
@@ -35,7 +35,7 @@ def probe(source: ExportSource) -> Pixels:
     return source.calibration_images[: images_per_batch(activations(model.get_config()).total_bytes, PROBE_IMAGES)]
 
 
-@lru_cache(maxsize=1)
+@cached
 def layer_outputs(source: ExportSource) -> dict[str, Floats]:
     """What each Keras layer, the input layer too, gives for the probe images, in the model's order.
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.export import layer_map
+from edgecnn.export.format import cached
 from edgecnn.export.onnx_converter import convert
 from edgecnn.model_files.activations import activations, images_per_batch
 from edgecnn.model_files.int8_overflow import EXACT_INT8
@@ -24,7 +24,7 @@ WEIGHTS = {1: "kernel", 2: "bias"}  # the inputs of a convolution or a dense lay
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 
-@lru_cache(maxsize=1)
+@cached
 def float_graph(source: ExportSource) -> tuple[bytes, dict[str, LayerTensor]]:
     """The model as an ONNX file in float32, without contract, and its layer map.
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import tempfile
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.errors import InputError
 from edgecnn.export import layer_map, tflite_metadata
+from edgecnn.export.format import cached
 from edgecnn.export.quantization.calibration import representatives
 from edgecnn.export.saved_model import write_saved_model
 from edgecnn.model_files.tflite_model import File, packed
@@ -29,7 +29,7 @@ WEIGHTS = {1: "kernel", 2: "bias"}  # the inputs of these
 LACKING = re.compile(r'fused\["(?P<operator>\w+):", "(?P<scope>[^"@]+)@[^\n]*op is neither a custom op nor a flex op')
 
 
-@lru_cache(maxsize=2)
+@cached
 def _saved_model(source: ExportSource, raw_pixels: bool) -> tempfile.TemporaryDirectory[str]:
     """For a batch of one, which lets the converter fold the shape arithmetic away.
 
@@ -58,13 +58,13 @@ def converted(source: ExportSource, configure: Callable[[Any], None], *, raw_pix
     return flatbuffer
 
 
-@lru_cache(maxsize=1)
+@cached
 def float_file(source: ExportSource) -> bytes:
     """The model in float32 behind uint8 pixels."""
     return converted(source, lambda converter: None)
 
 
-@lru_cache(maxsize=1)
+@cached
 def calibrated_file(source: ExportSource) -> bytes:
     """The model in float32 behind [0, 1] floats, with each tensor's range over the calibration images noted in it.
 
@@ -141,13 +141,13 @@ def outputs_of(flatbuffer: bytes, images: Pixels) -> Floats:
     return (values - np.float32(zero_point)) * np.float32(scale) if scale else values
 
 
-@lru_cache(maxsize=1)
+@cached
 def float_answers(source: ExportSource) -> Floats:
     """Outputs of the float file for the selection images."""
     return outputs_of(float_file(source), source.selection_images)
 
 
-@lru_cache(maxsize=2)
+@cached
 def _float_layers(source: ExportSource, raw_pixels: bool) -> tuple[list[str], dict[str, int]]:
     """Of the float file of that input: its computing operators, and which of them makes each layer's output."""
     import numpy as np
@@ -187,7 +187,7 @@ def layer_tensors(source: ExportSource, file: File, *, raw_pixels: bool) -> dict
     return {layer: file.outputs_of(steps[number])[0] for layer, number in found.items()}
 
 
-@lru_cache(maxsize=1)
+@cached
 def weighted_layers(source: ExportSource) -> dict[str, list[int]]:
     """Layer -> its operators with weights, by their number in the calibrated file."""
     file = File(calibrated_file(source))

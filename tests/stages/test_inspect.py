@@ -352,7 +352,7 @@ def test_what_is_no_exported_file(run: Run, tmp_path: Path, capsys: pytest.Captu
     assert "onnx_float32.onnx" in _refused(run.root, capsys)
     assert "no file" in _refused(tmp_path / "nothing.onnx", capsys)
     (tmp_path / "notes.txt").write_text("hello, it is a text")
-    assert "not an .onnx file" in _refused(tmp_path / "notes.txt", capsys)
+    assert "is not a folder of generated C, an .onnx file, a SavedModel" in _refused(tmp_path / "notes.txt", capsys)
     assert "no file" in _refused(tmp_path / ("x" * 300 + ".onnx"), capsys)
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe.onnx")

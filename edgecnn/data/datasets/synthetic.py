@@ -159,8 +159,7 @@ def draw(count: int, *, seed: int, split: str) -> tuple[npt.NDArray[np.uint8], n
     """
     import numpy as np
 
-    images = np.empty((count, SIDE, SIDE, 3), np.uint8)
-    labels = np.empty(count, np.int64)
+    images, labels = np.empty((count, SIDE, SIDE, 3), np.uint8), np.empty(count, np.int64)
     for start in range(0, count, CHUNK):
         stop = min(start + CHUNK, count)
         chunk_images, chunk_labels = _draw_chunk(np.random.default_rng([seed, SPLITS[split], start // CHUNK]))

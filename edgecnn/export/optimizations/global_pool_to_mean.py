@@ -8,16 +8,16 @@ an output scale of its own.
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from edgecnn.export.format import cached
 from edgecnn.export.saved_model import copy_weights
 
 if TYPE_CHECKING:
     from edgecnn.export.format import ExportSource
 
 
-@lru_cache(maxsize=1)
+@cached
 def with_means(source: ExportSource) -> ExportSource:
     """The source with such poolings of its model replaced; itself where there are none.
 
