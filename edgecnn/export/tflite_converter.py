@@ -125,6 +125,20 @@ def interpreter(flatbuffer: bytes) -> Any:
     return ready
 
 
+def inspecting_interpreter(flatbuffer: bytes) -> Any:
+    """A LiteRT interpreter, without delegates, whose every tensor can be read after a call."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    with quiet():
+        ready = Interpreter(
+            model_content=flatbuffer,
+            experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+            experimental_preserve_all_tensors=True,
+        )
+        ready.allocate_tensors()
+    return ready
+
+
 def outputs_of(flatbuffer: bytes, images: Pixels) -> Floats:
     """The output for uint8 images [N, H, W, C], float32 [N, classes], on LiteRT."""
     import numpy as np
@@ -151,16 +165,10 @@ def float_answers(source: ExportSource) -> Floats:
 def _float_layers(source: ExportSource, raw_pixels: bool) -> tuple[list[str], dict[str, int]]:
     """Of the float file of that input: its computing operators, and which of them makes each layer's output."""
     import numpy as np
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     flatbuffer = float_file(source) if raw_pixels else calibrated_file(source)
     file = File(flatbuffer)
-    ready = Interpreter(
-        model_content=flatbuffer,
-        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-        experimental_preserve_all_tensors=True,
-    )
-    ready.allocate_tensors()
+    ready = inspecting_interpreter(flatbuffer)
     image = ready.get_input_details()[0]["index"]
     steps = file.steps()
     seen: dict[str, list[Any]] = {str(number): [] for number in range(len(steps))}

@@ -14,6 +14,7 @@ class MixedPrecisionStep:
 
     excluded_from_quantization: tuple[str, ...]
     accuracy_drop_points: float  # against the float file, on the same training images
+    bias_corrected: bool = False  # the biases of what is quantized moved so that outputs keep their means
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,13 +29,14 @@ class LayerSpread:
 
 @dataclass(frozen=True, kw_only=True)
 class MixedPrecision:
-    """The search for the layers of a quantized file to exclude from quantization."""
+    """What a quantized file was made with: whether its biases are corrected, and the layers excluded from it."""
 
     max_accuracy_drop_points: float
     images: int  # labelled training images it was measured on
     sensitivity_sqnr_db: dict[str, float]  # layer -> SQNR of the output when it alone is quantized; empty: not needed
     steps: tuple[MixedPrecisionStep, ...]  # what was tried, from nothing kept on
     excluded_from_quantization: tuple[str, ...]
+    bias_corrected: bool = False
     spreads: dict[str, LayerSpread] = field(default_factory=dict)  # of the layers in `sensitivity_sqnr_db`
     seconds: float = 0.0  # the search took; 0 where full quantization kept the budget
 

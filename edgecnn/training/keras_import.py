@@ -218,7 +218,8 @@ class _Copier:
             for layer in model.layers:
                 x = self._call(layer, within, x)
             return x
-        return model._run_through_graph(x, operation_fn=lambda layer: partial(self._call, layer, within))
+        outputs = model._run_through_graph(x, operation_fn=lambda layer: partial(self._call, layer, within))
+        return outputs[0] if isinstance(outputs, list) and len(outputs) == 1 else outputs
 
     def two_classes(self, p: Any) -> Any:
         """[N, 1], the probability of the second of two classes, as those of both: [N, 2]."""

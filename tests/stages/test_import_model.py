@@ -158,6 +158,16 @@ def test_nested_models_become_one_flat_graph(keras: Any, tmp_path: Path) -> None
     np.testing.assert_allclose(every[-1], model(pixels.astype(np.float32) / 255, training=False), atol=1e-6)
 
 
+def test_one_output_in_a_list(keras: Any, tmp_path: Path) -> None:
+    layers = keras.layers
+    image = keras.Input((*SIDES, 3))
+    model = keras.Model([image], [layers.Dense(3, activation="softmax")(layers.GlobalAveragePooling2D()(image))])
+    run = _adopt(tmp_path, _options(tmp_path, model, input_range="0..1"))
+    pixels = samples_of(run, run.contract()).images.astype(np.float32) / 255
+    rebuilt = keras.saving.load_model(run.path(run_directory.MODEL))
+    np.testing.assert_allclose(rebuilt(pixels), model(pixels), atol=1e-6)
+
+
 def _sigmoid(keras: Any, units: int, **how: Any) -> Any:
     """Bright images get high scores; `how` the sigmoid stands in the model."""
     layers = keras.layers

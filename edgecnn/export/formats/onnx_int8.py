@@ -18,6 +18,7 @@ def export(source: ExportSource) -> Exported:
     from edgecnn.export.onnx_file import finished, float_graph, outputs_of, run_batch, weighted_nodes
     from edgecnn.export.optimizations.global_pool_to_mean import with_means
     from edgecnn.export.quantization import mixed_precision
+    from edgecnn.export.quantization.onnx_biases import with_corrected_biases
     from edgecnn.export.quantization.safe_weights import prove
 
     source = with_means(source)
@@ -29,6 +30,7 @@ def export(source: ExportSource) -> Exported:
             what=PLUGIN.name,
             layers=list(nodes),
             quantize=lambda kept: quantized(source, original, [n for layer in kept for n in nodes[layer]], folder),
+            correct_biases=lambda model: with_corrected_biases(source, original, model, batch),
             outputs_of=lambda model, images: outputs_of(model, images, batch),
             reference=lambda images: outputs_of(original, images, batch),
         )

@@ -1,8 +1,9 @@
 """Mixed precision: which layers of a quantized file stay in float32, found by measurement.
 
-Everything is measured on labelled training images. When full quantization loses more than the budget, each layer is
-quantized alone; layers are then kept in float32 from the most harmful on until the budget holds, and those that
-turn out not to be needed are quantized again. The search is greedy: a smaller set of layers may exist.
+Everything is measured on labelled training images. When full quantization loses more than the budget, biases are
+corrected, which costs neither size nor time on the device, wherever that loses less. When it is still too much, each
+layer is quantized alone; layers are then kept in float32 from the most harmful on until the budget holds, and those
+that turn out not to be needed are quantized again. The search is greedy: a smaller set of layers may exist.
 """
 
 from __future__ import annotations
@@ -34,24 +35,33 @@ def find(
     what: str,
     layers: Sequence[str],
     quantize: Callable[[frozenset[str]], bytes],
+    correct_biases: Callable[[bytes], bytes],
     outputs_of: Callable[[bytes, Pixels], Floats],
     reference: Callable[[Pixels], Floats],
 ) -> tuple[bytes, MixedPrecision | None]:
     """A quantized file that keeps the budget with few layers in float32, and how it was found.
 
-    `quantize(kept)` gives the file with these of the `layers` in float32, `outputs_of` a file's output for uint8 images
+    `quantize(kept)` gives the file with these of the `layers` in float32, `correct_biases` such a file with the biases
+    of the others corrected, `outputs_of` a file's output for uint8 images
     and `reference` the float file's, both float32 [N, classes]. Without labelled training images (a run that carries
     no data) nothing is measured and all is quantized. A budget that cannot be kept ends with all layers in float32.
     """
     if not len(source.selection_labels):
         return quantize(frozenset()), None
-    search = _Search(source, layers, quantize, outputs_of, reference)
+    search = _Search(source, layers, quantize, correct_biases, outputs_of, reference)
     start = time.perf_counter()
     first = search.attempt([])
     if first.holds or not layers:
         return first.model, search.record(first, {}, 0.0)
-    lost, allowed = search.steps[0].accuracy_drop_points, source.max_accuracy_drop_points
-    log(f"  {what} loses {lost:.2f} points, {allowed} are allowed: looking for the layers that do it")
+    allowed = source.max_accuracy_drop_points
+    log(f"  {what} loses {first.drop_points:.2f} points, {allowed} are allowed: correcting biases")
+    search.correcting = True
+    second = search.attempt([])
+    if second.holds:
+        log(f"  {what} loses {second.drop_points:.2f} points with corrected biases")
+        return second.model, search.record(second, {}, time.perf_counter() - start)
+    search.correcting = second.drop_points < first.drop_points
+    log(f"  {what} loses {second.drop_points:.2f} points even so: looking for the layers that do it")
     sensitivity_sqnr_db = search.sensitivity_sqnr_db()
     found = search.grow(sorted(layers, key=lambda layer: sensitivity_sqnr_db[layer]))
     if found.holds:
@@ -63,38 +73,49 @@ def find(
 
 @dataclass(frozen=True)
 class _Attempt:
-    """A file with these layers in float32, in the order they were chosen, and whether it keeps the budget."""
+    """A file with these layers in float32, in the order they were chosen; whether what it loses keeps the budget."""
 
     model: bytes
     kept: Sequence[str]
+    corrected: bool
+    drop_points: float
     holds: bool
 
 
 class _Search:
-    """What :func:`find` tries; `steps` are the attempts so far."""
+    """What :func:`find` tries; `steps` are the attempts so far, the next ones correct biases while `correcting`."""
 
     def __init__(
         self,
         source: ExportSource,
         layers: Sequence[str],
         quantize: Callable[[frozenset[str]], bytes],
+        correct_biases: Callable[[bytes], bytes],
         outputs_of: Callable[[bytes, Pixels], Floats],
         reference: Callable[[Pixels], Floats],
     ) -> None:
         self._source, self._layers = source, layers
-        self._quantize, self._outputs_of, self._reference = quantize, outputs_of, reference
+        self._quantize, self._correct_biases = quantize, correct_biases
+        self._outputs_of, self._reference = outputs_of, reference
         self._correct = self._count(reference(source.selection_images))
         self.steps: list[MixedPrecisionStep] = []
+        self.correcting = False
 
     def attempt(self, kept: Sequence[str]) -> _Attempt:
         """Quantize all other layers, and measure the drop."""
         model = self._quantize(frozenset(kept))
+        if self.correcting:
+            model = self._correct_biases(model)
         images = self._source.selection_images
         drop = 100 * (self._correct - self._count(self._outputs_of(model, images))) / len(images)
         self.steps.append(
-            MixedPrecisionStep(excluded_from_quantization=self._ordered(kept), accuracy_drop_points=round(drop, 4))
+            MixedPrecisionStep(
+                excluded_from_quantization=self._ordered(kept),
+                accuracy_drop_points=round(drop, 4),
+                bias_corrected=self.correcting,
+            )
         )
-        return _Attempt(model, kept, drop <= self._source.max_accuracy_drop_points + ROUNDING)
+        return _Attempt(model, kept, self.correcting, drop, drop <= self._source.max_accuracy_drop_points + ROUNDING)
 
     def sensitivity_sqnr_db(self) -> dict[str, float]:
         """Layer -> SQNR in dB of the output, over a few images, when it alone is quantized."""
@@ -134,6 +155,7 @@ class _Search:
             sensitivity_sqnr_db=sensitivity_sqnr_db,
             steps=tuple(self.steps),
             excluded_from_quantization=self._ordered(found.kept),
+            bias_corrected=found.corrected,
             spreads=spreads(self._source, sensitivity_sqnr_db) if sensitivity_sqnr_db else {},
             seconds=round(seconds, 3),
         )

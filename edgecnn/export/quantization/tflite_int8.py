@@ -8,6 +8,7 @@ from edgecnn.export.format import Exported
 from edgecnn.export.optimizations.global_pool_to_mean import with_means
 from edgecnn.export.optimizations.tflite_pack_pixel_pairs import pair_pixels
 from edgecnn.export.quantization import mixed_precision
+from edgecnn.export.quantization.tflite_biases import with_corrected_biases
 from edgecnn.export.tflite_converter import (
     finished,
     float_answers,
@@ -45,6 +46,7 @@ def integer_file(source: ExportSource, format: Format) -> tuple[File, dict[str, 
         what=format.name,
         layers=list(weighted_layers(source)),
         quantize=lambda kept: quantized(source, format.output_dtype, float_tensors(source, kept)),
+        correct_biases=lambda model: with_corrected_biases(source, model),
         outputs_of=outputs_of,
         reference=lambda images: float_answers(source)[: len(images)],
     )

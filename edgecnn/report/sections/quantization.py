@@ -19,7 +19,7 @@ BENEFIT = (
     "Export", "Verdict", "Bytes, % of float", "Time, % of float", "Accuracy", "Change from float, points", "Why",
 )  # fmt: skip
 SENSITIVITY = ("Layer", "SQNR, dB", "Output", "Largest to small channels", "Largest to small weights", "Reason")
-STEPS = ("Excluded from quantization", "Points lost")
+STEPS = ("Excluded from quantization", "Biases", "Points lost")
 FULL_BAR_DB = 60.0
 
 
@@ -55,11 +55,11 @@ def _accuracy(w: Weighing) -> Cell | str:
 
 
 def searches(artifacts: Sequence[Artifact]) -> list[Search]:
-    """The searches that were needed: where full quantization lost more than is allowed."""
+    """What was tried where full quantization lost more than is allowed."""
     return [
         _search(artifact.format, found)
         for artifact in artifacts
-        if (found := artifact.mixed_precision) and found.sensitivity_sqnr_db
+        if (found := artifact.mixed_precision) and len(found.steps) > 1
     ]
 
 
@@ -68,12 +68,25 @@ def _search(format: str, found: MixedPrecision) -> Search:
     took = f" The search took {duration(found.seconds)} of the export." if found.seconds else ""
     text = (
         f"Fully int8, it loses {found.steps[0].accuracy_drop_points:.2f} points on {count(found.images)} training "
-        f"images, {found.max_accuracy_drop_points} are allowed. Excluded from quantization (float32): "
-        f"{', '.join(excluded)}. The search is greedy: a smaller set may exist.{took}"
+        f"images, {found.max_accuracy_drop_points} are allowed. Biases are {'' if found.bias_corrected else 'not '}"
+        "corrected, which costs neither size nor latency."
     )
-    steps = [(", ".join(s.excluded_from_quantization) or "none", f"{s.accuracy_drop_points:.2f}") for s in found.steps]
+    if excluded:
+        text += (
+            f" Excluded from quantization (float32): {', '.join(excluded)}. The search is greedy: a smaller set may "
+            "exist."
+        )
+    text += took
+    steps = [
+        (
+            ", ".join(step.excluded_from_quantization) or "none",
+            "corrected" if step.bias_corrected else "",
+            f"{step.accuracy_drop_points:.2f}",
+        )
+        for step in found.steps
+    ]
     return Search(
-        format, text, _sensitivity(format, found), table("Steps of the search", STEPS, steps, numeric=STEPS[1:])
+        format, text, _sensitivity(format, found), table("Steps of the search", STEPS, steps, numeric=STEPS[2:])
     )
 
 
