@@ -93,9 +93,20 @@ class UnsupportedSchema(InputError):
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     """A :class:`UsageError` for a name that no plug-in has, with the nearest names first."""
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names)}."
+    near = nearest(name, names)
+    hint = f"there are {', '.join(names)}." if len(names) > 1 else f"there is only {names[0]}."
+    if near:
+        hint = f"did you mean {' or '.join(near)}?"
     return UsageError(f"No {kind} is called '{name}'; {hint}")
+
+
+def nearest(name: str, known: Iterable[str]) -> list[str]:
+    """Of the names known those that `name` may stand for, the most likely first, three at most: those of which one
+    begins with the other, as CUDAExecutionProvider does with cuda, and those spelled nearly so, in capitals or not."""
+    spelled = {one.lower(): one for one in known}
+    begun = [one for one in spelled if name and (name.lower().startswith(one) or one.startswith(name.lower()))]
+    near = difflib.get_close_matches(name.lower(), spelled, n=3)
+    return [spelled[one] for one in dict.fromkeys([*begun, *near])][:3]
 
 
 def reason_of(error: BaseException) -> str:

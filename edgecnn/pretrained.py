@@ -5,10 +5,9 @@ Such a name never means a folder; ./NAME does, as does a :class:`pathlib.Path`.
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 
-from edgecnn.errors import InputError
+from edgecnn.errors import InputError, nearest
 
 NAMES = ("cifar10-cnn", "cifar10-resnet8")  # also listed in pyproject.toml, for the wheel
 PLACES = (
@@ -37,7 +36,7 @@ def find_run(model: str | Path) -> Path:
     if isinstance(model, str) and model in runs:
         return runs[model]
     if not Path(model).exists():
-        near = difflib.get_close_matches(str(model), runs, n=1)
+        near = nearest(str(model), runs)
         offer = f" or one of the pretrained runs ({', '.join(runs)})" if runs else "; this copy has no pretrained runs"
         hint = f"did you mean {near[0]}?" if near else f"give a path that exists{offer}."
         raise InputError(f"There is no model '{model}'; {hint}")

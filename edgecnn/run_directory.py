@@ -5,7 +5,6 @@ What a killed process left under `.tmp-` names is removed by the next holder of 
 
 from __future__ import annotations
 
-import difflib
 import os
 import shlex
 from contextlib import contextmanager
@@ -17,7 +16,6 @@ from typing import TYPE_CHECKING, TypeVar
 from edgecnn.environment import installed_versions, this_machine
 from edgecnn.errors import InputError, MachineError, UnsupportedSchema
 from edgecnn.files import TEMPORARY, delete, sha256_of, staged
-from edgecnn.pretrained import pretrained_runs
 from edgecnn.records import Artifact, Artifacts, Contract, Origin, Training, decode, encode
 from edgecnn.records.contract import image_shape
 
@@ -44,6 +42,8 @@ BUNDLES = "bundles"
 LOCK = ".lock"
 IMPORT = "import"  # the command a run begins with whose model was trained elsewhere
 
+MOST_RUNS = 3  # in a sentence
+
 R = TypeVar("R")
 
 
@@ -56,13 +56,21 @@ class Run:
     @classmethod
     def at(cls, root: Path) -> Run:
         """An existing run; raises InputError when there is none."""
-        if root.is_file():
-            raise InputError(f"{root} is a file and not a run; give the directory of a run.")
+        _refuse_file(root)
         if not root.is_dir():
-            near = difflib.get_close_matches(str(root), pretrained_runs(), n=1)
-            hint = f"did you mean the pretrained run {near[0]}?" if near else f"{cls(root).command('run')} makes one."
-            raise InputError(f"There is no run at {root}; {hint}")
-        return cls(root)
+            raise InputError(f"There is no run at {root}; {cls(root).command('run')} makes one.")
+        run = cls(root)
+        if run.holds_other_files():
+            places = [root.parent, *sorted(path.parent for path in root.glob(f"*/{CONTRACT}"))]
+            runs = [str(place) for place in places if (place / CONTRACT).is_file()][:MOST_RUNS]
+            hint = f"did you mean {' or '.join(runs)}?" if runs else "give the directory of a run."
+            raise InputError(f"{root} holds other files and is not a run; {hint}")
+        return run
+
+    def holds_other_files(self) -> bool:
+        """Whether it is a directory with files and none of a run."""
+        files = {path.name for path in self.root.iterdir()} if self.root.is_dir() else set()
+        return bool(files) and not files & {LOCK, CONTRACT, MODEL, ARTIFACTS}
 
     def command(self, name: str, options: str = "") -> str:
         """A command on this run as a sentence shows it, in quotes: it can be copied to a shell."""
@@ -77,10 +85,9 @@ class Run:
         """Hold the directory, making it if needed; raises MachineError when another process holds it."""
         import filelock
 
-        if self.root.is_dir():
-            files = {p.name for p in self.root.iterdir()}
-            if files and not files & {LOCK, CONTRACT, MODEL, ARTIFACTS}:
-                raise InputError(f"{self.root} holds other files and is not a run; choose a new or an empty directory.")
+        _refuse_file(self.root)
+        if self.holds_other_files():
+            raise InputError(f"{self.root} holds other files and is not a run; choose a new or an empty directory.")
         new = not self.root.is_dir()
         self.root.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(self.path(LOCK))
@@ -204,3 +211,8 @@ class Run:
             and origin.inputs == inputs
             and all(self.hash_of(file) == sha256 for file, sha256 in origin.outputs.items())
         )
+
+
+def _refuse_file(path: Path) -> None:
+    if path.is_file():
+        raise InputError(f"{path} is a file and not a run; give the directory of a run.")

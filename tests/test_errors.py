@@ -21,6 +21,22 @@ def test_an_unknown_name_is_answered_with_the_nearest() -> None:
     known = ["tflite_int8", "tflite_float32", "onnx_float32"]
     assert "did you mean tflite_int8" in str(errors.unknown_name("format", "tflite_int", known))
     assert "there are onnx_float32" in str(errors.unknown_name("format", "zzz", known))
+    assert "there is only tflite-micro." in str(errors.unknown_name("bundle", "arduino", ["tflite-micro"]))
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("CUDAExecutionProvider", ["cuda"]),
+        ("CUDA", ["cuda"]),
+        ("Tensor", ["TensorRT"]),
+        ("cdua", ["cuda"]),
+        ("mobilenet", []),
+        ("", []),
+    ],
+)
+def test_the_nearest_names(name: str, near: list[str]) -> None:
+    assert errors.nearest(name, ["cpu", "cuda", "TensorRT", "resnet8"]) == near
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.pretrained import NAMES
+from tests import schemas
 
 pytestmark = pytest.mark.slow
 
@@ -92,9 +93,29 @@ def test_what_needs_tensorflow_says_how_to_get_it(base: Path, tmp_path: Path) ->
     assert asked.returncode == 3
     command = re.search(r"This needs the package \w+: (.* install '.*\.whl\[export\]')\.$", asked.stderr)
     assert command, asked.stderr
-    hint = subprocess.run(f"{command[1]} --dry-run --no-deps", shell=True, cwd=tmp_path, capture_output=True, text=True)
-    assert hint.returncode == 0, hint.stderr
+    _works(command[1], tmp_path)
     assert not (tmp_path / "run").exists()
+
+
+def _works(install: str, folder: Path) -> None:
+    hint = subprocess.run(f"{install} --dry-run --no-deps", shell=True, cwd=folder, capture_output=True, text=True)
+    assert hint.returncode == 0, hint.stderr
+
+
+def test_the_doctor_says_what_a_run_needs(base: Path, tmp_path: Path) -> None:
+    asked = _call(base / "edgecnn", "doctor", "--json", cwd=tmp_path)
+    assert asked.returncode == 3, asked.stderr
+    schemas.check(asked.stdout, "command-doctor.json")
+    found = {(check["group"], check["name"]): check for check in json.loads(asked.stdout)["checks"]}
+    states = {name: check["state"] for (group, name), check in found.items() if group == "package"}
+    assert states["numpy"] == states["onnxruntime"] == "ok"
+    assert states["tensorflow"] == states["jinja2"] == states["tflite-micro"] == "missing"
+    assert found["runtime", "onnxruntime (cpu)"]["state"] == "ok"
+    assert found["runtime", "keras"]["state"] == "missing"
+    for name in ("tensorflow", "tflite-micro"):
+        remedy = found["package", name]["remedy"]
+        assert "constraints.txt" in remedy
+        _works(remedy, tmp_path)
 
 
 def test_the_base_install_is_small(base: Path, tmp_path: Path) -> None:

@@ -140,5 +140,5 @@ def test_a_directory_of_somebody_elses_files_is_refused(tmp_path: Path) -> None:
 
 def test_a_file_where_the_directory_should_be_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run").touch()
-    with pytest.raises((MachineError, OSError)), Run(tmp_path / "run").lock():
+    with pytest.raises(InputError, match="is a file and not a run"), Run(tmp_path / "run").lock():
         pass

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import shlex
-import shutil
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -18,6 +15,7 @@ from edgecnn.cli import (
     compare,
     completion,
     cpu,
+    doctor,
     export,
     features,
     import_model,
@@ -29,6 +27,7 @@ from edgecnn.cli import (
     train,
 )
 from edgecnn.cli.options import Resumable
+from edgecnn.cli.program import as_called
 from edgecnn.console import log
 from edgecnn.environment import missing_package
 from edgecnn.errors import EXIT_INTERRUPTED, EXIT_PIPE_CLOSED, EdgecnnError, from_os_error
@@ -63,6 +62,7 @@ for _module in (
     predict,
     features,
     cpu,
+    doctor,
 ):
     cli.add_command(_module.command)
 
@@ -110,18 +110,5 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _fail(error: EdgecnnError) -> int:
-    log(f"Error: {_as_called(str(error))}")
+    log(f"Error: {as_called(str(error))}")
     return error.exit_code
-
-
-def _as_called(text: str) -> str:
-    """The text, its commands as they work here: where a shell finds no `edgecnn`, or another one, as this one was
-    called."""
-    program, found = Path(sys.argv[0]), shutil.which("edgecnn")
-    if program.parent.name == "edgecnn" and program.name == "__main__.py":
-        program, called = Path(sys.executable).with_name("edgecnn"), f"{shlex.quote(sys.executable)} -m edgecnn"
-    elif program.name == "edgecnn":
-        called = shlex.quote(str(program))
-    else:  # another program, which uses this one
-        return text
-    return text if found and Path(found).absolute() == program.absolute() else text.replace("`edgecnn ", f"`{called} ")

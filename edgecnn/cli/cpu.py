@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from edgecnn.cli.options import json_option, print_json, resumable
+from edgecnn.cli.program import as_called
 
 
 @click.group("cpu")
@@ -24,7 +25,7 @@ def list_command(as_json: bool) -> None:
         return
     for cpu in found:
         click.echo(f"{cpu.name:11} {cpu.stands_for}")
-        click.echo(f"{'':11} {f'ready: {cpu.emulator}' if cpu.ready else f'not ready: {cpu.reason}'}")
+        click.echo(f"{'':11} {f'ready: {cpu.emulator}' if cpu.ready else f'not ready: {as_called(cpu.reason)}'}")
 
 
 @command.command("install")

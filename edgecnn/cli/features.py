@@ -49,7 +49,7 @@ def _channel(context: click.Context, option: click.Parameter, word: str) -> int 
 )  # fmt: skip
 @click.option(
     "--compare", nargs=2, metavar="NAME NAME", shell_complete=completion.onnx_exports,
-    help="Two exports side by side with their difference, for instance float and int8; or two .onnx files.",
+    help="Two exports side by side with their difference, for instance float32 and int8; or two .onnx files.",
 )  # fmt: skip
 @click.option("--list", "only_list", is_flag=True, help="List the layers and exit.")
 @click.option("--out", type=click.Path(path_type=Path), help="Output folder. Default: features.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -18,8 +19,11 @@ def command(file: Path, as_json: bool, visualize: bool) -> None:
 
     FILE is an .onnx file, a .tflite file or a SavedModel folder. Nothing in it is executed.
     """
+    from edgecnn.pretrained import pretrained_runs
     from edgecnn.stages import inspect as stage
 
+    if not os.path.exists(file):
+        file = pretrained_runs().get(str(file), file)  # a run, whose exports are named
     record = stage.inspect(file)
     if as_json:
         print_json(record)

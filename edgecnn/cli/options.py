@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgecnn.cli import completion
-from edgecnn.errors import GateFailed, UsageError
+from edgecnn.errors import GateFailed, InputError, UsageError, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -49,11 +49,14 @@ class RunDirectory(click.ParamType):  # type: ignore[type-arg]  # generic in new
         self._pretrained = pretrained
 
     def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> Path:
-        """The path; raises UsageError, with what works instead, for the name of a run that is not to be written to."""
+        """The path; raises UsageError, with what works instead, for a name that the command cannot take."""
         from edgecnn.pretrained import pretrained_runs
 
         runs, path = pretrained_runs(), Path(value)
         if value not in runs:
+            is_name = path.name == value and not path.exists()
+            if self._pretrained and is_name and (near := nearest(value, runs)):
+                raise InputError(f"There is no run at {value}; did you mean the pretrained run {near[0]}?")
             return path.absolute() if str(path) in runs else path  # ./NAME, which a Path shortens to NAME
         if not self._pretrained:
             advice = ADVICE[str(context and context.info_name)].format(name=value, path=runs[value])

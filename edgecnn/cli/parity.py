@@ -179,7 +179,9 @@ def _refuse(context: click.Context, run: Path) -> None:
     for option in context.command.params:
         given = context.get_parameter_source(str(option.name)) != DEFAULT
         if given and option.name not in PRETRAINED_OPTIONS:
-            raise UsageError(f"{option.opts[0]} needs a run of your own; {run.name} is a pretrained run.")
+            raise UsageError(
+                f"{option.opts[0]} needs a run of your own; `edgecnn run my-run --model {run.name}` makes one."
+            )
 
 
 def _check_pretrained(run: Run, options: Mapping[str, Any]) -> Parity:

@@ -85,7 +85,8 @@ class Dataset:
     """A source of labelled images.
 
     `accepts` says whether a path is of this kind and `load` reads it; `load_by_name` is what `--data NAME` gives
-    without a path. Both are told the size the images are wanted in, for sets whose images have sizes of their own;
+    without a path; `find` says where a copy of that lies on this machine, None where there is none, without a download.
+    Both loaders are told the size the images are wanted in, for sets whose images have sizes of their own;
     any other set gives its images as they are. They raise InputError for data that cannot be used and
     DataUnavailable where the set is unavailable on this machine.
     """
@@ -97,3 +98,4 @@ class Dataset:
     accepts: Callable[[Path], bool] = lambda path: False
     load: Callable[[Path, Size], LabelledImages] | None = None
     load_by_name: Callable[[Size], LabelledImages] | None = None
+    find: Callable[[], Path | None] | None = None  # None where it is made, not found

@@ -113,6 +113,6 @@ def align(data: LabelledImages, labels: tuple[str, ...]) -> LabelledImages:
         if names
     ]
     raise InputError(
-        f"The data set {data.source.spec} has {len(own)} classes where the model has {len(labels)}: "
-        f"{'; '.join(differences)}."
+        f"The data set {data.source.spec} has {len(own)} classes where the model has {len(labels)} "
+        f"({'; '.join(differences)}); give one with the model's classes."
     )

@@ -24,7 +24,10 @@ def held_out(data: LabelledImages, count: int) -> LabelledImages:
     import numpy as np
 
     if not 0 < count < len(data.train_labels):
-        raise InputError(f"There are {len(data.train_labels):,} training images: {count:,} cannot be held out of them.")
+        raise InputError(
+            f"There are {len(data.train_labels):,} training images, so {count:,} cannot be held out of them; give a "
+            "smaller number."
+        )
     groups = [np.flatnonzero(data.train_labels == label) for label in range(len(data.source.labels))]
     aside = balanced(np.random.default_rng(HOLD_OUT_SEED), groups, count)
     kept = np.setdiff1d(np.arange(len(data.train_labels)), aside)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgecnn.console import log
 from edgecnn.data.dataset import Dataset
-from edgecnn.errors import DataUnavailable, InputError, NoSuchData
+from edgecnn.errors import DataUnavailable, InputError, NoSuchData, nearest
 from edgecnn.plugins import discover
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ def load_data(spec: str, size: Size) -> LabelledImages:
         return _say_whole_sentence(datasets[spec], size)
     path = Path(spec).resolve()
     if not path.exists():
-        near = difflib.get_close_matches(spec, [AUTO, *named], n=1)
+        near = nearest(spec, [AUTO, *named])
         hint = f"did you mean {near[0]}?" if near else "give auto, cifar10, synthetic or a path."
         raise NoSuchData(f"There is no data set at {spec}; {hint}")
     for dataset in datasets.values():

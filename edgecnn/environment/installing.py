@@ -68,10 +68,14 @@ def require_extra(extra: str) -> None:
 def missing_package(error: ModuleNotFoundError) -> MachineError | None:
     """The sentence for one of edgecnn's requirements that is not installed; None if the module is not one of those."""
     package = (error.name or "").split(".")[0]
-    for extra, wanted in requirements().items():
-        if package in {import_name(one.name) for one in wanted}:
-            return MachineError(f"This needs the package {package}: {install_command(extra)}.")
-    return None
+    extra = extra_of(package)
+    return None if extra is None else MachineError(f"This needs the package {package}: {install_command(extra)}.")
+
+
+def extra_of(package: str) -> str | None:
+    """The extra that brings a package (import name), "" for every installation; None where edgecnn does not need it."""
+    wanted = requirements().items()
+    return next((extra for extra, ones in wanted if package in {import_name(one.name) for one in ones}), None)
 
 
 def not_installed(package: str) -> str:

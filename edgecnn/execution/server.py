@@ -208,7 +208,9 @@ def main() -> None:
         try:
             os.sched_setaffinity(0, {int(core) for core in sys.argv[1].split(",")})
         except (AttributeError, OSError):
-            sys.exit(f"this system does not let it run on the cores {sys.argv[1]}")
+            cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+            allowed = f"; it may use {', '.join(map(str, cores))}" if cores else ""
+            sys.exit(f"this system does not let it run on the cores {sys.argv[1]}{allowed}")
     pipe = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     serve(sys.stdin, pipe)

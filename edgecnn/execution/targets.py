@@ -200,7 +200,9 @@ def _check_names(
             raise unknown_name("format", name, known)
     for name in runtimes:
         pick(Runtime, name)
-    offered = {provider for name in runtimes or every for provider in every[name].providers}
     for name in providers:
-        if name not in offered:
-            raise unknown_name("execution provider", name, offered)
+        if not any(name in runtime.providers for runtime in every.values()):
+            raise unknown_name("execution provider", name, {p for runtime in every.values() for p in runtime.providers})
+        if runtimes and not any(name in every[runtime].providers for runtime in runtimes):
+            offers = ", ".join(dict.fromkeys(p for runtime in runtimes for p in every[runtime].providers))
+            raise UsageError(f"{' or '.join(runtimes)} has no execution provider {name}, only {offers}.")

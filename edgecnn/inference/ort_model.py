@@ -129,6 +129,8 @@ class OnnxModel:
             else:
                 names = " and ".join(names_of(self._providers))
                 return MachineError(f"{names} cannot run the model on this machine ({reason_of(error)}).")
+        if self.path.suffix != SUFFIX:
+            return InputError(f"{self.path} is not an ONNX model; give a run, or one of its {SUFFIX} files.")
         return InputError(f"{self.path} is damaged or not an ONNX model ({reason_of(error)}); export or copy it again.")
 
     def _own_tensors(self) -> dict[str, LayerTensor]:
@@ -174,6 +176,8 @@ def model_file(model: str | Path, format: str | None) -> Path:
     for name in (wanted, f"{PREFIX}{wanted}"):
         if name in there:
             return there[name]
+    if not (place / EXPORTS).is_dir():
+        Run.at(place)  # says so where it is no run at all
     if format is None or not there:
         raise InputError(f"{place} holds no {EXPORTS}/{wanted}{SUFFIX}; {Run(place).command('export')} makes it.")
     raise unknown_name("ONNX export", wanted, there)

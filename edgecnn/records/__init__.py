@@ -34,6 +34,7 @@ from edgecnn.records.comparison import (
     TargetComparison,
 )
 from edgecnn.records.contract import Calibration, Contract, Export, LayerTensor
+from edgecnn.records.diagnosis import Check, Diagnosis
 from edgecnn.records.golden import Golden, GoldenTarget
 from edgecnn.records.inspection import GraphLayer, GraphTensor, Inspection, Int8Kernels
 from edgecnn.records.latency import Interval, Latency, LatencyRow, Noise, PreprocessingLatency, Ratio
@@ -49,8 +50,10 @@ __all__ = [
     "Artifact",
     "Artifacts",
     "Calibration",
+    "Check",
     "Contract",
     "DataSource",
+    "Diagnosis",
     "Difference",
     "Epoch",
     "Export",

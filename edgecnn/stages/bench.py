@@ -21,11 +21,13 @@ from edgecnn.benchmark.session import BenchmarkTarget, Measurement, measure, pho
 from edgecnn.console import log, progress
 from edgecnn.data.samples import samples_of
 from edgecnn.environment import runtime_versions, this_machine
-from edgecnn.errors import MachineError, UsageError
+from edgecnn.errors import MachineError, UsageError, unknown_name
 from edgecnn.execution.client import WorkerClient
 from edgecnn.execution.hosts import host_of
-from edgecnn.execution.targets import with_trained
+from edgecnn.execution.targets import KERAS, with_trained
+from edgecnn.export.format import Format
 from edgecnn.files import TEMPORARY, save_array
+from edgecnn.plugins import discover
 from edgecnn.records import SCHEMA, Latency, Machine
 from edgecnn.report.summary import recorded
 from edgecnn.run_directory import Run
@@ -101,6 +103,7 @@ def bench(run: Run, options: BenchOptions | None = None, *, keep: bool = True) -
         for pair in found:
             run.artifact_path(pair.artifact)
         machine = msgspec.convert(offers["machine"], Machine)
+        _check_baseline([pair.artifact.format for pair in found], options.baseline)
         targets, left_out = _wanted(found, options, skipped, machine.cores)
         skipped |= left_out
         log(f"Latency of {len(targets)} target{'s' * (len(targets) > 1)}{f' on {host.name}' * bool(host.name)}")
@@ -148,7 +151,10 @@ def _wanted(
     `missing` are the runtimes that are not here, with why.
     """
     if not found and not missing:
-        raise UsageError("No chosen runtime runs a chosen format on a chosen execution provider.")
+        raise UsageError(
+            "No chosen runtime runs a chosen format on a chosen execution provider; leave out --format, --runtime or "
+            "--ep."
+        )
     if not found:
         raise MachineError(f"Nothing can be measured here: {'; '.join(missing.values())}.")
     threads = options.threads or tuple(sorted({1, cores}))
@@ -212,10 +218,18 @@ def _measured(targets: Sequence[BenchmarkTarget], host: Host, images: Path, opti
     return _Measured(running, running[baseline], spins, (facts[0], facts[-1]), skipped)
 
 
+def _check_baseline(formats: Sequence[str], wanted: str) -> None:
+    """Raise UsageError where a baseline is wanted and not among the formats measured."""
+    known = {KERAS, *discover(Format)}
+    if wanted and wanted not in known:
+        raise unknown_name("format", wanted, known)
+    if wanted and wanted not in formats:
+        raise UsageError(f"The baseline {wanted} is not measured; add --format {wanted}.")
+
+
 def _baseline(targets: Sequence[BenchmarkTarget], wanted: str) -> int:
     """Which target the others are compared with: the first of the format wanted, on the fewest threads."""
-    if wanted and wanted not in {target.pair.artifact.format for target in targets}:
-        raise UsageError(f"The baseline {wanted} is not measured; add --format {wanted}.")
+    _check_baseline([target.pair.artifact.format for target in targets], wanted)
 
     def rank(number: int) -> tuple[bool, int, int, int]:
         target = targets[number]

@@ -75,7 +75,10 @@ def adopt(run: Run, options: ImportOptions) -> Training:
     shape, classes = keras_import.check(model, options.model)
     model.name = _called(model.name)  # TensorFlow does not run a model under every name
     if len(labels) != classes:
-        raise InputError(f"{options.labels} names {len(labels)} classes and {options.model} outputs {classes}.")
+        raise InputError(
+            f"{options.labels} names {len(labels)} classes and {options.model} outputs {classes}; give a line for each "
+            "class, in the order of the outputs."
+        )
     _check_mean_and_std(options, shape[2])
     data = align(load_data(options.data, shape[:2]), labels)
     data = fitted_data(data, shape)

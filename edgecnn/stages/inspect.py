@@ -87,7 +87,7 @@ def _cpu_dependence(kernels: Int8Kernels | None) -> Iterator[str]:
 def _inspector(path: Path) -> Inspector:
     """The reader that takes the file; raises InputError with what to do where none does."""
     if not os.path.exists(path):  # unlike Path.exists, also False for a name that no file can have
-        raise InputError(f"There is no file or folder at {path}.")
+        raise InputError(f"There is no file or folder at {path}; check the path.")
     if not (path.is_dir() or path.is_file()):  # a pipe or a device might never end
         raise InputError(f"{path} is not a regular file; save the model to a file first.")
     head = head_of(path)
@@ -111,7 +111,7 @@ def _inspector(path: Path) -> Inspector:
 def _no_model(path: Path) -> InputError:
     """What to say of a folder that is no SavedModel."""
     if not any((path / name).is_file() for name in (CONTRACT, MODEL, TRAINING, ARTIFACTS)):
-        return InputError(f"{path} is a folder without {SAVED_MODEL}, so it is not a SavedModel.")
+        return InputError(f"{path} is a folder without {SAVED_MODEL}, so not a SavedModel; give the model itself.")
     folder = path / EXPORTS
     exports = sorted(file.name for file in folder.iterdir() if file.name[0] != ".") if folder.is_dir() else []
     if not exports:

@@ -26,7 +26,7 @@ from edgecnn.training.checkpoint import STATE, model_name, resumable, save_check
 from edgecnn.training.epoch_log import LOG, show_epoch, write_log
 from edgecnn.training.input_pipeline import Feed
 from edgecnn.training.optimizer import compile_model, deterministic_keras, device, load_model, load_teacher, teacher_run
-from edgecnn.training.recipes import TUTORIAL, described, pick_recipe
+from edgecnn.training.recipes import TUTORIAL, described, pick_recipe, recipes_of
 from edgecnn.training.run_files import SPLIT, Beginning, begin
 
 if TYPE_CHECKING:
@@ -59,7 +59,9 @@ def plan(run: Run, options: TrainOptions) -> tuple[LabelledImages, dict[str, str
     """
     architecture, recipe = pick(Architecture, options.architecture), recipe_of(options)
     if options.teacher is not None and not recipe.distillation_alpha:
-        raise UsageError(f"The recipe {recipe.name} of {architecture.name} takes no teacher.")
+        others = [one.name for one in recipes_of(architecture).values() if one.distillation_alpha]
+        hint = f"--recipe {others[0]} does" if others else "leave out --teacher"
+        raise UsageError(f"The recipe {recipe.name} of {architecture.name} takes no teacher; {hint}.")
     require("tensorflow", "keras")  # before data is downloaded
     begun = _begun_with(run) if options.data == AUTO else None
     data = load_data(begun.spec if begun else options.data, architecture.image_shape[:2])

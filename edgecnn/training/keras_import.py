@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 from edgecnn.arrays import MAX_SIDE
 from edgecnn.errors import InputError, reason_of
 from edgecnn.export.saved_model import copy_weights
+from edgecnn.pretrained import pretrained_runs
+from edgecnn.run_directory import MODEL
 from edgecnn.tensorflow_setup import configure_tensorflow, quiet
 
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ def read(path: Path) -> Any:
 
     Raises InputError for what is no such file, and for one with Lambda layers or classes that are not Keras' own.
     """
+    if str(path) in pretrained_runs() or (path / MODEL).is_file():
+        raise InputError(f"{path} is a run already; `edgecnn run NEW --model {path}` makes another of its model.")
     if path.is_dir():
         raise InputError(f"{path} is a folder; a SavedModel cannot be read back, give the .keras or .h5 file.")
     if not path.is_file():

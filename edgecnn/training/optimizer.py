@@ -74,7 +74,7 @@ def teacher_run(name: str, architecture: Architecture, labels: tuple[str, ...]) 
     run = Run.at(find_run(name))
     contract = run.contract()
     if contract.labels != labels or image_shape(contract) != architecture.image_shape:
-        raise InputError(f"{name} cannot teach here: its input images or its labels differ.")
+        raise InputError(f"{name} cannot teach here: its images or its labels differ; give a run of the same data set.")
     if contract.output_meaning != "logits":
         raise InputError(f"{name} cannot teach here: it outputs {contract.output_meaning}, and logits are needed.")
     run.model_path(contract)

@@ -54,7 +54,7 @@ def test_classes_are_renumbered_or_named() -> None:
     assert named.source.labels == ("frog", "cat", "dog")
     assert named.train_labels.tolist() == [0, 1, 2, 0, 1, 2]
     for wrong, words in (
-        (("cat", "dog"), "3 classes where the model has 2: it has besides frog"),
+        (("cat", "dog"), "3 classes where the model has 2 .it has besides frog"),
         (("cat", "dog", "frog", "bee"), "it lacks bee"),
         (("cat", "dog", "a", "b", "c", "d", "e", "f"), r"it lacks a, b, c, d, e \.\.\.; it has besides frog"),
     ):

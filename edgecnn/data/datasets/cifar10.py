@@ -54,11 +54,16 @@ def load(path: Path | None) -> LabelledImages:
     for batches that cannot be used and DataUnavailable when there is no copy and no network.
     """
     spec = "cifar10" if path is None else str(path)
-    place = path or _from_environment() or _from_keras_cache() or _download()
+    place = path or find() or _download()
     folder = _batches_folder(place)
     if folder is not None:
         return _read(lambda name: _read_file(folder / name), spec)
     return _read_archive(place, spec)
+
+
+def find() -> Path | None:
+    """The copy on this machine; raises InputError where EDGECNN_DATA names none."""
+    return _from_environment() or _from_keras_cache()
 
 
 def _batches_folder(path: Path) -> Path | None:
@@ -263,4 +268,5 @@ PLUGIN = Dataset(
     accepts=accepts,
     load=lambda path, size: load(path),
     load_by_name=lambda size: load(None),
+    find=find,
 )

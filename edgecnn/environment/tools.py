@@ -1,0 +1,52 @@
+"""Programs that some commands use where they are installed."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edgecnn.records import Check
+from edgecnn.records.diagnosis import MISSING, OK
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A tool, the programs any of which will do, what it is for, and the package that brings it on Debian."""
+
+    name: str
+    programs: tuple[str, ...]
+    purpose: str
+    package: str
+
+
+TOOLS = (
+    Tool("C compiler", ("cc", "gcc", "clang"), "parity and bench of c_int8", "gcc"),
+    Tool("C++ compiler", ("c++", "g++", "clang++"), "self-tests of bundles", "g++"),
+    Tool("QEMU", ("qemu-x86_64-static", "qemu-x86_64"), "parity --cpu", "qemu-user-static"),
+    Tool("ssh", ("ssh",), "parity and bench --remote", "openssh-client"),
+    Tool("Chromium", ("chromium", "chromium-browser", "google-chrome", "chrome"), "tests of report.html", "chromium"),
+    Tool("JDK", ("javac",), "Android apps with an export", "default-jdk-headless"),
+)
+
+
+def tool_checks() -> Iterator[Check]:
+    """Each tool: where it lies, or how to get it."""
+    for tool in TOOLS:
+        found = next((path for name in tool.programs if (path := shutil.which(name))), "")
+        yield Check(
+            group="tool",
+            name=tool.name,
+            state=OK if found else MISSING,
+            detail=found or f"not installed; for {tool.purpose}",
+            remedy="" if found else _remedy(tool),
+        )
+
+
+def _remedy(tool: Tool) -> str:
+    if shutil.which("apt-get"):
+        return f"sudo apt-get install {tool.package}"
+    return f"install {tool.name} with this system's package manager"
