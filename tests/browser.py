@@ -57,7 +57,7 @@ def measured(source: str, widths: Sequence[int], contained: str, folder: Path) -
     words = [program, "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}",
              "--virtual-time-budget=20000", "--dump-dom", host.as_uri()]  # fmt: skip
     done = subprocess.run(words, capture_output=True, text=True, timeout=300)
-    found = re.search(r"FOUND(.*?)END", html.unescape(done.stdout), re.DOTALL)
-    assert found, done.stderr[-2000:]
-    results: list[dict[str, Any]] = json.loads(found[1])
+    printed = re.search(r"FOUND(.*?)END", html.unescape(done.stdout), re.DOTALL)
+    assert printed, done.stderr[-2000:]
+    results: list[dict[str, Any]] = json.loads(printed[1])
     return results

@@ -144,7 +144,7 @@ def _save_small_data(path: Path) -> None:
         images, labels = draw(count, seed=1, split=split)
         arrays[f"x_{split}"], arrays[f"y_{split}"] = images[labels < 3], labels[labels < 3]
     with path.open("wb") as stream:
-        np.savez(stream, **arrays)
+        np.savez(stream, **arrays)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="session")

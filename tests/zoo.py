@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from edgecnn.run_directory import Run
 
-SIDE, CLASSES = 16, 4
+SIDE: int = 16
+CLASSES: int = 4
 ANSWERED_IMAGES = 16
 FLOAT_FORMATS = ("onnx_float32", "saved_model", "tflite_float32")
 FLOAT_TOLERANCE = 1e-4  # of the largest output
