@@ -18,6 +18,7 @@ from edgecnn.cli.options import (
     providers_option,
     run_argument,
     runtimes_option,
+    time_budget_option,
 )
 from edgecnn.errors import UsageError
 
@@ -78,13 +79,7 @@ def _untimed(context: click.Context, option: click.Parameter, cpus: tuple[str, .
     shell_complete=completion.plugins("format", "keras"),
     help="Format that ratios are relative to. Default: onnx_float32.",
 )
-@click.option(
-    "--restarts",
-    type=click.IntRange(min=1),
-    default=3,
-    show_default=True,
-    help="How often each worker process is started; the memory layout differs each time.",
-)
+@time_budget_option
 @click.option("--cpu-affinity", callback=_cores, default="", metavar="N,...", help="Run on these CPU cores only.")
 @click.option("--io-binding", is_flag=True, help="ONNX Runtime: keep input and output on the device, copies untimed.")
 @click.option("--cpu", hidden=True, multiple=True, callback=_untimed, expose_value=False)
