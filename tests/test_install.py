@@ -124,7 +124,7 @@ def test_a_folder_is_predicted_by_several_processes(base: Path, tmp_path: Path) 
 
 
 def test_a_published_run_is_benchmarked_and_bundled_by_its_name(base: Path, tmp_path: Path) -> None:
-    measured = _call(base / "edgecnn", "bench", "cifar10-cnn", "--restarts", "1", "--json", cwd=tmp_path)
+    measured = _call(base / "edgecnn", "bench", "cifar10-cnn", "--time-budget", "1", "--json", cwd=tmp_path)
     assert measured.returncode == 0, measured.stderr
     record = json.loads(measured.stdout)
     assert {row["format"] for row in record["rows"]} == {"onnx_float32", "onnx_int8"}

@@ -41,7 +41,19 @@ RECORDS = {
 
 
 def _command(run: Path, data: Path) -> list[str]:
-    return [sys.executable, "-m", "edgecnn", "run", str(run), "--data", str(data), "--epochs", "2"]
+    return [
+        sys.executable,
+        "-m",
+        "edgecnn",
+        "run",
+        str(run),
+        "--data",
+        str(data),
+        "--epochs",
+        "2",
+        "--time-budget",
+        "1",
+    ]
 
 
 def _finish(run: Path, data: Path) -> str:
@@ -83,7 +95,9 @@ def test_auto_goes_on_with_the_data_of_a_run_begun(golden_run: Path, tmp_path: P
 
     run = Run(shutil.copytree(golden_run, tmp_path / "run"))
     done = subprocess.run(
-        [sys.executable, "-m", "edgecnn", "run", str(run.root), "--epochs", "8"], capture_output=True, text=True
+        [sys.executable, "-m", "edgecnn", "run", str(run.root), "--epochs", "8", "--time-budget", "1"],
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
     assert "[train] up to date" in done.stderr
@@ -150,7 +164,13 @@ def test_the_data_notice_is_in_every_file(tmp_path: Path, small_data: Path, gold
     data = replace(training.data, notice="Synthetic data: told so.", spec=str(small_data))
     run.save(run_directory.CONTRACT, replace(run.contract(), data=data))
     run.save(run_directory.TRAINING, replace(training, data=data))
-    for words in (["export"], ["parity", "--layers", "--tolerance", "8"], ["bench"], ["features"], ["report"]):
+    for words in (
+        ["export"],
+        ["parity", "--layers", "--tolerance", "8"],
+        ["bench", "--time-budget", "1"],
+        ["features"],
+        ["report"],
+    ):
         subprocess.run([sys.executable, "-m", "edgecnn", *words, str(run.root)], check=True, capture_output=True)
     for name in RECORDS:
         assert json.loads(run.path(name).read_bytes())["data"]["notice"] == "Synthetic data: told so.", name

@@ -144,7 +144,9 @@ def commands(record: Report) -> tuple[str, list[str]]:
         words = _options(inputs)
         words += ["--layers"] if name == "parity" and record.layers else []
         stages.append(" ".join([f"edgecnn {name} RUN", *words]))
-    return f"edgecnn run {options}" if trained else "", [*stages, "edgecnn features RUN", "edgecnn report RUN"]
+    budget = record.latency.origin.inputs.get("time_budget", "") if record.latency else ""
+    whole = f"edgecnn run {options}{'' if budget in ('', DEFAULTS['time_budget']) else f' --time-budget {budget}'}"
+    return whole if trained else "", [*stages, "edgecnn features RUN", "edgecnn report RUN"]
 
 
 def recorded(options: object, names: Iterable[str]) -> dict[str, str]:
