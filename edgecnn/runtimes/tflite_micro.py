@@ -85,7 +85,6 @@ PLUGIN = Runtime(
     file_kinds=("tflite_micro",),
     packages=("tflite_micro",),
     load=load,
-    modules=("tflite_micro.runtime",),
     max_images=1_000,
     exposes=False,
     why_died=why_died,

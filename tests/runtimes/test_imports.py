@@ -10,10 +10,11 @@ import pytest
 
 from edgecnn.execution.targets import pairs, trained
 from edgecnn.plugins import discover
+from edgecnn.run_directory import Run
 from edgecnn.runtimes.runtime import Runtime
 
 if TYPE_CHECKING:
-    from edgecnn.run_directory import Run
+    from pathlib import Path
 
 CODE = """
 import sys
@@ -30,9 +31,7 @@ print(*({"numpy", *runtime.packages, *runtime.modules} & after - before))
 
 
 @pytest.mark.parametrize("name", sorted(discover(Runtime)))
-def test_packages_are_imported_before(name: str, every_format_run: Run | str) -> None:
-    from edgecnn.run_directory import Run
-
+def test_packages_are_imported_before(name: str, every_format_run: Path) -> None:
     run = Run(every_format_run)
     every = [(pair.runtime.name, pair.path, pair.provider) for pair in pairs(run, ())[0]]
     every.append(("keras", run.path(trained(run, run.contract()).path), "cpu"))
