@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgecnn import run_directory
-from edgecnn.console import log
+from edgecnn.console import heartbeat, log
 from edgecnn.environment import require_extra
 from edgecnn.parity.verdict import FAIL
 from edgecnn.records import Layers, Parity
@@ -67,6 +67,17 @@ def _draw_features(run: Run) -> None:
         features.draw_run(run)
 
 
+def _execute(step: Step) -> None:
+    begun = time.perf_counter()
+    if step.is_current():
+        log(f"[{step.name}] up to date")
+        step.remind()
+        return
+    log(f"[{step.name}]")
+    step.execute()
+    log(f"[{step.name}] done in {time.perf_counter() - begun:.1f} s")
+
+
 def run_all(
     run: Run,
     options: TrainOptions | StartOptions,
@@ -81,14 +92,8 @@ def run_all(
     require_extra("export")
     with run.lock():
         for step in steps(run, options, show, measuring):
-            begun = time.perf_counter()
-            if step.is_current():
-                log(f"[{step.name}] up to date")
-                step.remind()
-                continue
-            log(f"[{step.name}]")
-            step.execute()
-            log(f"[{step.name}] done in {time.perf_counter() - begun:.1f} s")
+            with heartbeat(step.name):
+                _execute(step)
         verdict = run.load(run_directory.PARITY, Parity, "parity").verdict
         if any(file.first_divergent_layer for file in run.load(run_directory.LAYERS, Layers, "parity").files):
             verdict = FAIL
