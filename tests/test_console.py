@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import termios
+import time
 from contextlib import contextmanager
 from io import StringIO
 from typing import TYPE_CHECKING
@@ -75,3 +76,32 @@ def test_results_printed_under_a_bar_go_to_stdout(monkeypatch: pytest.MonkeyPatc
         advance(1)
     assert results.getvalue() == "cat\n"
     assert "a word" in terminal.getvalue()
+
+
+def test_a_job_that_prints_nothing_says_that_it_goes_on_and_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = StringIO()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(console, "SILENCE_SECONDS", 0.01)
+
+    def wait_for(words: str) -> None:
+        while words not in terminal.getvalue():
+            time.sleep(0.01)
+
+    with console.heartbeat("train"):
+        wait_for("[train] working, 0 s\n")
+        with console.progress("training", 8) as advance:
+            advance(2)
+            wait_for("[train] training 25%, ")
+    said = terminal.getvalue()
+    time.sleep(0.15)
+    assert terminal.getvalue() == said
+
+
+def test_a_bar_on_a_terminal_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(console, "SILENCE_SECONDS", 0.01)
+    with console.progress("training", 8), console.heartbeat("train"):
+        time.sleep(0.3)
+    assert "[train]" not in terminal.getvalue()

@@ -87,12 +87,19 @@ def test_predict_and_features_work_anywhere(base: Path, tmp_path: Path) -> None:
         assert picture.width > 400
 
 
-def test_what_needs_tensorflow_says_how_to_get_it(base: Path, tmp_path: Path) -> None:
-    asked = _call(base / "edgecnn", "train", "run", "--data", "synthetic", cwd=tmp_path)
+@pytest.mark.parametrize("command", ["train", "run"])
+def test_what_needs_tensorflow_says_how_to_get_it_and_downloads_nothing(
+    command: str, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("EDGECNN_DATA", raising=False)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    asked = _call(base / "edgecnn", command, "run", cwd=tmp_path)
     assert asked.returncode == 3
-    command = re.search(r"This needs the package \w+: (.* install '.*\.whl\[export\]')\.$", asked.stderr)
-    assert command, asked.stderr
-    hint = subprocess.run(f"{command[1]} --dry-run --no-deps", shell=True, cwd=tmp_path, capture_output=True, text=True)
+    assert "downloading" not in asked.stderr
+    assert not (tmp_path / "keras").exists()
+    hinted = re.search(r"This needs the package \w+: (.* install '.*\.whl\[export\]')\.$", asked.stderr)
+    assert hinted, asked.stderr
+    hint = subprocess.run(f"{hinted[1]} --dry-run --no-deps", shell=True, cwd=tmp_path, capture_output=True, text=True)
     assert hint.returncode == 0, hint.stderr
     assert not (tmp_path / "run").exists()
 

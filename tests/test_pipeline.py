@@ -111,6 +111,17 @@ def test_two_runs_in_one_directory_refuse_each_other(small_data: Path, tmp_path:
     assert "Another edgecnn is working" in done.stderr
 
 
+def test_a_data_set_that_cannot_be_downloaded_is_tried_once_in_a_run(tmp_path: Path) -> None:
+    """Three stages ask for CIFAR-10 here: the start, parity, and parity of the layers."""
+    environment = {**os.environ, "KERAS_HOME": str(tmp_path), "https_proxy": "http://127.0.0.1:9"}  # nobody listens
+    environment.pop("EDGECNN_DATA", None)
+    words = ["run", str(tmp_path / "run"), "--model", "cifar10-cnn", "--allow-synthetic", "--time-budget", "1"]
+    done = subprocess.run([sys.executable, "-m", "edgecnn", *words], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("downloading it from") == 1
+    assert "[report] done" in done.stderr
+
+
 def _drafts(run: Path) -> set[str]:
     """What is being written beside its place, or was when a process was killed."""
     return {name for _, folders, names in os.walk(run) for name in (*folders, *names) if name.startswith(TEMPORARY)}

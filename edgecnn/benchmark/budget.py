@@ -60,7 +60,7 @@ class Session:
     budget: Budget
     cores: int
     restart: Callable[[Sequence[Measurement]], dict[int, MachineError]]
-    advance: Callable[[float], None] = lambda seconds: None
+    advance: Callable[[], None] = lambda: None
     spins: list[int] = field(default_factory=list)  # times of a fixed loop before each round, in ns
     _random: random.Random = field(default_factory=lambda: random.Random(SEED))
 
@@ -101,7 +101,7 @@ class Session:
         members = list(chosen)
         for _ in range(count):
             self.spins.append(measure_round(self.started, members, self.baseline, self._random))
-            self.advance(self.budget.used)
+            self.advance()
 
 
 def affordable(costs: Sequence[float], baseline: int, minimum: float, left: float) -> list[int]:

@@ -15,7 +15,7 @@ from edgecnn.records.contract import image_shape
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from edgecnn.execution.client import WorkerClient
@@ -148,7 +148,9 @@ class Measurement:
         )
 
 
-def start(members: Sequence[Measurement], host: Host, images: Path, cores: int) -> dict[int, MachineError]:
+def start(
+    members: Sequence[Measurement], host: Host, images: Path, cores: int, advance: Callable[[], None] = lambda: None
+) -> dict[int, MachineError]:
     """Start these, anew where they run: as many at a time as there are cores import their packages; then one after the
     other loads its file and warms up. Which of them, by their places, the machine cannot start, and why."""
     from concurrent.futures import ThreadPoolExecutor
@@ -165,6 +167,7 @@ def start(members: Sequence[Measurement], host: Host, images: Path, cores: int) 
         except MachineError as error:
             one.close()
             failed[number] = error
+        advance()
     return failed
 
 

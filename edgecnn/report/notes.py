@@ -63,8 +63,8 @@ def _short_training(record: Report) -> str:
     if not epochs or epochs >= (training.recipe_epochs or 0):
         return ""
     return (
-        f"Trained for {epochs} of the {training.recipe_epochs} epochs of the recipe {training.recipe}: the model is less "
-        "accurate than it can be."
+        f"Trained for {epochs} of the {training.recipe_epochs} epochs of the recipe {training.recipe}: the model is "
+        "less accurate than it can be."
     )
 
 

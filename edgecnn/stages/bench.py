@@ -200,10 +200,14 @@ def _measured(
     """Start everything and measure. A target whose provider was not named and does not run is skipped."""
     running = [Measurement(target) for target in targets]
     with ExitStack() as stack:
-        advance = stack.enter_context(progress("measuring", budget.seconds))
+        show = stack.enter_context(progress("measuring", budget.seconds))
+
+        def advance() -> None:
+            show(budget.used)
+
         for one in running:
             stack.callback(one.close)
-        failed = start(running, host, images, cores)
+        failed = start(running, host, images, cores, advance)
         if failed and (options.providers or options.remote):
             raise next(iter(failed.values()))
         skipped = {running[number].target.pair.name: error.reason for number, error in failed.items()}
@@ -211,7 +215,9 @@ def _measured(
         if not running:
             raise MachineError(f"Nothing can be measured here: {'; '.join(skipped.values())}.")
         baseline = _baseline([one.target for one in running], options.baseline)
-        session = Session(running, baseline, budget, cores, lambda some: start(some, host, images, cores), advance)
+        session = Session(
+            running, baseline, budget, cores, lambda some: start(some, host, images, cores, advance), advance
+        )
         before = running[baseline].opened().ask("facts")
         session.spend()
         after = running[baseline].opened().ask("facts")
