@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from edgecnn.benchmark.latency_stats import around_median, median_ns, modes_of, shares_of
 from edgecnn.benchmark.session import measure_round
 from edgecnn.errors import MachineError
-from edgecnn.records import Unsettled
+from edgecnn.records import TimeBudget, Unsettled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -81,6 +81,19 @@ class Session:
         for one in self.started:
             one.note_memory()
 
+    def outcome(self) -> TimeBudget:
+        """What was used so far, and the targets that it did not suffice for, the widest interval first."""
+        found = [
+            Unsettled(target=self.started[number].target.name, width=width)
+            for number, width in widths(self.started, self.baseline).items()
+            if width > SETTLED
+        ]
+        return TimeBudget(
+            seconds=self.budget.seconds,
+            used_seconds=self.budget.used,
+            unsettled=tuple(sorted(found, key=lambda one: -one.width)),
+        )
+
     def _restart(self, members: Sequence[Measurement]) -> None:
         for one in members:
             one.note_memory()
@@ -145,13 +158,3 @@ def widest(found: dict[int, float]) -> list[int]:
     """The targets that are not settled and at least half as wide as the widest."""
     most = max(found.values(), default=0.0)
     return [number for number, width in found.items() if width > SETTLED and width >= most / 2]
-
-
-def unsettled(started: Sequence[Measurement], baseline: int) -> tuple[Unsettled, ...]:
-    """What the budget did not suffice for, the widest interval first."""
-    found = [
-        Unsettled(target=started[number].target.name, width=width)
-        for number, width in widths(started, baseline).items()
-        if width > SETTLED
-    ]
-    return tuple(sorted(found, key=lambda one: -one.width))

@@ -12,6 +12,7 @@ import random
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from edgecnn.records import Interval, Noise, Ratio
@@ -104,11 +105,6 @@ def _quantiles(samples: npt.NDArray[np.int64]) -> list[float]:
     return [float(parted[rank]) for rank in ranks]
 
 
-def typical_ns(block: Block) -> float:
-    """:attr:`Block.typical_ns`."""
-    return block.typical_ns
-
-
 def median_ns(block: Block) -> float:
     """The median of a block's calls."""
     from statistics import median
@@ -190,7 +186,7 @@ def shares_of(
     batch: int,
     baseline: Sequence[Block],
     baseline_batch: int,
-    figure: Callable[[Block], float] = typical_ns,
+    figure: Callable[[Block], float] = attrgetter("typical_ns"),
 ) -> list[float]:
     """Of each block, the time for an image as a share of the baseline's in the blocks just before and after; `figure`
     is what stands for a block."""

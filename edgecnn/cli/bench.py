@@ -18,12 +18,11 @@ from edgecnn.cli.options import (
     providers_option,
     run_argument,
     runtimes_option,
-    time_budget_option,
 )
 from edgecnn.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from edgecnn.records import Latency
 
@@ -55,6 +54,19 @@ def _untimed(context: click.Context, option: click.Parameter, cpus: tuple[str, .
             f"{cpus[0]} would be emulated, and the speed of QEMU says nothing about the speed of that CPU; measure on "
             "the device itself with --remote."
         )
+
+
+def time_budget_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--time-budget`: how long latency is measured."""
+    return click.option(
+        "--time-budget",
+        type=click.IntRange(min=1),
+        default=40,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long to measure latency; spent where intervals are widest. Each target's minimum is measured in any "
+        "case.",
+    )(command)
 
 
 @click.command("bench")

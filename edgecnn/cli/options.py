@@ -191,19 +191,6 @@ def check_file_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def time_budget_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """`--time-budget`: how long latency is measured."""
-    return click.option(
-        "--time-budget",
-        type=click.IntRange(min=1),
-        default=40,
-        show_default=True,
-        metavar="SECONDS",
-        help="How long to measure latency; spent where intervals are widest. Each target's minimum is measured in any "
-        "case.",
-    )(command)
-
-
 def gate_failed(what: str, failures: Sequence[str]) -> GateFailed:
     """The error of a gate that failed, each failure on a line of its own where there are several."""
     return GateFailed(f"{what}: {failures[0]}." if len(failures) == 1 else "\n  ".join([f"{what}:", *failures]))

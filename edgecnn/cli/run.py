@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgecnn.cli import completion
-from edgecnn.cli.options import DEFAULT, options_of, resumable, run_argument, time_budget_option, training_options
+from edgecnn.cli.bench import time_budget_option
+from edgecnn.cli.options import DEFAULT, options_of, resumable, run_argument, training_options
 from edgecnn.errors import GateFailed
 
 if TYPE_CHECKING:

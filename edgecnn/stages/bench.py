@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecnn import run_directory
-from edgecnn.benchmark.budget import Budget, Session, unsettled
+from edgecnn.benchmark.budget import Budget, Session
 from edgecnn.benchmark.latency_stats import SAME, UNSTABLE, noise
 from edgecnn.benchmark.session import BenchmarkTarget, Measurement, photo, preprocessing_latency, row_of, start
 from edgecnn.console import log, progress
@@ -26,7 +26,7 @@ from edgecnn.execution.client import WorkerClient
 from edgecnn.execution.hosts import host_of
 from edgecnn.execution.targets import with_trained
 from edgecnn.files import TEMPORARY, save_array
-from edgecnn.records import SCHEMA, Latency, Machine, TimeBudget
+from edgecnn.records import SCHEMA, Latency, Machine
 from edgecnn.report.sections.latency import budget_words
 from edgecnn.report.summary import recorded
 from edgecnn.run_directory import Run
@@ -133,11 +133,7 @@ def bench(run: Run, options: BenchOptions | None = None, *, keep: bool = True) -
         noise=noise(session.spins, (measured.facts[0]["load"], measured.facts[1]["load"])),
         preprocessing=prepared,
         timer_resolution_ns=measured.facts[0]["timer_resolution_ns"],
-        time_budget=TimeBudget(
-            seconds=budget.seconds,
-            used_seconds=budget.used,
-            unsettled=unsettled(session.started, session.baseline),
-        ),
+        time_budget=session.outcome(),
         remote=options.remote,
         machine=machine if host.name else None,
         versions=offers["versions"] if host.name else {},

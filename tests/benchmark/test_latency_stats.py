@@ -20,7 +20,6 @@ from edgecnn.benchmark.latency_stats import (
     order,
     quantiles_ms,
     ratio,
-    typical_ns,
 )
 
 ROUNDS, CALLS = 40, 60
@@ -132,7 +131,7 @@ def test_a_change_between_two_sessions_is_told() -> None:
     generator = np.random.default_rng(2)
     old, _ = session(generator, 0)
     new, _ = session(generator, 0)
-    before, now = ([typical_ns(block) / 400 for block in blocks] for blocks in (old, new))
+    before, now = ([block.typical_ns / 400 for block in blocks] for blocks in (old, new))
     assert change(before, now).state == SAME
     assert change(before, [1.3 * value for value in now]).state == SLOWER
     assert change([1.3 * value for value in before], now).state == FASTER

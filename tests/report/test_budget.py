@@ -49,6 +49,7 @@ def test_what_the_budget_left_open_is_told_on_both_pages(small: Run) -> None:
 def test_a_budget_that_was_overdrawn_or_sufficed_is_told(small: Run) -> None:
     overdrawn = budget_words(_measured(small, 10, 25, {}, restarts=1))
     assert overdrawn.startswith("Measured for 25 s, the time budget was 10 s: each target's minimum took longer. Each")
+    assert "Each process was started once. Too few blocks to see two modes: 3 targets. " in overdrawn
     assert budget_words(_measured(small, 40, 9, {})).endswith("No more time would narrow the intervals.")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgecnn.benchmark.budget import SETTLED, STARTS
-from edgecnn.benchmark.latency_stats import UNSTABLE
+from edgecnn.benchmark.latency_stats import MIN_MODE_BLOCKS, UNSTABLE
 from edgecnn.records.common import runtime_name
 from edgecnn.report.charts.axis import log_axis
 from edgecnn.report.table import Bar, Cell, Table, table
@@ -116,6 +116,8 @@ def budget_words(record: Latency) -> str:
         )
     elif max(starts) < STARTS:
         words += ". Each process was started once"
+    if few := [row for row in record.rows if len(row.block_positions) < MIN_MODE_BLOCKS]:
+        words += f". Too few blocks to see two modes: {counted(len(few), 'target')}"
     if not budget.unsettled:
         return f"{words}. No more time would narrow the intervals."
     named = [f"{one.target} ({one.width:.0%})" for one in budget.unsettled[:NAMED]]
