@@ -1,6 +1,7 @@
 """What a person sees while a command works: lines and progress bars, all on stderr.
 
-Results go to stdout and are printed by the command line alone, so a pipe carries nothing but results.
+Results go to stdout and are printed by the command line alone, so a pipe carries nothing but results. As a program of
+its own this file is the heartbeat, which no other module may delay: it imports the standard library only.
 """
 
 from __future__ import annotations
@@ -8,19 +9,25 @@ from __future__ import annotations
 import os
 import sys
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable, Iterator
 
 LATE_SECONDS = 2.0
 REDRAW_SECONDS = 0.1
+SILENCE_SECONDS = 4.0  # after so long a job says that it goes on
 DEFAULT_COLUMNS, MAX_COLUMNS, DEFAULT_ROWS = 80, 100, 24
+SAID, DRAWN = "a line was printed", "a bar is drawn"  # what the heartbeat is told, besides how far a job is
+
+_heart: list[subprocess.Popen[bytes]] = []  # the heartbeat's process, where there is one
 
 
 def log(text: str) -> None:
     """Print one line of narration, above the bar where one is drawn."""
+    _tell(SAID)
     if bars := sys.modules.get("tqdm"):
         bars.tqdm.write(text, file=sys.stderr)
         sys.stderr.flush()
@@ -33,15 +40,27 @@ def progress(label: str, total: float, done: int = 0, delay_seconds: float = 0.0
     """Show a bar for a job of `total` units, `done` of them earlier; the yielded function takes the units done so far.
     Nothing is drawn for the first `delay_seconds`.
 
-    Where stderr is no terminal nothing is drawn: the stages' own lines say what goes on.
+    Where stderr is no terminal nothing is drawn: :func:`heartbeat` says how far it is.
     """
     if not sys.stderr.isatty():
-        yield lambda done: None
+        told = ""
+
+        def note(done: float) -> None:
+            nonlocal told
+            now = f"{label} {min(1.0, done / total):.0%}"
+            if now != told:
+                _tell(now)
+                told = now
+
+        _tell(label)
+        yield note
+        _tell("")
         return
     from tqdm import tqdm
 
     tqdm.monitor_interval = 0  # no thread in addition to ours: processes are forked
     form = "{desc} {bar} {percentage:3.0f} %  {elapsed} passed, {remaining} left"
+    _tell(DRAWN)
     with tqdm(
         desc=label, total=total, initial=done, leave=False, file=sys.stderr, bar_format=form, ncols=_columns(),
         nrows=DEFAULT_ROWS, delay=delay_seconds,
@@ -51,6 +70,64 @@ def progress(label: str, total: float, done: int = 0, delay_seconds: float = 0.0
             bar.update(done - bar.n)
 
         yield advance
+    _tell("")
+
+
+@contextmanager
+def heartbeat(name: str) -> Iterator[None]:
+    """Print a line whenever none was logged for SILENCE_SECONDS: the name, how far it is where that is known, and for
+    how long it has been running.
+
+    A process does it: a thread would wait while TensorFlow's libraries are loaded. It ends with this one.
+    """
+    import subprocess
+
+    words = [sys.executable, "-I", "-S", __file__, name, str(SILENCE_SECONDS)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, bufsize=0, start_new_session=True) as process:
+        _heart.append(process)
+        try:
+            yield
+        finally:
+            _heart.pop()
+
+
+def _tell(words: str) -> None:
+    """Tell the heartbeat, where there is one."""
+    for process in _heart:
+        assert process.stdin is not None
+        with suppress(OSError):
+            process.stdin.write(f"{words}\n".encode())
+
+
+def _beat(name: str, silence_seconds: float) -> None:
+    """The heartbeat's process."""
+    import queue
+    import threading
+
+    told: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+
+    def read() -> None:
+        for line in sys.stdin:
+            told.put(line.rstrip("\n"))
+        told.put(None)
+
+    threading.Thread(target=read, daemon=True).start()
+    begun = time.monotonic()
+    job, due = "", begun + silence_seconds
+    while True:
+        try:
+            words = told.get(timeout=max(0.0, due - time.monotonic()))
+        except queue.Empty:
+            if job != DRAWN:
+                print(f"[{name}] {job or 'working'}, {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
+            due = time.monotonic() + silence_seconds
+            continue
+        if words is None:
+            return
+        if words == SAID:
+            due = time.monotonic() + silence_seconds
+        else:
+            job = words
 
 
 def _columns() -> int:
@@ -79,3 +156,7 @@ def late_progress(label: str, total: float) -> Iterator[Callable[[float], None]]
             due = time.monotonic() + REDRAW_SECONDS
 
         yield advance
+
+
+if __name__ == "__main__":
+    _beat(sys.argv[1], float(sys.argv[2]))

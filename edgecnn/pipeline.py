@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgecnn import run_directory
-from edgecnn.console import log
+from edgecnn.console import heartbeat, log
 from edgecnn.environment import require_extra
 from edgecnn.parity.verdict import FAIL
 from edgecnn.records import Layers, Parity
@@ -43,7 +43,9 @@ def first_step(run: Run, options: TrainOptions | StartOptions, show: Callable[[s
     return Step("train", lambda: train.is_current(run, options), lambda: train.train(run, options, show))
 
 
-def steps(run: Run, options: TrainOptions | StartOptions, show: Callable[[str], None]) -> tuple[Step, ...]:
+def steps(
+    run: Run, options: TrainOptions | StartOptions, show: Callable[[str], None], measuring: BenchOptions
+) -> tuple[Step, ...]:
     """The stages of a whole run, in order."""
     return (
         first_step(run, options, show),
@@ -52,7 +54,7 @@ def steps(run: Run, options: TrainOptions | StartOptions, show: Callable[[str], 
         ),
         Step("parity", lambda: parity.is_current(run, ParityOptions()), lambda: parity.parity(run, ParityOptions())),
         Step("layers", lambda: layerwise_parity.is_current(run), lambda: layerwise_parity.layers(run)),
-        Step("bench", lambda: bench.is_current(run, BenchOptions()), lambda: bench.bench(run)),
+        Step("bench", lambda: bench.is_current(run, measuring), lambda: bench.bench(run, measuring)),
         Step("features", lambda: features.is_current(run), lambda: _draw_features(run)),
         Step("report", lambda: report.is_current(run), lambda: report.report(run)),
     )
@@ -65,7 +67,23 @@ def _draw_features(run: Run) -> None:
         features.draw_run(run)
 
 
-def run_all(run: Run, options: TrainOptions | StartOptions, show: Callable[[str], None] = log) -> tuple[Path, str]:
+def _execute(step: Step) -> None:
+    begun = time.perf_counter()
+    if step.is_current():
+        log(f"[{step.name}] up to date")
+        step.remind()
+        return
+    log(f"[{step.name}]")
+    step.execute()
+    log(f"[{step.name}] done in {time.perf_counter() - begun:.1f} s")
+
+
+def run_all(
+    run: Run,
+    options: TrainOptions | StartOptions,
+    show: Callable[[str], None] = log,
+    measuring: BenchOptions = BenchOptions(),  # noqa: B008 - frozen
+) -> tuple[Path, str]:
     """Bring a run directory up to date, stage by stage; the report's path, and the verdict of parity.
 
     A gate that fails does not stop the run, nor does a format that cannot be exported: the report shows it. Raises what
@@ -73,15 +91,9 @@ def run_all(run: Run, options: TrainOptions | StartOptions, show: Callable[[str]
     """
     require_extra("export")
     with run.lock():
-        for step in steps(run, options, show):
-            begun = time.perf_counter()
-            if step.is_current():
-                log(f"[{step.name}] up to date")
-                step.remind()
-                continue
-            log(f"[{step.name}]")
-            step.execute()
-            log(f"[{step.name}] done in {time.perf_counter() - begun:.1f} s")
+        for step in steps(run, options, show, measuring):
+            with heartbeat(step.name):
+                _execute(step)
         verdict = run.load(run_directory.PARITY, Parity, "parity").verdict
         if any(file.first_divergent_layer for file in run.load(run_directory.LAYERS, Layers, "parity").files):
             verdict = FAIL

@@ -9,7 +9,7 @@ import struct
 import subprocess
 import sys
 import termios
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import StringIO
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from edgecnn import console
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 
 def test_a_late_bar_is_drawn_after_two_seconds_where_results_go_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,3 +76,47 @@ def test_results_printed_under_a_bar_go_to_stdout(monkeypatch: pytest.MonkeyPatc
         advance(1)
     assert results.getvalue() == "cat\n"
     assert "a word" in terminal.getvalue()
+
+
+def test_a_job_that_prints_nothing_says_that_it_goes_on_and_how_far_it_is(tmp_path: Path) -> None:
+    """Its output is a file; it waits for each line, however long that takes."""
+    code = (
+        "import sys, time\nfrom pathlib import Path\nfrom edgecnn import console\nconsole.SILENCE_SECONDS = 0.01\n"
+        "def wait_for(words):\n"
+        "    while words not in Path('said').read_text():\n"
+        "        time.sleep(0.01)\n"
+        "with console.heartbeat('train'):\n"
+        "    wait_for('[train] working, ')\n"
+        "    with console.progress('training', 8) as advance:\n"
+        "        wait_for('[train] training, ')\n"
+        "        advance(2)\n"
+        "        wait_for('[train] training 25%, ')\n"
+        "    console.log('an epoch')\n"
+        "console.log('the end')\n"
+    )
+    with (tmp_path / "said").open("w") as said:
+        subprocess.run([sys.executable, "-c", code], cwd=tmp_path, stderr=said, check=True)
+    assert (tmp_path / "said").read_text().endswith("the end\n")
+
+
+def test_a_bar_on_a_terminal_is_left_alone_and_the_heartbeat_ends_with_a_killed_job() -> None:
+    """Its pipe is closed when no process holds it any more."""
+    code = (
+        "import os, signal, time\nfrom edgecnn import console\nconsole.SILENCE_SECONDS = 0.01\n"
+        "with console.heartbeat('train'), console.progress('training', 8) as advance:\n"
+        "    for i in range(30):\n"
+        "        advance(i / 4)\n"
+        "        time.sleep(0.02)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    keys, screen = pty.openpty()
+    fcntl.ioctl(screen, termios.TIOCSWINSZ, struct.pack("HHHH", 0, 80, 0, 0))
+    subprocess.run([sys.executable, "-c", code], stdout=screen, stderr=screen, check=False)
+    os.close(screen)
+    drawn = b""
+    with suppress(OSError):  # at the end, when nobody has the terminal open
+        while True:
+            drawn += os.read(keys, 1 << 16)
+    os.close(keys)
+    assert b"training" in drawn
+    assert b"[train] training" not in drawn

@@ -51,7 +51,7 @@ def test_messages_in_troubleshooting_are_ones_the_program_has() -> None:
 
 def _numbers() -> list[tuple[str, str]]:
     """(page, phrase that it has to have): numbers in the text, from where the program has them."""
-    from edgecnn.benchmark import latency_stats, session
+    from edgecnn.benchmark import budget, latency_stats, session
     from edgecnn.bundles import tflite_micro
     from edgecnn.cli.bench import command as bench
     from edgecnn.data.datasets import cifar10, synthetic
@@ -66,7 +66,7 @@ def _numbers() -> list[tuple[str, str]]:
 
     first, second = onnx_converter.OPSETS
     allowed = CompareOptions()
-    starts = next(option.default for option in bench.params if option.name == "restarts")
+    seconds = next(option.default for option in bench.params if option.name == "time_budget")
     words = {3: "three", 10: "ten", 0.1: "tenth"}
     return [
         ("data", f"`synthetic`: {synthetic.TRAIN_COUNT + synthetic.TEST_COUNT:,} synthetic images in "),
@@ -76,7 +76,10 @@ def _numbers() -> list[tuple[str, str]]:
         ("parity", f"with Keras over {layerwise_parity.IMAGES} images"),
         ("parity", f"{words[int(evidence.SAFETY)]} times the differences seen"),
         ("parity", f"its factor of {evidence.SAFETY:.0f}"),
-        ("benchmarking", f"started {words[starts]} times"),
+        ("benchmarking", f"`--time-budget` ({seconds} s)"),
+        ("benchmarking", f"a minimum of {budget.MIN_ROUNDS} rounds"),
+        ("benchmarking", f"started up to {words[budget.STARTS]} times"),
+        ("benchmarking", f"those wider than {budget.SETTLED:.0%}"),
         ("benchmarking", f"two blocks in succession are at most {session.WARM:.0%} faster"),
         ("benchmarking", f"the fastest {words[latency_stats.TYPICAL]} of a block"),
         ("benchmarking", f"Its {latency_stats.RATIO_CONFIDENCE:.0%} interval allows {latency_stats.RESTART_SHARE:.0%}"),

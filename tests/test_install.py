@@ -88,12 +88,19 @@ def test_predict_and_features_work_anywhere(base: Path, tmp_path: Path) -> None:
         assert picture.width > 400
 
 
-def test_what_needs_tensorflow_says_how_to_get_it(base: Path, tmp_path: Path) -> None:
-    asked = _call(base / "edgecnn", "train", "run", "--data", "synthetic", cwd=tmp_path)
+@pytest.mark.parametrize("command", ["train", "run"])
+def test_what_needs_tensorflow_says_how_to_get_it_and_downloads_nothing(
+    command: str, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("EDGECNN_DATA", raising=False)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    asked = _call(base / "edgecnn", command, "run", cwd=tmp_path)
     assert asked.returncode == 3
-    command = re.search(r"This needs the package \w+: (.* install '.*\.whl\[export\]')\.$", asked.stderr)
-    assert command, asked.stderr
-    _works(command[1], tmp_path)
+    assert "downloading" not in asked.stderr
+    assert not (tmp_path / "keras").exists()
+    hinted = re.search(r"This needs the package \w+: (.* install '.*\.whl\[export\]')\.$", asked.stderr)
+    assert hinted, asked.stderr
+    _works(hinted[1], tmp_path)
     assert not (tmp_path / "run").exists()
 
 
@@ -145,7 +152,7 @@ def test_a_folder_is_predicted_by_several_processes(base: Path, tmp_path: Path) 
 
 
 def test_a_published_run_is_benchmarked_and_bundled_by_its_name(base: Path, tmp_path: Path) -> None:
-    measured = _call(base / "edgecnn", "bench", "cifar10-cnn", "--restarts", "1", "--json", cwd=tmp_path)
+    measured = _call(base / "edgecnn", "bench", "cifar10-cnn", "--time-budget", "1", "--json", cwd=tmp_path)
     assert measured.returncode == 0, measured.stderr
     record = json.loads(measured.stdout)
     assert {row["format"] for row in record["rows"]} == {"onnx_float32", "onnx_int8"}

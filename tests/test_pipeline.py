@@ -41,7 +41,19 @@ RECORDS = {
 
 
 def _command(run: Path, data: Path) -> list[str]:
-    return [sys.executable, "-m", "edgecnn", "run", str(run), "--data", str(data), "--epochs", "2"]
+    return [
+        sys.executable,
+        "-m",
+        "edgecnn",
+        "run",
+        str(run),
+        "--data",
+        str(data),
+        "--epochs",
+        "2",
+        "--time-budget",
+        "1",
+    ]
 
 
 def _finish(run: Path, data: Path) -> str:
@@ -83,7 +95,9 @@ def test_auto_goes_on_with_the_data_of_a_run_begun(golden_run: Path, tmp_path: P
 
     run = Run(shutil.copytree(golden_run, tmp_path / "run"))
     done = subprocess.run(
-        [sys.executable, "-m", "edgecnn", "run", str(run.root), "--epochs", "8"], capture_output=True, text=True
+        [sys.executable, "-m", "edgecnn", "run", str(run.root), "--epochs", "8", "--time-budget", "1"],
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
     assert "[train] up to date" in done.stderr
@@ -95,6 +109,17 @@ def test_two_runs_in_one_directory_refuse_each_other(small_data: Path, tmp_path:
         done = subprocess.run(_command(run.root, small_data), capture_output=True, text=True)
     assert done.returncode == 3
     assert "Another edgecnn is working" in done.stderr
+
+
+def test_a_data_set_that_cannot_be_downloaded_is_tried_once_in_a_run(tmp_path: Path) -> None:
+    """Three stages ask for CIFAR-10 here: the start, parity, and parity of the layers."""
+    environment = {**os.environ, "KERAS_HOME": str(tmp_path), "https_proxy": "http://127.0.0.1:9"}  # nobody listens
+    environment.pop("EDGECNN_DATA", None)
+    words = ["run", str(tmp_path / "run"), "--model", "cifar10-cnn", "--allow-synthetic", "--time-budget", "1"]
+    done = subprocess.run([sys.executable, "-m", "edgecnn", *words], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("downloading it from") == 1
+    assert "[report] done" in done.stderr
 
 
 def _drafts(run: Path) -> set[str]:
@@ -150,7 +175,13 @@ def test_the_data_notice_is_in_every_file(tmp_path: Path, small_data: Path, gold
     data = replace(training.data, notice="Synthetic data: told so.", spec=str(small_data))
     run.save(run_directory.CONTRACT, replace(run.contract(), data=data))
     run.save(run_directory.TRAINING, replace(training, data=data))
-    for words in (["export"], ["parity", "--layers", "--tolerance", "8"], ["bench"], ["features"], ["report"]):
+    for words in (
+        ["export"],
+        ["parity", "--layers", "--tolerance", "8"],
+        ["bench", "--time-budget", "1"],
+        ["features"],
+        ["report"],
+    ):
         subprocess.run([sys.executable, "-m", "edgecnn", *words, str(run.root)], check=True, capture_output=True)
     for name in RECORDS:
         assert json.loads(run.path(name).read_bytes())["data"]["notice"] == "Synthetic data: told so.", name

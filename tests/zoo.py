@@ -197,8 +197,8 @@ def complaint(specimen: Specimen, outcome: Outcome) -> str:
 
 
 if __name__ == "__main__":
-    from tests.zoo_models import APPLICATIONS, ZOO
+    from tests import zoo_models
 
     with tempfile.TemporaryDirectory() as scratch:
-        for outcome in kept({**ZOO, **APPLICATIONS}[sys.argv[1]], Path(scratch)):
+        for outcome in kept({**zoo_models.ZOO, **zoo_models.APPLICATIONS}[sys.argv[1]], Path(scratch)):
             print(MARK + json.dumps(asdict(outcome)), flush=True)

@@ -243,7 +243,7 @@ REFUSED = {
     "segmentation": Specimen(chain(lambda ls: ls.Conv2D(4, 1), head=False), refused={IMPORT: "a classifier gives"}),
     "a vector": Specimen(chain(dense(), head=False, shape=(12,)), refused={IMPORT: "a classifier of images takes"}),
 }  # fmt: skip
-APPLICATIONS = {
+APPLICATIONS: dict[str, Specimen] = {
     "MobileNetV2": application("MobileNetV2", input_range="-1..1"),
     "MobileNetV3Small": application("MobileNetV3Small", input_range="0..255"),
     "EfficientNetB0": application("EfficientNetB0", input_range="0..255"),
@@ -251,4 +251,4 @@ APPLICATIONS = {
     "DenseNet121": application("DenseNet121", mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
     "NASNetMobile": application("NASNetMobile", input_range="-1..1"),
 }
-ZOO = LAYERS | ACTIVATIONS | TOPOLOGIES | INPUTS | PRECISIONS | OUTPUTS | NAMES | REFUSED
+ZOO: dict[str, Specimen] = LAYERS | ACTIVATIONS | TOPOLOGIES | INPUTS | PRECISIONS | OUTPUTS | NAMES | REFUSED

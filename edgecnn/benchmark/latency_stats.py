@@ -10,12 +10,15 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate, pairwise
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from edgecnn.records import Interval, Noise, Ratio
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     import numpy as np
     import numpy.typing as npt
@@ -47,10 +50,17 @@ class Block:
     at: int
     samples_ns: tuple[int, ...]
 
+    @cached_property
+    def typical_ns(self) -> float:
+        """What stands for a block: the end of its fastest tenth."""
+        ordered = sorted(self.samples_ns)
+        return float(ordered[int(TYPICAL * (len(ordered) - 1))])
 
-def order(targets: int, baseline: int, generator: random.Random) -> list[int]:
-    """A round: every target once, in random order, with the baseline before, after, and among them."""
-    others = generator.sample([i for i in range(targets) if i != baseline], targets - 1)
+
+def order(targets: Iterable[int], baseline: int, generator: random.Random) -> list[int]:
+    """A round: each of these targets once, in random order, with the baseline before, after, and among them."""
+    others = [number for number in targets if number != baseline]
+    generator.shuffle(others)
     found = [baseline]
     for number, target in enumerate(others, 1):
         found.append(target)
@@ -95,12 +105,6 @@ def _quantiles(samples: npt.NDArray[np.int64]) -> list[float]:
     return [float(parted[rank]) for rank in ranks]
 
 
-def typical_ns(block: Block) -> float:
-    """What stands for a block: the end of its fastest tenth."""
-    ordered = sorted(block.samples_ns)
-    return float(ordered[int(TYPICAL * (len(ordered) - 1))])
-
-
 def median_ns(block: Block) -> float:
     """The median of a block's calls."""
     from statistics import median
@@ -116,7 +120,11 @@ def throughput(blocks: Sequence[Block], batch: int) -> float:
 
 
 def ratio(
-    blocks: Sequence[Block], batch: int, baseline: Sequence[Block], baseline_batch: int, restarts: int = 1
+    blocks: Sequence[Block],
+    batch: int,
+    baseline: Sequence[Block],
+    baseline_batch: int,
+    blocks_per_start: Sequence[int] = (),
 ) -> Ratio:
     """How the time for an image compares with the baseline's: the mean over starts of the processes of the median, over
     blocks, of a block's typical call against the mean of the baseline's blocks just before and just after it.
@@ -130,13 +138,24 @@ def ratio(
     from statistics import geometric_mean, median
 
     shares = shares_of(blocks, batch, baseline, baseline_batch)
-    size = len(shares) // restarts
-    value = geometric_mean(median(shares[i * size : (i + 1) * size]) for i in range(restarts))
-    both = modes([*shares, *shares_of(blocks, batch, baseline, baseline_batch, median_ns)])
-    if len(blocks) >= MIN_MODE_BLOCKS and both:
+    ends = accumulate(blocks_per_start or [len(shares)], initial=0)
+    value = geometric_mean(median(shares[start:end]) for start, end in pairwise(ends))
+    if both := modes_of(shares, shares_of(blocks, batch, baseline, baseline_batch, median_ns)):
         return Ratio(value=value, low=both[0], high=both[1], state=UNSTABLE)
-    ordered, rank = sorted(shares), median_rank(len(shares), RATIO_CONFIDENCE)
-    return _judged(value, min(ordered[rank], value), max(ordered[-1 - rank], value))
+    low, high = around_median(shares)
+    return _judged(value, min(low, value), max(high, value))
+
+
+def around_median(values: Sequence[float]) -> tuple[float, float]:
+    """The 99 % interval of the median of these values, by order statistics."""
+    ordered, rank = sorted(values), median_rank(len(values), RATIO_CONFIDENCE)
+    return ordered[rank], ordered[-1 - rank]
+
+
+def modes_of(typical: Sequence[float], medians: Sequence[float]) -> tuple[float, float] | None:
+    """Both modes of a target's blocks, in their typical calls or between these and their medians; None where there are
+    no two modes, or too few blocks to tell."""
+    return modes([*typical, *medians]) if len(typical) >= MIN_MODE_BLOCKS else None
 
 
 def modes(values: Sequence[float]) -> tuple[float, float] | None:
@@ -149,10 +168,11 @@ def modes(values: Sequence[float]) -> tuple[float, float] | None:
 
     ordered = np.sort(np.log(np.asarray(values, float)))
     least = max(1, math.ceil(MIN_MODE_SHARE * len(ordered)))
-    splits = range(least, len(ordered) - least + 1)
-    if not splits:
+    splits = np.arange(least, len(ordered) - least + 1)
+    if not len(splits):
         return None
-    split = min(splits, key=lambda k: k * ordered[:k].var() + (len(ordered) - k) * ordered[k:].var())
+    sums = np.concatenate([[0.0], np.cumsum(ordered - ordered.mean())])
+    split = int(splits[np.argmax(sums[splits] ** 2 / (splits * (len(ordered) - splits)))])  # least variance within
     low, high = np.median(ordered[:split]), np.median(ordered[split:])
     third = (high - low) / 3
     between = np.mean((ordered > low + third) & (ordered < high - third))
@@ -166,7 +186,7 @@ def shares_of(
     batch: int,
     baseline: Sequence[Block],
     baseline_batch: int,
-    figure: Callable[[Block], float] = typical_ns,
+    figure: Callable[[Block], float] = attrgetter("typical_ns"),
 ) -> list[float]:
     """Of each block, the time for an image as a share of the baseline's in the blocks just before and after; `figure`
     is what stands for a block."""

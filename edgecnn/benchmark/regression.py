@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgecnn import run_directory
-from edgecnn.benchmark.latency_stats import change, shares_of, typical_ns
+from edgecnn.benchmark.latency_stats import change, shares_of
 from edgecnn.benchmark.session import blocks_of
 from edgecnn.errors import UsageError
 from edgecnn.records import Latency, LatencyComparison
@@ -74,5 +74,5 @@ def _figures(record: Latency, same_baseline: bool) -> dict[Key, list[float]]:
         if same_baseline and baseline is not None and row is not baseline:
             found[_key(row)] = shares_of(blocks, row.batch, blocks_of(baseline), baseline.batch)
         else:
-            found[_key(row)] = [typical_ns(block) / spin for block in blocks]
+            found[_key(row)] = [block.typical_ns / spin for block in blocks]
     return found

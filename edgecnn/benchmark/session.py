@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,8 @@ from edgecnn.records.common import setting_name
 from edgecnn.records.contract import image_shape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    import random
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from edgecnn.execution.client import WorkerClient
@@ -56,11 +57,16 @@ class BenchmarkTarget:
 class Measurement:
     """What was measured of a target. Its worker is started several times: where memory comes to lie differs each time.
 
-    `worker` and `images`, the path of the input as the worker sees it, are of the latest start.
+    `worker`, `images` (the path of the input as the worker sees it) and the seconds are of the latest start.
     """
 
     target: BenchmarkTarget
+    worker: ModelWorker | None = None
+    images: str = ""
+    open_seconds: float = 0.0
+    start_seconds: float = 0.0
     blocks: list[Block] = field(default_factory=list)
+    blocks_per_start: list[int] = field(default_factory=list)
     busy: list[float] = field(default_factory=list)  # CPU time of the worker as a share of each block's time
     load_ms: list[float] = field(default_factory=list)  # one entry per start, as below
     first_ms: list[float] = field(default_factory=list)
@@ -72,31 +78,49 @@ class Measurement:
     cpu_affinity: tuple[int, ...] = ()  # on which the worker may run
     placement: Placement | None = None
 
-    def start(self, host: Host, images: Path) -> ModelWorker:
-        """A new worker, warm."""
-        target = self.target
-        worker = ModelWorker(
+    def open(self, host: Host) -> None:
+        """A new process that has imported its runtime's packages; several may be opened at the same time."""
+        target, begun = self.target, time.perf_counter()
+        self.worker = ModelWorker(
             target.pair.runtime.name, target.pair.path, threads=target.threads, provider=target.pair.provider,
-            extras=target.extras, host=host, cpu_affinity=target.cpu_affinity,
+            extras=target.extras, host=host, cpu_affinity=target.cpu_affinity, load=False,
         )  # fmt: skip
-        try:
-            self.worker, self.images = worker, worker.put(images)
-            self.load_ms.append(worker.loaded["load_ms"])
-            self.placement = Placement(**worker.loaded["placement"])
-            self._warm_up()
-            self.cpu_affinity = tuple(worker.ask("facts")["cpu_affinity"])
-            if target.cpu_affinity and target.cpu_affinity != ",".join(map(str, self.cpu_affinity)):
-                raise MachineError(
-                    f"The worker runs on cores {self.cpu_affinity} and not on {target.cpu_affinity} as required."
-                )
-        except BaseException:
-            worker.close()
-            raise
-        return worker
+        self.open_seconds = time.perf_counter() - begun
+
+    def start(self, images: Path) -> None:
+        """Load the file in the process that was opened, and warm up."""
+        worker, target, begun = self.opened(), self.target, time.perf_counter()
+        worker.load()
+        self.images = worker.put(images)
+        self.load_ms.append(worker.loaded["load_ms"])
+        self.placement = Placement(**worker.loaded["placement"])
+        self._warm_up()
+        self.cpu_affinity = tuple(worker.ask("facts")["cpu_affinity"])
+        if target.cpu_affinity and target.cpu_affinity != ",".join(map(str, self.cpu_affinity)):
+            raise MachineError(
+                f"The worker runs on cores {self.cpu_affinity} and not on {target.cpu_affinity} as required."
+            )
+        self.blocks_per_start.append(0)
+        self.start_seconds = time.perf_counter() - begun
+
+    def note_memory(self) -> None:
+        """Keep the peak memory of the process."""
+        self.peak_bytes = max(self.peak_bytes, self.opened().ask("memory")["peak_bytes"])
+
+    def opened(self) -> ModelWorker:
+        """The process."""
+        assert self.worker is not None, "open() comes first"
+        return self.worker
+
+    def close(self) -> None:
+        """End the process, where there is one."""
+        if self.worker is not None:
+            self.worker.close()
+            self.worker = None
 
     def time(self, skip: int, calls: int) -> dict[str, Any]:
         """One block."""
-        return self.worker.ask(
+        return self.opened().ask(
             "time", images=self.images, batch=self.target.batch, skip=skip, calls=calls, repeat=self.repeat,
             slowdown=self.target.slowdown,
         )  # fmt: skip
@@ -106,7 +130,7 @@ class Measurement:
         from statistics import median
 
         self.repeat = 1
-        self.first_ms.append(self.worker.ask("first", images=self.images, batch=self.target.batch)["first_ms"])
+        self.first_ms.append(self.opened().ask("first", images=self.images, batch=self.target.batch)["first_ms"])
         best, without_gain, spent = median(self.time(0, WARMUP_CALLS)["samples_ns"]), 0, 0.0
         self.warmup_calls += 1 + WARMUP_CALLS
         while without_gain < 2 and spent < WARMUP_SECONDS * 1e9:
@@ -117,35 +141,52 @@ class Measurement:
             without_gain = 0 if now < best * (1 - WARM) else without_gain + 1
             best = min(best, now)
         self.is_warm = self.is_warm and without_gain >= 2
-        step = self.worker.ask("facts")["timer_resolution_ns"]
+        step = self.opened().ask("facts")["timer_resolution_ns"]
         self.repeat = max(1, -(-STEPS_OF_CLOCK * step // int(best)))
         self.calls_per_block = self.calls_per_block or calls_for(
             best * self.repeat, BLOCK_SECONDS, LEAST_CALLS, MOST_CALLS
         )
 
 
-def measure(
-    started: Sequence[Measurement], baseline: int, rounds: int, seed: int, advance: Callable[[], None] = lambda: None
-) -> list[int]:
-    """Let everything that was started fill its blocks; the times of a fixed loop before each round, in ns."""
-    generator = random.Random(seed)
-    spins = []
-    at = 1 + max((one.blocks[-1].at for one in started if one.blocks), default=-1)
-    for _ in range(rounds):
-        spins.append(started[baseline].worker.ask("noise_probe")["noise_probe_ns"])
-        for chosen in order(len(started), baseline, generator):
-            one = started[chosen]
-            answer = one.time(SKIPPED_CALLS, one.calls_per_block)
-            one.blocks.append(Block(at, tuple(answer["samples_ns"])))
-            one.busy.append(answer["busy_cores"])
-            at += 1
+def start(
+    members: Sequence[Measurement], host: Host, images: Path, cores: int, advance: Callable[[], None] = lambda: None
+) -> dict[int, MachineError]:
+    """Start these, anew where they run: as many at a time as there are cores import their packages; then one after the
+    other loads its file and warms up. Which of them, by their places, the machine cannot start, and why."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    for one in members:
+        one.close()
+    with ThreadPoolExecutor(cores) as pool:
+        opening = [pool.submit(one.open, host) for one in members]
+    failed: dict[int, MachineError] = {}
+    for number, (one, opened) in enumerate(zip(members, opening, strict=True)):
+        try:
+            opened.result()
+            one.start(images)
+        except MachineError as error:
+            one.close()
+            failed[number] = error
         advance()
-    for one in started:
-        one.peak_bytes = max(one.peak_bytes, one.worker.ask("memory")["peak_bytes"])
-    return spins
+    return failed
 
 
-def row_of(measured: Measurement, baseline: Measurement, restarts: int) -> LatencyRow:
+def measure_round(
+    started: Sequence[Measurement], chosen: Iterable[int], baseline: int, generator: random.Random
+) -> int:
+    """A block of each chosen target among blocks of the baseline; before it the time of a fixed loop, in ns."""
+    spin: int = started[baseline].opened().ask("noise_probe")["noise_probe_ns"]
+    at = 1 + max((one.blocks[-1].at for one in started if one.blocks), default=-1)
+    for number, index in enumerate(order(chosen, baseline, generator)):
+        one = started[index]
+        answer = one.time(SKIPPED_CALLS, one.calls_per_block)
+        one.blocks.append(Block(at + number, tuple(answer["samples_ns"])))
+        one.blocks_per_start[-1] += 1
+        one.busy.append(answer["busy_cores"])
+    return spin
+
+
+def row_of(measured: Measurement, baseline: Measurement) -> LatencyRow:
     """What was measured of a target, and how it compares with the baseline."""
     from statistics import median
 
@@ -157,7 +198,9 @@ def row_of(measured: Measurement, baseline: Measurement, restarts: int) -> Laten
         raise MachineError(f"{target.name} computed on {busy:.1f} cores, more than the number of threads.")
     compared = None
     if measured is not baseline:
-        compared = ratio(measured.blocks, target.batch, baseline.blocks, baseline.target.batch, restarts)
+        compared = ratio(
+            measured.blocks, target.batch, baseline.blocks, baseline.target.batch, measured.blocks_per_start
+        )
     return LatencyRow(
         format=target.pair.artifact.format,
         runtime=target.pair.runtime.name,
@@ -176,7 +219,8 @@ def row_of(measured: Measurement, baseline: Measurement, restarts: int) -> Laten
         samples_ns=tuple(sample for block in measured.blocks for sample in block.samples_ns),
         calls_per_block=measured.calls_per_block,
         block_positions=tuple(block.at for block in measured.blocks),
-        restarts=restarts,
+        restarts=len(measured.blocks_per_start),
+        blocks_per_start=tuple(measured.blocks_per_start),
         p50_interval_ms=p50_interval,
         p90_interval_ms=p90_interval,
         p99_interval_ms=p99_interval,

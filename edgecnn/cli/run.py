@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgecnn.cli import completion
+from edgecnn.cli.bench import time_budget_option
 from edgecnn.cli.options import DEFAULT, options_of, resumable, run_argument, training_options
 from edgecnn.errors import GateFailed
 
@@ -32,8 +33,17 @@ DEFAULT_RUN = "edgecnn-run"
     is_flag=True,
     help="With --model: calibrate with synthetic images where its data is unavailable.",
 )
+@time_budget_option
 @click.pass_context
-def command(context: click.Context, /, run: Path, model: str | None, allow_synthetic: bool, **options: Any) -> None:
+def command(
+    context: click.Context,
+    /,
+    run: Path,
+    model: str | None,
+    allow_synthetic: bool,
+    time_budget: int,
+    **options: Any,
+) -> None:
     """Train, export, check, measure and report, all in the directory RUN.
 
     Resumes where it stopped and skips what is up to date. A format that
@@ -41,6 +51,7 @@ def command(context: click.Context, /, run: Path, model: str | None, allow_synth
     """
     from edgecnn.pipeline import run_all
     from edgecnn.run_directory import TRAINING, Run
+    from edgecnn.stages.bench import BenchOptions
     from edgecnn.stages.from_pretrained import StartOptions
     from edgecnn.training.checkpoint import STATE
 
@@ -53,7 +64,7 @@ def command(context: click.Context, /, run: Path, model: str | None, allow_synth
     elif allow_synthetic:
         raise click.UsageError("--allow-synthetic needs --model.")
     with resumable(run, STATE, TRAINING):
-        page, verdict = run_all(Run(run), chosen, click.echo)
+        page, verdict = run_all(Run(run), chosen, click.echo, BenchOptions(time_budget=time_budget))
     if verdict == "not proven":
         click.echo("Parity is not proven: the report says why.")
     click.echo(f"Report: {page.resolve()}")

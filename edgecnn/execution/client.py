@@ -58,7 +58,8 @@ class WorkerClient:
 
 
 class ModelWorker(WorkerClient):
-    """Client of a session: the artifact is loaded when it starts. Paths are of this machine, wherever it runs.
+    """Client of a session: the artifact is loaded when it starts, or with `load` False the runtime's packages alone are
+    imported. Paths are of this machine, wherever it runs.
 
     `extras` are names of `Runtime.extras` that are wanted; `cpu_affinity` are the cores it may use, as in "0,1" ("":
     all).
@@ -75,31 +76,35 @@ class ModelWorker(WorkerClient):
         extras: Iterable[str] = (),
         host: Host | None = None,
         cpu_affinity: str = "",
+        load: bool = True,
     ) -> None:
         super().__init__(f"{runtime} with {path.name}", host, cpu_affinity)
         self._runtime, self._path = runtime, path
         try:
             self._settings: dict[str, Any] = {
-                "runtime": runtime, "path": self._host.put(path), "threads": threads, "provider": provider,
-                "extras": list(extras),
+                "runtime": runtime, "threads": threads, "provider": provider, "extras": list(extras)
             }  # fmt: skip
-            self.load(extra_outputs)
+            if load:
+                self.load(extra_outputs)
+            else:
+                self.ask("import_packages", runtime=runtime)
         except BaseException:
             self.close()
             raise
 
-    def load(self, extra_outputs: Iterable[str], extras: Iterable[str] = ()) -> None:
+    def load(self, extra_outputs: Iterable[str] = (), extras: Iterable[str] = ()) -> None:
         """Load the artifact, in the place of what was loaded, with these tensors as further outputs.
 
         `extras` are used in addition to those named at the start.
         """
         wanted = [*self._settings["extras"], *extras]
-        self.loaded = self.ask("load", **{**self._settings, "extras": wanted}, extra_outputs=list(extra_outputs))
+        settings = {**self._settings, "path": self._host.put(self._path), "extras": wanted}
+        self.loaded = self.ask("load", **settings, extra_outputs=list(extra_outputs))
 
     def replace(self, path: Path) -> None:
         """Load another artifact in the place of what was loaded, as that was."""
-        self._settings["path"] = self._host.put(path)
-        self.load(())
+        self._path = path
+        self.load()
 
     def run(self, images: Path, outputs: Path, batch: int = RUN_BATCH) -> float:
         """Run a file of images, `batch` a call, and write the model's outputs; returns seconds."""

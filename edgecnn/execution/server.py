@@ -3,6 +3,8 @@
 One worker holds one session, so a runtime cannot disturb its neighbour, its memory is its own, and what it
 prints cannot be mistaken for an answer: the pipe is taken off stdout before any runtime is loaded.
 
+    -> {"command": "import_packages", "runtime": "litert"}
+    <- {}
     -> {"command": "load", "runtime": "litert", "path": "model.tflite", "threads": 1, "provider": "xnnpack",
         "extra_outputs": [], "extras": []}
     <- {"load_ms": 1.2, "placement": {...}}
@@ -60,6 +62,7 @@ class _Server:
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         commands: dict[str, Callable[..., dict[str, Any]]] = {
+            "import_packages": self.import_packages,
             "load": self.load,
             "run": self.run,
             "observe": self.observe,
@@ -86,6 +89,14 @@ class _Server:
         except Exception as error:  # a runtime's own errors are of no common kind
             return {"error": f"{command} failed: {reason_of(error)}", "exit_code": InputError.exit_code}
 
+    def import_packages(self, runtime: str) -> dict[str, Any]:
+        """Import what the runtime needs, which is no part of a load."""
+        from edgecnn.plugins import pick
+        from edgecnn.runtimes.runtime import Runtime
+
+        pick(Runtime, runtime).import_packages()
+        return {}
+
     def load(
         self,
         runtime: str,
@@ -101,8 +112,9 @@ class _Server:
         from edgecnn.runtimes.runtime import Runtime
 
         plugin = pick(Runtime, runtime)
-        start = time.perf_counter()
         try:
+            plugin.import_packages()
+            start = time.perf_counter()
             self._session = plugin.load(
                 Path(path), threads, provider, tuple(extra_outputs), **dict.fromkeys(extras, True)
             )

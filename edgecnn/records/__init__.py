@@ -37,7 +37,16 @@ from edgecnn.records.contract import Calibration, Contract, Export, LayerTensor
 from edgecnn.records.diagnosis import Check, Diagnosis
 from edgecnn.records.golden import Golden, GoldenTarget
 from edgecnn.records.inspection import GraphLayer, GraphTensor, Inspection, Int8Kernels
-from edgecnn.records.latency import Interval, Latency, LatencyRow, Noise, PreprocessingLatency, Ratio
+from edgecnn.records.latency import (
+    Interval,
+    Latency,
+    LatencyRow,
+    Noise,
+    PreprocessingLatency,
+    Ratio,
+    TimeBudget,
+    Unsettled,
+)
 from edgecnn.records.layers import LayerParity, LayerRow, Layers, ParityAndLayers
 from edgecnn.records.parity import Flip, NativeDifference, Parity, ParityRow, PreprocessingPath
 from edgecnn.records.prediction import ImageError, ImagePrediction, ImageScores, LabelProbability, LabelScore
@@ -102,7 +111,9 @@ __all__ = [
     "SizeComparison",
     "TargetComparison",
     "TensorSpec",
+    "TimeBudget",
     "Training",
+    "Unsettled",
     "decode",
     "encode",
 ]

@@ -66,7 +66,7 @@ class LatencyRow:
     samples_ns: tuple[int, ...]  # every timed call, in order
     calls_per_block: int  # samples per block
     block_positions: tuple[int, ...]  # when each block was measured: its number among all blocks of the session
-    restarts: int  # of its process; each has the same number of blocks
+    restarts: int  # how often its process was started
     p50_interval_ms: Interval
     p90_interval_ms: Interval
     p99_interval_ms: Interval
@@ -76,12 +76,30 @@ class LatencyRow:
     warm: bool  # whether warm-up was seen to end
     busy_cores: float  # CPU time of the worker while it was timed, as a share of that time
     cpu_affinity: tuple[int, ...]  # cores on which the worker may run, as it says itself
+    blocks_per_start: tuple[int, ...] = ()  # how many of the blocks are of each start, in order; empty: equally many
     timed_region: str = ""  # what the timed region is, where it is not the usual one
 
     @property
     def name(self) -> str:
         """The file and its runtime in words."""
         return target_name(self.format, self.runtime, self.provider)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unsettled:
+    """A target for which the time budget was too short."""
+
+    target: str
+    width: float  # of the interval of its ratio, or of its latency where it is alone, as a share of the lower end
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimeBudget:
+    """How long measuring was to take, and took; more than the budget where each target's minimum took more."""
+
+    seconds: float
+    used_seconds: float
+    unsettled: tuple[Unsettled, ...]  # the widest interval first; targets with two modes are not among them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +116,7 @@ class Latency:
     noise: Noise
     preprocessing: PreprocessingLatency
     timer_resolution_ns: int  # the step of the clock
+    time_budget: TimeBudget | None = None  # None where every target was measured for a number of rounds
     remote: str = ""  # where it was measured, if not on the machine of `origin`
     machine: Machine | None = None  # that device's
     versions: dict[str, str] = field(default_factory=dict)  # of what ran in the workers, where that is another Python

@@ -52,3 +52,4 @@ class Training:
     recipe_settings: str = ""  # the recipe's, in words
     teacher: str = ""  # the run the model was distilled from, in addition to the labels
     validation_images: int = 0  # training images set aside, on which `accuracy` was measured
+    recipe_epochs: int | None = None  # that the recipe has by itself; None where that is not known

@@ -41,7 +41,7 @@ def notices(record: Report) -> list[str]:
 
 def notes(record: Report, stale: Sequence[str]) -> list[Note]:
     """Notes on exports, parity and latency; `stale` are files of the run that are older than its exports."""
-    found = [Note(text) for text in (scores_note(record),) if text]
+    found = [Note(text) for text in (scores_note(record), _short_training(record)) if text]
     for name in stale:
         text = f"{name} is older than the last export: figures of files that have changed since are left out."
         found += [Note(text, MADE_BY[name], " updates it.")] if name != run_directory.FEATURES else []
@@ -54,6 +54,18 @@ def notes(record: Report, stale: Sequence[str]) -> list[Note]:
         **(record.latency.skipped if record.latency else {}),
     }
     return found + [Note(f"{name} did not run on this machine: {reason}.") for name, reason in skipped.items()]
+
+
+def _short_training(record: Report) -> str:
+    """That the model was trained for fewer epochs than its recipe has; else empty."""
+    training = record.training
+    epochs = len(training.history)
+    if not epochs or epochs >= (training.recipe_epochs or 0):
+        return ""
+    return (
+        f"Trained for {epochs} of the {training.recipe_epochs} epochs of the recipe {training.recipe}: the model is "
+        "less accurate than it can be."
+    )
 
 
 def layer_notes(record: Report) -> list[str]:

@@ -89,6 +89,7 @@ class PageView:
     tables: Tables
     calls: str  # timed per target, in words
     warmup_calls: str
+    time_budget: str
     sweep: tuple[Chart, ...]
     layer_notes: list[str]
     searches: list[Search]
@@ -134,6 +135,7 @@ def page_view(run: Run, record: Report) -> PageView:
         tables=tables,
         calls=latency.calls(timed) if timed else "",
         warmup_calls=latency.warmup_calls(timed) if timed else "",
+        time_budget=latency.budget_words(record.latency) if record.latency else "",
         sweep=sweep(timed),
         layer_notes=layer_notes(record),
         searches=searches,

@@ -21,9 +21,9 @@ MOST_CHANGED = 24  # images in the table of flips
 REPEATED = {"formats": "--format", "runtimes": "--runtime", "providers": "--ep", "tolerances": "--tolerance",
             "cpus": "--cpu"}  # fmt: skip
 LISTS = {"threads": "--threads", "batches": "--batch"}
-SINGLE = ("max_images", "data", "baseline", "restarts", "cpu_affinity", "python", "remote", "max_accuracy_drop")
+SINGLE = ("max_images", "data", "baseline", "time_budget", "cpu_affinity", "python", "remote", "max_accuracy_drop")
 FLAGS = ("allow_fallback", "io_binding")
-DEFAULTS = {"batches": "1", "restarts": "3", "max_accuracy_drop": "0.5"}
+DEFAULTS = {"batches": "1", "time_budget": "40", "max_accuracy_drop": "0.5"}
 
 
 def verdict(record: Report) -> tuple[str, str, list[str]]:
@@ -144,7 +144,9 @@ def commands(record: Report) -> tuple[str, list[str]]:
         words = _options(inputs)
         words += ["--layers"] if name == "parity" and record.layers else []
         stages.append(" ".join([f"edgecnn {name} RUN", *words]))
-    return f"edgecnn run {options}" if trained else "", [*stages, "edgecnn features RUN", "edgecnn report RUN"]
+    budget = record.latency.origin.inputs.get("time_budget", "") if record.latency else ""
+    whole = f"edgecnn run {options}{'' if budget in ('', DEFAULTS['time_budget']) else f' --time-budget {budget}'}"
+    return whole if trained else "", [*stages, "edgecnn features RUN", "edgecnn report RUN"]
 
 
 def recorded(options: object, names: Iterable[str]) -> dict[str, str]:

@@ -100,5 +100,6 @@ PLUGIN = Runtime(
     file_kinds=("c",),
     packages=(),
     load=load,
+    modules=("numpy",),
     exposes=False,
 )

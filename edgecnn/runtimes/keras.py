@@ -63,4 +63,5 @@ PLUGIN = Runtime(
     file_kinds=("keras",),
     packages=("tensorflow", "keras"),
     load=load,
+    set_up=configure_tensorflow,
 )

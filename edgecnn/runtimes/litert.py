@@ -149,6 +149,7 @@ PLUGIN = Runtime(
     file_kinds=("tflite", "tflite_micro"),
     packages=("ai_edge_litert",),
     load=load,
+    modules=("ai_edge_litert.interpreter",),
     providers=tuple(RESOLVERS),
     default_providers=lambda: ("xnnpack",),
     default_words="xnnpack",

@@ -233,6 +233,7 @@ PLUGIN = Runtime(
     file_kinds=("onnx",),
     packages=("onnxruntime",),
     load=load,
+    modules=("numpy", "onnxruntime"),
     providers=tuple(PROVIDERS),
     default_providers=default_providers,
     default_words="all that work here",

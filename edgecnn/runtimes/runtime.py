@@ -30,8 +30,9 @@ class Runtime:
     """Something that executes artifacts of some file kinds.
 
     `load(path, threads, provider, extra_outputs, **extras)` returns a ready session whose outputs are the file's own
-    and the tensors `extra_outputs`; it raises MachineError unless the provider executes compute nodes. Importing its
-    package is left to that call, and `packages` names what has to be installed for it (import names).
+    and the tensors `extra_outputs`; it raises MachineError unless the provider executes compute nodes. `packages` names
+    what has to be installed for it (import names); they are imported before a load is timed, with all that it imports
+    of them: `modules`, where that is more.
     """
 
     PACKAGE: ClassVar[str] = "edgecnn.runtimes"  # where its plug-ins lie
@@ -51,6 +52,8 @@ class Runtime:
     emulated: tuple[str, ...] = ()  # providers that run on an emulated CPU too
     fuses: bool = False  # whether it fuses operators when it loads a file, so that to show some changes answers
 
+    modules: tuple[str, ...] = ()  # to import in the place of `packages`
+    set_up: Callable[[], object] = lambda: None  # what comes before these imports
     why_died: Callable[[Path], str] = lambda path: ""  # what in a file ended its process, in words; "" if not known
 
     def missing(self) -> str:
@@ -58,3 +61,11 @@ class Runtime:
         import importlib.util
 
         return next((package for package in self.packages if importlib.util.find_spec(package) is None), "")
+
+    def import_packages(self) -> None:
+        """Import all that `load` needs."""
+        import importlib
+
+        self.set_up()
+        for module in self.modules or self.packages:
+            importlib.import_module(module)

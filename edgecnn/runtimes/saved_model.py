@@ -73,4 +73,5 @@ PLUGIN = Runtime(
     file_kinds=("saved_model",),
     packages=("tensorflow",),
     load=load,
+    set_up=configure_tensorflow,
 )

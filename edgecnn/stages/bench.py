@@ -1,9 +1,9 @@
 """Latency of the trained model and of every export on every runtime here: one image, one thread and all cores, or
 as the options say.
 
-Every target lives in a worker of its own, which is started several times. Warm-up ends when it is seen to have ended;
-then blocks of all targets are interleaved in a seeded random order, one worker awake at a time, so that a slow minute
-of the machine affects all alike. Every timed call is kept.
+Every target lives in a worker of its own, which is started several times where the time budget allows it. Warm-up ends
+when it is seen to have ended; then blocks of targets are interleaved in a seeded random order, one worker awake at a
+time, so that a slow minute of the machine affects all alike. Every timed call is kept.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from __future__ import annotations
 import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecnn import run_directory
+from edgecnn.benchmark.budget import Budget, Session
 from edgecnn.benchmark.latency_stats import SAME, UNSTABLE, noise
-from edgecnn.benchmark.session import BenchmarkTarget, Measurement, measure, photo, preprocessing_latency, row_of
+from edgecnn.benchmark.session import BenchmarkTarget, Measurement, photo, preprocessing_latency, row_of, start
 from edgecnn.console import log, progress
 from edgecnn.data.samples import samples_of
 from edgecnn.environment import runtime_versions, this_machine
@@ -29,6 +29,7 @@ from edgecnn.export.format import Format
 from edgecnn.files import TEMPORARY, save_array
 from edgecnn.plugins import discover
 from edgecnn.records import SCHEMA, Latency, Machine
+from edgecnn.report.sections.latency import budget_words
 from edgecnn.report.summary import recorded
 from edgecnn.run_directory import Run
 
@@ -39,8 +40,8 @@ if TYPE_CHECKING:
     from edgecnn.execution.targets import Target
 
 BASELINE = "onnx_float32"  # where it is among the formats
-ROUNDS = 81  # of blocks, over all restarts
-RECORDED = ("baseline", "restarts", "cpu_affinity", "allow_fallback", "io_binding", "python", "remote")
+TIME_BUDGET = 40.0  # seconds
+RECORDED = ("baseline", "cpu_affinity", "allow_fallback", "io_binding", "python", "remote")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +54,7 @@ class BenchOptions:
     threads: tuple[int, ...] = ()
     batches: tuple[int, ...] = (1,)
     baseline: str = ""
-    restarts: int = 3
+    time_budget: float = TIME_BUDGET  # seconds, for all of it
     cpu_affinity: str = ""
     allow_fallback: bool = False
     io_binding: bool = False
@@ -71,6 +72,7 @@ def inputs(run: Run, options: BenchOptions) -> dict[str, str]:
         "providers": " ".join(sorted(options.providers)),
         "threads": " ".join(map(str, options.threads)),
         "batches": " ".join(map(str, options.batches)),
+        "time_budget": f"{options.time_budget:g}",
         **recorded(options, RECORDED),
         "machine": f"{machine.processor}, {machine.cores} cores, {machine.system}, Python {machine.python}",
         **runtime_versions(),
@@ -91,6 +93,7 @@ def bench(run: Run, options: BenchOptions | None = None, *, keep: bool = True) -
     import msgspec
 
     options = options or BenchOptions()
+    budget = Budget(options.time_budget)
     contract = run.contract()
     samples = samples_of(run, contract)
     with ExitStack() as stack:
@@ -106,15 +109,20 @@ def bench(run: Run, options: BenchOptions | None = None, *, keep: bool = True) -
         _check_baseline([pair.artifact.format for pair in found], options.baseline)
         targets, left_out = _wanted(found, options, skipped, machine.cores)
         skipped |= left_out
-        log(f"Latency of {len(targets)} target{'s' * (len(targets) > 1)}{f' on {host.name}' * bool(host.name)}")
+        log(
+            f"Latency of {len(targets)} target{'s' * (len(targets) > 1)}{f' on {host.name}' * bool(host.name)}, in "
+            f"about {options.time_budget:g} s"
+        )
         scratch = tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=run.root if keep else None)
         folder = Path(stack.enter_context(scratch))
         images, picture = folder / "images.npy", folder / "photo.jpg"
         save_array(images, samples.images)
         photo(picture)
-        measured = _measured(targets, host, images, options)
+        measured = _measured(targets, host, images, options, budget, machine.cores)
         skipped |= measured.skipped
-        rows = tuple(row_of(one, measured.baseline, options.restarts) for one in measured.measurements)
+        session = measured.session
+        baseline = session.started[session.baseline]
+        rows = tuple(row_of(one, baseline) for one in session.started)
         with WorkerClient("preparing images", host) as client:
             prepared = preprocessing_latency(client, host.put(picture), contract)
     record = Latency(
@@ -124,10 +132,11 @@ def bench(run: Run, options: BenchOptions | None = None, *, keep: bool = True) -
         measured_on=samples.words(),
         rows=rows,
         skipped=skipped,
-        baseline=measured.baseline.target.name,
-        noise=noise(measured.spins, (measured.facts[0]["load"], measured.facts[1]["load"])),
+        baseline=baseline.target.name,
+        noise=noise(session.spins, (measured.facts[0]["load"], measured.facts[1]["load"])),
         preprocessing=prepared,
         timer_resolution_ns=measured.facts[0]["timer_resolution_ns"],
+        time_budget=session.outcome(),
         remote=options.remote,
         machine=machine if host.name else None,
         versions=offers["versions"] if host.name else {},
@@ -182,40 +191,39 @@ def _wanted(
 class _Measured:
     """What a session gave."""
 
-    measurements: list[Measurement]
-    baseline: Measurement
-    spins: list[int]  # times of a fixed loop, in ns
+    session: Session
     facts: tuple[dict[str, Any], dict[str, Any]]  # of the machine, before and after
     skipped: dict[str, str]  # targets that did not start -> why
 
 
-def _measured(targets: Sequence[BenchmarkTarget], host: Host, images: Path, options: BenchOptions) -> _Measured:
-    """Start everything several times and measure. A target whose provider was not named and does not run is skipped."""
-    rounds = -(-ROUNDS // options.restarts)
+def _measured(
+    targets: Sequence[BenchmarkTarget], host: Host, images: Path, options: BenchOptions, budget: Budget, cores: int
+) -> _Measured:
+    """Start everything and measure. A target whose provider was not named and does not run is skipped."""
     running = [Measurement(target) for target in targets]
-    spins: list[int] = []
-    facts: list[dict[str, Any]] = []
-    skipped: dict[str, str] = {}
-    with progress("measuring", options.restarts * (len(targets) + rounds)) as advance:
-        steps = count(1)
-        for start in range(options.restarts):
-            with ExitStack() as stack:
-                for one in list(running):
-                    try:
-                        stack.enter_context(one.start(host, images))
-                    except MachineError as error:
-                        if options.providers or options.remote or start:
-                            raise
-                        skipped[one.target.pair.name] = error.reason
-                        running.remove(one)
-                    advance(next(steps))
-                if not running:
-                    raise MachineError(f"Nothing can be measured here: {'; '.join(skipped.values())}.")
-                baseline = _baseline([one.target for one in running], options.baseline)
-                facts.append(running[0].worker.ask("facts"))
-                spins += measure(running, baseline, rounds, start, lambda: advance(next(steps)))
-                facts.append(running[0].worker.ask("facts"))
-    return _Measured(running, running[baseline], spins, (facts[0], facts[-1]), skipped)
+    with ExitStack() as stack:
+        show = stack.enter_context(progress("measuring", budget.seconds))
+
+        def advance() -> None:
+            show(budget.used)
+
+        for one in running:
+            stack.callback(one.close)
+        failed = start(running, host, images, cores, advance)
+        if failed and (options.providers or options.remote):
+            raise next(iter(failed.values()))
+        skipped = {running[number].target.pair.name: error.reason for number, error in failed.items()}
+        running = [one for number, one in enumerate(running) if number not in failed]
+        if not running:
+            raise MachineError(f"Nothing can be measured here: {'; '.join(skipped.values())}.")
+        baseline = _baseline([one.target for one in running], options.baseline)
+        session = Session(
+            running, baseline, budget, cores, lambda some: start(some, host, images, cores, advance), advance
+        )
+        before = running[baseline].opened().ask("facts")
+        session.spend()
+        after = running[baseline].opened().ask("facts")
+    return _Measured(session, (before, after), skipped)
 
 
 def _check_baseline(formats: Sequence[str], wanted: str) -> None:
@@ -245,6 +253,7 @@ def remarks(record: Latency) -> list[str]:
     if UNSTABLE in states:
         counted += f", {states.count(UNSTABLE)} are unstable: two modes, which the interval spans"
     found = [f"Ratios: time for an image against {record.baseline}, 99 % intervals; {counted}."]
+    found += [words] if (words := budget_words(record)) else []
     found += [f"{row.format} on {row.threads} threads was still warming up." for row in record.rows if not row.warm]
     state = "The machine is noisy" if record.noise.noisy else "The machine was quiet"
     load = f"load {record.noise.load_before:.1f} before and {record.noise.load_after:.1f} after"

@@ -158,6 +158,7 @@ def train(run: Run, options: TrainOptions, show: Callable[[str], None] = log) ->
         batch_size=recipe.batch_size,
         history=state.history,
         recipe_settings=described(recipe),
+        recipe_epochs=recipe.epochs,
         teacher=options.teacher or "",
         validation_images=options.validation_images,
         split=split,

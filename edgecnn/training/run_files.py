@@ -42,6 +42,7 @@ class Beginning:
     history: tuple[Epoch, ...] = ()
     meaning: str = "logits"  # or "probabilities" or "scores": what the output is called and what it is
     recipe_settings: str = ""
+    recipe_epochs: int | None = None
     teacher: str = ""
     validation_images: int = 0
     split: str = SPLIT  # of the images that accuracy is measured on
@@ -76,6 +77,7 @@ def begin(
         class_accuracy=_by_class(confusion, beginning.split),
         confusion_matrix=tuple(tuple(int(n) for n in row) for row in confusion),
         recipe_settings=beginning.recipe_settings,
+        recipe_epochs=beginning.recipe_epochs,
         teacher=beginning.teacher,
         validation_images=beginning.validation_images,
     )

@@ -20,7 +20,6 @@ from edgecnn.benchmark.latency_stats import (
     order,
     quantiles_ms,
     ratio,
-    typical_ns,
 )
 
 ROUNDS, CALLS = 40, 60
@@ -83,15 +82,23 @@ def test_a_batch_is_held_against_single_images() -> None:
     assert ratio(batches, 8, baseline, 1).value == 0.5
 
 
+def test_each_start_counts_alike_however_many_blocks_it_has() -> None:
+    baseline = [Block(2 * i, (100,) * 5) for i in range(31)]
+    blocks = [Block(2 * i + 1, (100 if i < 20 else 121,) * 5) for i in range(30)]
+    assert ratio(blocks, 1, baseline, 1, (20, 10)).value == pytest.approx(1.1)
+    assert ratio(blocks, 1, baseline, 1).value == 1
+
+
 def test_every_target_comes_once_a_round_beside_the_baseline() -> None:
     generator = random.Random(1)
     for _ in range(50):
-        found = order(8, 2, generator)
+        found = order(range(8), 2, generator)
         assert sorted(t for t in found if t != 2) == [0, 1, 3, 4, 5, 6, 7]
         places = [i for i, target in enumerate(found) if target == 2]
         assert places[0] == 0 and places[-1] == len(found) - 1
         assert max(np.diff(places)) <= 4
-    assert order(1, 0, generator) == [0]
+    assert order([0], 0, generator) == [0]
+    assert order([5], 2, generator) == [2, 5, 2]
 
 
 @pytest.mark.parametrize(("count", "rank"), [(10, 0), (40, 11), (100, 36)])
@@ -124,7 +131,7 @@ def test_a_change_between_two_sessions_is_told() -> None:
     generator = np.random.default_rng(2)
     old, _ = session(generator, 0)
     new, _ = session(generator, 0)
-    before, now = ([typical_ns(block) / 400 for block in blocks] for blocks in (old, new))
+    before, now = ([block.typical_ns / 400 for block in blocks] for blocks in (old, new))
     assert change(before, now).state == SAME
     assert change(before, [1.3 * value for value in now]).state == SLOWER
     assert change([1.3 * value for value in before], now).state == FASTER

@@ -30,7 +30,7 @@ LABELS = ("zero", "one", "two", "three")
 IMPORT = "import model.keras --labels labels.txt --data data.npz --input-range 0..1 --out new"
 TRAIN = "train new --data data.npz --epochs 1"
 CHECK = "parity cifar10-cnn --format onnx_int8"
-BENCH = "bench cifar10-cnn --format onnx_int8 --threads 1 --restarts 1"
+BENCH = "bench cifar10-cnn --format onnx_int8 --threads 1 --time-budget 1"
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ SLOW = [  # what they advise measures, or loads TensorFlow
     Mistake(_replaced(TRAIN, "new", "project"), 4, "choose a new or an empty directory", TRAIN),
     Mistake("report trained", 4, "artifacts.json is missing", options="--format onnx_float32"),
     Mistake("predict trained cat.png", 4, "holds no exports/onnx_float32.onnx", options="--format onnx_float32"),
-    Mistake("bench mine --format c_int8 --threads 1 --restarts 1", 4, "c_int8 is not exported yet"),
+    Mistake("bench mine --format c_int8 --threads 1 --time-budget 1", 4, "c_int8 is not exported yet"),
     Mistake(_replaced(IMPORT, "model.keras", "mine/exports/tflite_int8.tflite"), 4, "is not a .keras or .h5", IMPORT),
     Mistake(_replaced(IMPORT, "model.keras", "mine/exports/saved_model"), 4, "give the .keras or .h5 file", IMPORT),
     Mistake(_replaced(IMPORT, "model.keras", "regression.keras"), 4, "as of a regression", IMPORT),

@@ -122,7 +122,7 @@ def test_a_worker_answers_over_there_as_here(server: str, tiny_onnx: Path, tmp_p
 @needs_sshd
 def test_bench_and_parity_measure_over_there(server: str, run: Run, tmp_path: Path) -> None:
     words = ["--remote", server, "--python", PYTHON, "--format", "onnx_int8", "--format", "tflite_int8"]
-    assert command(["bench", str(run.root), *words, "--threads", "1", "--restarts", "1"]) == 0
+    assert command(["bench", str(run.root), *words, "--threads", "1", "--time-budget", "1"]) == 0
     record = run.load(run_directory.LATENCY, Latency, "bench")
     assert record.remote == server and record.machine and record.versions["numpy"]
     assert {row.format for row in record.rows} == {"onnx_int8", "tflite_int8"}

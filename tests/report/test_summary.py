@@ -33,7 +33,7 @@ def test_commands_reproduce_the_run_without_naming_places_of_this_machine(small:
         run_directory.PARITY, replace(parity, origin=replace(parity.origin, inputs={**parity.origin.inputs, **chosen}))
     )
     latency = small.load(run_directory.LATENCY, records.Latency, "bench")
-    swept = {"runtimes": "keras onnxruntime", "threads": "1 2", "batches": "1 8", "restarts": "2",
+    swept = {"runtimes": "keras onnxruntime", "threads": "1 2", "batches": "1 8", "time_budget": "9",
              "io_binding": "False",
              "cpu_affinity": "0,1", "python": "/home/me/python", "allow_fallback": "True",
              "remote": "ssh://pi"}  # fmt: skip
@@ -44,11 +44,11 @@ def test_commands_reproduce_the_run_without_naming_places_of_this_machine(small:
     report(small)
     whole, stages = commands(small.load(run_directory.REPORT, Report, "report"))
     options = "RUN --data PATH/small.npz --architecture cnn --recipe tutorial --epochs 2 --seed 7"
-    assert whole == f"edgecnn run {options}"
+    assert whole == f"edgecnn run {options} --time-budget 9"
     assert stages == [
         f"edgecnn train {options}", "edgecnn export RUN",
         "edgecnn parity RUN --format onnx_float32 --format tflite_int8 --data 'PATH/other set.npz' --layers",
-        "edgecnn bench RUN --runtime keras --runtime onnxruntime --threads 1,2 --batch 1,8 --restarts 2 "
+        "edgecnn bench RUN --runtime keras --runtime onnxruntime --threads 1,2 --batch 1,8 --time-budget 9 "
         "--cpu-affinity 0,1 --python PATH/python --remote ssh://pi --allow-fallback",
         "edgecnn features RUN", "edgecnn report RUN",
     ]  # fmt: skip

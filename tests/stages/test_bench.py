@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -11,14 +12,16 @@ import numpy as np
 import pytest
 
 from edgecnn import run_directory
+from edgecnn.benchmark import budget
+from edgecnn.benchmark.budget import MIN_ROUNDS, STARTS
 from edgecnn.benchmark.latency_stats import SLOWER, ratio
-from edgecnn.benchmark.session import BenchmarkTarget, Measurement, blocks_of, measure, row_of
+from edgecnn.benchmark.session import BenchmarkTarget, Measurement, blocks_of, measure_round, row_of, start
 from edgecnn.cli import _run as command
 from edgecnn.environment import usable_cores
 from edgecnn.execution.hosts import LocalHost
 from edgecnn.execution.targets import pairs
 from edgecnn.records import Latency
-from edgecnn.stages.bench import ROUNDS, BenchOptions, is_current
+from edgecnn.stages.bench import BenchOptions, is_current
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def test_every_export_on_one_thread_and_all_cores(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command(["bench", str(run.root), "--json"]) == 0
+    assert command(["bench", str(run.root), "--json", "--time-budget", "1"]) == 0
     printed = json.loads(capsys.readouterr().out)
     record = run.load(run_directory.LATENCY, Latency, "bench")
     assert [row["p50_ms"] for row in printed["rows"]] == [row.p50_ms for row in record.rows]
@@ -39,7 +42,8 @@ def test_every_export_on_one_thread_and_all_cores(run: Run, capsys: pytest.Captu
     assert (base.format, base.threads) == ("onnx_float32", 1)
     for row in record.rows:
         assert len(row.samples_ns) == row.iterations == len(row.block_positions) * row.calls_per_block
-        assert len(row.block_positions) >= ROUNDS
+        assert sum(row.blocks_per_start) == len(row.block_positions) >= MIN_ROUNDS
+        assert len(row.blocks_per_start) == row.restarts == 1  # the budget is used up when each has its minimum
         assert row.p50_ms == np.median(row.samples_ns) / 1e6
         assert 0 < row.p50_ms <= row.p90_ms <= row.p99_ms
         assert row.p50_interval_ms and row.p50_interval_ms.low <= row.p50_ms <= row.p50_interval_ms.high
@@ -47,15 +51,35 @@ def test_every_export_on_one_thread_and_all_cores(run: Run, capsys: pytest.Captu
         assert row.peak_memory_bytes > 10_000_000
         assert row.warmup_iterations > 0
         assert len(row.cpu_affinity) == usable_cores()
-        assert row.ratio is None or row.ratio == ratio(blocks_of(row), row.batch, blocks_of(base), 1, row.restarts)
-    assert record.noise and len(record.noise.noise_probe_ns) == ROUNDS
+        assert row.ratio is None or row.ratio == ratio(
+            blocks_of(row), row.batch, blocks_of(base), 1, row.blocks_per_start
+        )
+    assert record.noise and len(record.noise.noise_probe_ns) == MIN_ROUNDS
+    assert record.time_budget and record.time_budget.seconds == 1 < record.time_budget.used_seconds
     assert record.preprocessing and record.preprocessing.decode_ms
-    assert is_current(run, BenchOptions())
+    assert is_current(run, BenchOptions(time_budget=1))
+    assert not is_current(run, BenchOptions())
+
+
+def test_a_larger_budget_buys_further_starts_and_is_kept_where_the_minimum_fits(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No interval is called wide, since a busy machine would spend it all."""
+    monkeypatch.setattr(budget, "SETTLED", 1e9)
+    words = ["--format", "onnx_float32", "--format", "onnx_int8", "--threads", "1", "--time-budget", "300"]
+    assert command(["bench", str(run.root), *words]) == 0
+    record = run.load(run_directory.LATENCY, Latency, "bench")
+    assert [row.restarts for row in record.rows] == [STARTS, STARTS]
+    for row in record.rows:
+        assert all(blocks >= MIN_ROUNDS for blocks in row.blocks_per_start)
+        assert row.block_positions == tuple(sorted(set(row.block_positions)))
+    assert record.time_budget and record.time_budget.used_seconds < 300
+    assert "the time budget was 300 s" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("words", [["--runtime", "keras"], ["--format", "keras"]])
 def test_the_trained_model_is_measured_in_batches_too(run: Run, words: list[str]) -> None:
-    assert command(["bench", str(run.root), *words, "--threads", "1", "--batch", "1,8", "--restarts", "1"]) == 0
+    assert command(["bench", str(run.root), *words, "--threads", "1", "--batch", "1,8", "--time-budget", "1"]) == 0
     record = run.load(run_directory.LATENCY, Latency, "bench")
     assert [(row.format, row.runtime, row.batch) for row in record.rows] == [("keras", "keras", n) for n in (1, 8)]
     assert {row.artifact_sha256 for row in record.rows} == {run.contract().model_sha256}
@@ -78,7 +102,7 @@ def test_batches_threads_and_a_baseline_are_chosen(run: Run, capsys: pytest.Capt
         "1",
         "--batch",
         "8,1",
-        "--restarts",
+        "--time-budget",
         "1",
     ]
     assert command(["bench", str(run.root), *words, "--baseline", "tflite_int8"]) == 0
@@ -110,9 +134,12 @@ def test_an_injected_slowdown_is_found(run: Run, tmp_path: Path) -> None:
         targets = [Measurement(BenchmarkTarget(pair, 1, slowdown=slowdown)) for slowdown in (0.0, share)]
         with ExitStack() as stack:
             for target in targets:
-                stack.enter_context(target.start(LocalHost(), images))
-            measure(targets, 0, 40, 1)
-        found = row_of(targets[1], targets[0], 1).ratio
+                stack.callback(target.close)
+            assert not start(targets, LocalHost(), images, 1)
+            generator = random.Random(1)
+            for _ in range(40):
+                measure_round(targets, [0, 1], 0, generator)
+        found = row_of(targets[1], targets[0]).ratio
         assert found
         states.append(found.state)
     assert states[0] != SLOWER and states[1] == SLOWER
@@ -120,7 +147,7 @@ def test_an_injected_slowdown_is_found(run: Run, tmp_path: Path) -> None:
 
 def test_cores_are_those_asked_for(run: Run) -> None:
     core = min(os.sched_getaffinity(0))
-    words = ["--format", "onnx_int8", "--cpu-affinity", str(core), "--restarts", "1", "--io-binding"]
+    words = ["--format", "onnx_int8", "--cpu-affinity", str(core), "--time-budget", "1", "--io-binding"]
     assert command(["bench", str(run.root), *words]) == 0
     record = run.load(run_directory.LATENCY, Latency, "bench")
     assert (record.rows[0].threads, record.rows[0].cpu_affinity) == (1, (core,))
@@ -148,7 +175,7 @@ def test_another_python_with_another_provider(run: Run, provider: str, capsys: p
     python = os.environ.get(f"EDGECNN_{provider.upper()}_PYTHON")
     if not python:
         pytest.skip(f"EDGECNN_{provider.upper()}_PYTHON names no Python with onnxruntime-{provider}")
-    words = ["--format", "onnx_float32", "--ep", provider, "--python", python, "--threads", "1", "--restarts", "1"]
+    words = ["--format", "onnx_float32", "--ep", provider, "--python", python, "--threads", "1", "--time-budget", "1"]
     code = command(["bench", str(run.root), *words])
     if code == 0:
         (row,) = run.load(run_directory.LATENCY, Latency, "bench").rows

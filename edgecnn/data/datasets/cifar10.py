@@ -34,6 +34,7 @@ TEST_FILE = "test_batch"
 META_FILE = "batches.meta"
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
 SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"  # as Keras checks it
+SIZE_MB = 170  # of the archive
 SILENCE_SECONDS = 10.0  # a download that brings no byte for this long is given up
 BLOCK = 1 << 16
 LARGEST = 1 << 63  # of an int64
@@ -196,7 +197,7 @@ def _download() -> Path:
 @cache
 def _attempt(url: str, target: Path) -> DataUnavailable | None:
     """Download once in a process: what failed for one stage of a run would only delay the next. Why it failed."""
-    log(f"CIFAR-10 is not on this machine: downloading it from {url}")
+    log(f"CIFAR-10 is not on this machine: downloading it from {url} ({SIZE_MB} MB)")
     try:
         _download_to(target)
     except DataUnavailable as failure:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgecnn.benchmark.latency_stats import UNSTABLE
+from edgecnn.benchmark.budget import SETTLED, STARTS
+from edgecnn.benchmark.latency_stats import MIN_MODE_BLOCKS, UNSTABLE
 from edgecnn.records.common import runtime_name
 from edgecnn.report.charts.axis import log_axis
 from edgecnn.report.table import Bar, Cell, Table, table
@@ -13,7 +14,7 @@ from edgecnn.report.words import counted, setting, three_digits
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgecnn.records import Interval, LatencyRow, Ratio
+    from edgecnn.records import Interval, Latency, LatencyRow, Ratio
     from edgecnn.report.charts.axis import Axis
     from edgecnn.report.recommendations import Goal
     from edgecnn.report.view import Line
@@ -22,6 +23,8 @@ COLUMNS = (
     "Target", "p50, line to p99 (log)", "p50, ms", "p90, ms", "p99, ms", "Images/s", "Ratio to baseline", "Verdict",
     "Load, ms", "First call, ms", "Peak, MiB",
 )  # fmt: skip
+NAMED = 3  # of the targets whose intervals stayed wide
+OVERDRAWN = 1.1  # of a budget: what was used beyond is said
 GOALS = ("Goal", "Best setting", "Figure", "Others")
 
 
@@ -96,6 +99,31 @@ def calls(rows: Sequence[LatencyRow]) -> str:
 def warmup_calls(rows: Sequence[LatencyRow]) -> str:
     """How many calls came before, in words."""
     return _span([row.warmup_iterations for row in rows])
+
+
+def budget_words(record: Latency) -> str:
+    """How long was measured, and what the time budget did not suffice for; "" of a record without one."""
+    budget = record.time_budget
+    if budget is None:
+        return ""
+    words = f"Measured for {budget.used_seconds:.0f} s, the time budget was {budget.seconds:g} s"
+    if budget.used_seconds > OVERDRAWN * budget.seconds:
+        words += ": each target's minimum took longer"
+    starts = [row.restarts for row in record.rows]
+    if fewer := [row for row in record.rows if row.restarts < max(starts)]:
+        words += (
+            f". {', '.join(dict.fromkeys(row.name for row in fewer))}: started once, the others {max(starts)} times"
+        )
+    elif max(starts) < STARTS:
+        words += ". Each process was started once"
+    if few := [row for row in record.rows if len(row.block_positions) < MIN_MODE_BLOCKS]:
+        words += f". Too few blocks to see two modes: {counted(len(few), 'target')}"
+    if not budget.unsettled:
+        return f"{words}. No more time would narrow the intervals."
+    named = [f"{one.target} ({one.width:.0%})" for one in budget.unsettled[:NAMED]]
+    others = counted(len(budget.unsettled) - len(named), "other")
+    listed = f"{', '.join(named)}{f' and {others}' if len(budget.unsettled) > len(named) else ''}"
+    return f"{words}. More time would narrow intervals that are wider than {SETTLED:.0%}: {listed}."
 
 
 def _span(counts: Sequence[int]) -> str:
