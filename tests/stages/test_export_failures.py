@@ -148,9 +148,8 @@ def test_what_needs_the_export_says_why_there_is_none(rows: Run, capsys: pytest.
 
 
 def test_run_goes_on_with_what_there_is_and_says_it_again(rows: Run) -> None:
-    words = [sys.executable, "-m", "edgecnn", "run", str(rows.root), "--model", str(rows.root)]
-    shutil.copytree(rows.root, rows.root.with_name("model"))
-    words[-1] = str(rows.root.with_name("model"))
+    model = shutil.copytree(rows.root, rows.root.with_name("model"))
+    words = [sys.executable, "-m", "edgecnn", "run", str(rows.root), "--model", str(model), "--time-budget", "1"]
     told = [subprocess.run(words, capture_output=True, text=True) for _ in range(2)]
     assert [done.returncode for done in told] == [0, 0], told[0].stderr
     failures = {failure.format: failure.reason for failure in rows.artifacts().failures}
