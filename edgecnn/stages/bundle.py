@@ -13,10 +13,10 @@ from edgecnn.plugins import pick
 from edgecnn.pretrained import is_pretrained
 from edgecnn.run_directory import BUNDLES, Run
 
-PRETRAINED_FORMATS = {"c_int8": "tflite_int8_micro"}  # of one graph; a pretrained run is not exported to
-
 if TYPE_CHECKING:
     from pathlib import Path
+
+PRETRAINED_FORMATS = {"c_int8": "tflite_int8_micro"}  # of one graph; a pretrained run is not exported to
 
 
 def bundle(run: Run, target: str, out: Path | None = None) -> Path:
