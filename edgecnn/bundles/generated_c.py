@@ -61,7 +61,10 @@ def _output(code: Path, header: c_header.CHeader, image: npt.NDArray[np.uint8]) 
 
     (values,) = c_host.load(code, 1, "cpu", ()).run(image[None]).values()
     numbers = header.numbers
-    return np.rint(values[0] / numbers["OUTPUT_SCALE"] + numbers["OUTPUT_ZERO_POINT"]).astype(np.int8)
+    output: npt.NDArray[np.int8] = np.rint(values[0] / numbers["OUTPUT_SCALE"] + numbers["OUTPUT_ZERO_POINT"]).astype(
+        np.int8
+    )
+    return output
 
 
 def _answer(output: npt.NDArray[np.int8], header: c_header.CHeader, meaning: str) -> int:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def write_sources(sources: Path, facts: dict[str, Any], folder: Path) -> None:
-    """Write every file of `sources` to its place in `folder`; a `.j2` is rendered with `facts`, and loses its ending."""
+    """Write all of `sources` to the same places in `folder`; a `.j2` is rendered with `facts` and loses its ending."""
     for path in sorted(path for path in sources.rglob("*") if path.is_file()):
         place = folder / path.relative_to(sources)
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from edgecnn.bundles.bundle import Bundle, BundleSource
 from edgecnn.cli import _run as command
 from edgecnn.codegen.reader import read
 from edgecnn.codegen.reference import outputs_of
 from edgecnn.data.samples import synthetic_images
+from edgecnn.plugins import pick
 from edgecnn.pretrained import pretrained_runs
 from edgecnn.run_directory import Run
 from edgecnn.stages.bundle import bundle
@@ -145,6 +148,34 @@ def test_it_compiles_for_a_cortex_m0plus_and_takes_no_ram(library: Path, tmp_pat
         _call("arm-none-eabi-gcc", *flags, "-c", source, "-o", tmp_path / "model.o")
         data, bss = _call("arm-none-eabi-size", tmp_path / "model.o").stdout.splitlines()[1].split()[1:3]
         assert (data, bss) == ("0", "0")
+
+
+@needs_cmake
+def test_scores_are_labels_each_by_itself(tmp_path: Path) -> None:
+    artifact = next(one for one in RUN.artifacts().artifacts if one.format == "tflite_int8_micro")
+    contract = replace(RUN.contract(), output_meaning="scores")
+    source = BundleSource(artifact, RUN.artifact_path(artifact), contract, _golden()[0], True)
+    for target in ("cmake", "arduino"):
+        (tmp_path / target).mkdir()
+        pick(Bundle, target).make(source, tmp_path / target)
+    _call("cmake", "-S", tmp_path / "cmake", "-B", tmp_path / "build", f"-DCMAKE_C_FLAGS={' '.join(WARNINGS)}")
+    _call("cmake", "--build", tmp_path / "build")
+    _call("ctest", "--test-dir", tmp_path / "build")
+    found = _call(tmp_path / "build" / "classify", tmp_path / "cmake" / "example" / "golden.pnm").stdout
+    names = [line.split(" ", 1)[1].rsplit(" ", 1)[0] for line in found.splitlines()]
+    assert len(names) > 1
+    assert _sketch(tmp_path / "arduino", tmp_path) == [
+        "self-test: PASS", "image: PASS", *(f"label: {name}" for name in names),
+    ]  # fmt: skip
+
+
+def test_a_run_s_own_export_is_handed_over_as_it_is(every_format_run: Path, golden_run: Path, tmp_path: Path) -> None:
+    for target in ("cmake", "arduino"):
+        made = bundle(Run(every_format_run), target, tmp_path / target) / "src"
+        exported = every_format_run / "exports" / "c_int8"
+        assert {path.name: path.read_bytes() for path in made.iterdir()} == {
+            path.name: path.read_bytes() for path in exported.iterdir()
+        }
 
 
 def test_a_run_without_the_export_is_told_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
