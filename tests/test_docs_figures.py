@@ -162,9 +162,9 @@ def test_the_pretrained_runs_are_checked_on_as_many_cpus_as_the_readme_says() ->
         assert {row.cpu for row in record.rows} == {"", *CPUS}
 
 
-def test_the_table_of_a_bundle_s_files_is_complete() -> None:
-    from edgecnn.bundles import tflite_micro
-
-    made = {path.name.removesuffix(".j2") for path in tflite_micro.SOURCES.iterdir()}
-    named = [cells[0] for cells in pages.table("docs/bundles.md", "bundle files tflite-micro")]
+@pytest.mark.parametrize("target", ["arduino", "cmake", "tflite-micro"])
+def test_the_table_of_a_bundle_s_files_is_complete(target: str) -> None:
+    sources = ROOT / "edgecnn" / "bundles" / target.replace("-", "_") / "sources"
+    made = {str(path.relative_to(sources)).removesuffix(".j2") for path in sources.rglob("*") if path.is_file()}
+    named = [cells[0] for cells in pages.table("docs/bundles.md", f"bundle files {target}")]
     assert set(re.findall(r"`([^`]+)`", " ".join(named))) == made

@@ -18,7 +18,7 @@ class BundleSource:
     """What a bundle is made from: an exported file, its contract, and a few of the run's images."""
 
     artifact: Artifact
-    model: bytes
+    path: Path  # of the export: a file, or a folder
     contract: Contract
     images: Pixels
     is_synthetic: bool  # whether synthetic images replace the run's own

@@ -17,7 +17,7 @@ from edgecnn.cli.options import list_option, run_argument
     required=True,
     metavar="NAME",
     shell_complete=completion.plugins("bundle"),
-    help="Target of the bundle, for instance tflite-micro.",
+    help="Target of the bundle, for instance cmake.",
 )
 @click.option(
     "--out",

@@ -24,7 +24,7 @@ class Tool:
 
 
 TOOLS = (
-    Tool("C compiler", ("cc", "gcc", "clang"), "parity and bench of c_int8", "gcc"),
+    Tool("C compiler", ("cc", "gcc", "clang"), "c_int8: parity, bench and bundles", "gcc"),
     Tool("C++ compiler", ("c++", "g++", "clang++"), "self-tests of bundles", "g++"),
     Tool("QEMU", ("qemu-x86_64-static", "qemu-x86_64"), "parity --cpu", "qemu-user-static"),
     Tool("ssh", ("ssh",), "parity and bench --remote", "openssh-client"),

@@ -10,10 +10,13 @@ from edgecnn.data.samples import samples_of
 from edgecnn.errors import InputError
 from edgecnn.files import staged
 from edgecnn.plugins import pick
+from edgecnn.pretrained import is_pretrained
 from edgecnn.run_directory import BUNDLES, Run
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+PRETRAINED_FORMATS = {"c_int8": "tflite_int8_micro"}  # of one graph; a pretrained run is not exported to
 
 
 def bundle(run: Run, target: str, out: Path | None = None) -> Path:
@@ -25,7 +28,9 @@ def bundle(run: Run, target: str, out: Path | None = None) -> Path:
     plugin = pick(Bundle, target)
     contract = run.contract()
     record = run.artifacts()
-    artifact = next((a for a in record.artifacts if a.format == plugin.format), None)
+    exports = {artifact.format: artifact for artifact in record.artifacts}
+    of_pretrained = PRETRAINED_FORMATS.get(plugin.format, "") if is_pretrained(run.root) else ""
+    artifact = exports.get(plugin.format) or exports.get(of_pretrained)
     if artifact is None:
         raise InputError(f"{target} is made from {plugin.format}: {run.without_export(record, plugin.format)}")
     folder = out or run.path(f"{BUNDLES}/{target}")
@@ -34,7 +39,7 @@ def bundle(run: Run, target: str, out: Path | None = None) -> Path:
     samples = samples_of(run, contract)
     source = BundleSource(
         artifact=artifact,
-        model=run.artifact_path(artifact).read_bytes(),
+        path=run.artifact_path(artifact),
         contract=contract,
         images=samples.images,
         is_synthetic=samples.is_synthetic,

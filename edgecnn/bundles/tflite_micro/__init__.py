@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.bundles.bundle import Bundle
-from edgecnn.codegen.c_source import render_source
+from edgecnn.bundles.sources import write_sources
 from edgecnn.console import log
 from edgecnn.errors import InputError, MachineError
 from edgecnn.model_files.tflite_model import File
@@ -31,13 +31,14 @@ IRREGULAR = {  # operators whose method in MicroMutableOpResolver is not called 
 
 def make(source: BundleSource, folder: Path) -> None:
     """Write the bundle's files into `folder`; its outputs are what TFLite Micro's own interpreter gave."""
-    file = File(source.model)
+    model = source.path.read_bytes()
+    file = File(model)
     image, output = _quantization(file, file.graph.inputs, "UINT8"), _quantization(file, file.graph.outputs, "INT8")
     images = source.images[: max(1, min(GOLDEN_IMAGES, GOLDEN_BYTES // source.images[0].nbytes))]
     try:
-        measured = tflm_interpreter.measure(source.model, images)
+        measured = tflm_interpreter.measure(model, images)
     except MachineError as error:
-        cause = fault(source.model)
+        cause = fault(model)
         raise InputError(f"{cause}, so a microcontroller's would too.") if cause else error from None
     log(f"TFLite Micro's interpreter ran {len(images)} images: arena {measured.arena_bytes:,} bytes")
     height, width, channels = image_shape(source.contract)
@@ -50,17 +51,13 @@ def make(source: BundleSource, folder: Path) -> None:
         else (),
         "operators": sorted({_method(kind) for kind in file.kinds}),
         "arena_bytes": measured.arena_bytes,
-        "model": source.model,
+        "model": model,
         "sha256": source.artifact.sha256,
         "images": [pixels.tobytes() for pixels in images],
         "outputs": measured.outputs.tolist(),
         "images_are": "synthetic images" if source.is_synthetic else "test images of the run",
     }
-    for path in sorted(SOURCES.iterdir()):
-        if path.suffix == ".j2":
-            (folder / path.stem).write_text(render_source(path, facts), encoding="utf-8")
-        else:
-            (folder / path.name).write_bytes(path.read_bytes())
+    write_sources(SOURCES, facts, folder)
 
 
 def _quantization(file: File, tensors: Sequence[int], dtype: str) -> dict[str, Any]:
