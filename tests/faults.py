@@ -11,7 +11,7 @@ import numpy as np
 from edgecnn import run_directory
 from edgecnn.data.samples import samples_of
 from edgecnn.export.exporter import load_model
-from edgecnn.export.format import ExportSource, Format
+from edgecnn.export.format import ExportOptions, ExportSource, Format
 from edgecnn.files import sha256_of
 from edgecnn.plugins import pick
 
@@ -45,7 +45,7 @@ def export_changed(
     samples = samples_of(run, own)
     source = ExportSource(
         model=model, contract=own, calibration_images=samples.calibration, selection_images=samples.selection[:0],
-        selection_labels=samples.selection_labels[:0], max_accuracy_drop_points=100,
+        selection_labels=samples.selection_labels[:0], options=ExportOptions(max_accuracy_drop=100),
     )  # fmt: skip
     for artifact in run.artifacts().artifacts:
         if artifact.format in formats:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgecnn.cli.options import formats_option, json_option, list_option, print_json, run_argument
+from edgecnn.codegen.rounding import ROUNDINGS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,11 +26,18 @@ if TYPE_CHECKING:
     help="Accuracy that quantization may cost on training images before layers are excluded from it.",
 )
 @click.option(
+    "--rounding",
+    type=click.Choice(list(ROUNDINGS)),
+    help="Of c_int8: the runtime whose outputs it gives to the bit. Default: as before, or tflite-micro.",
+)
+@click.option(
     "--check", is_flag=True, help="Export again to a temporary folder and compare; exit 1 when a file differs."
 )
 @list_option("format", "formats")
 @json_option
-def command(run: Path, formats: Sequence[str], max_accuracy_drop: float, check: bool, as_json: bool) -> None:
+def command(
+    run: Path, formats: Sequence[str], max_accuracy_drop: float, rounding: str | None, check: bool, as_json: bool
+) -> None:
     """Export RUN's model to the formats of devices.
 
     A format that fails does not stop the others; the exit code is then 4, with the reason.
@@ -43,7 +51,8 @@ def command(run: Path, formats: Sequence[str], max_accuracy_drop: float, check: 
             same = stage.check(place, formats)
             click.echo(f"Reproduced: {', '.join(same)}")
             return
-        record = stage.export(place, formats, max_accuracy_drop)
+        options = stage.held_options(place, max_accuracy_drop=max_accuracy_drop, rounding=rounding)
+        record = stage.export(place, formats, options)
     if as_json:
         print_json(record)
     else:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgecnn.codegen.graph import (
     Add,
+    AddOnce,
     AveragePooling,
     Convolution,
     DepthwiseConvolution,
@@ -25,18 +26,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from edgecnn.codegen.graph import Step, Tensor
-
-KERNELS: dict[type[Step], str] = {
-    Add: "add",
-    AveragePooling: "average_pooling",
-    Convolution: "convolution",
-    DepthwiseConvolution: "depthwise_convolution",
-    MaxPooling: "max_pooling",
-    Mean: "mean",
-    Pad: "pad",
-    Rescale: "rescale",
-    Softmax: "softmax",
-}
+PARTS = ("weights", "bias", "multipliers", "shifts")  # the arrays of a layer
+C_TYPES = {"int8": "int8_t", "int32": "int32_t", "float32": "float"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,13 +36,21 @@ class Call:
 
     kernel: str
     arguments: tuple[str, ...]
-    constants: tuple[tuple[str, str, npt.NDArray[np.int32]], ...] = field(default=())
+    constants: tuple[tuple[str, str, npt.NDArray[Any]], ...] = field(default=())
+
+
+def literal(number: int | float) -> str:
+    """A number as C writes it; a float32 gets back to the same."""
+    return str(number) if isinstance(number, int) else f"{number:.8e}f"
 
 
 def call_of(step: Step, tensors: Sequence[Tensor], pointers: Sequence[str], name: str) -> Call:
     """The call of a step; `pointers` are C expressions of its inputs and its output, `name` begins its arrays'."""
     sources, output = [tensors[number] for number in step.inputs], tensors[step.output]
-    return Call(KERNELS[type(step)], *_WRITERS[type(step)](step, sources, output, pointers, name))
+    kernel, write = _WRITERS[type(step)]
+    if isinstance(step, Convolution) and step.is_dense:
+        kernel, write = "dense", _dense
+    return Call(kernel, *write(step, sources, output, pointers, name))
 
 
 def folded_bias(step: Weighted, zero_point: int) -> npt.NDArray[np.int32]:
@@ -63,7 +62,7 @@ def folded_bias(step: Weighted, zero_point: int) -> npt.NDArray[np.int32]:
     return np.asarray(step.bias - zero_point * sums, np.int32)
 
 
-Written = tuple[tuple[str, ...], tuple[tuple[str, str, "npt.NDArray[np.int32]"], ...]]
+Written = tuple[tuple[str, ...], tuple[tuple[str, str, "npt.NDArray[Any]"], ...]]
 
 
 def _line(*values: object) -> str:
@@ -71,27 +70,32 @@ def _line(*values: object) -> str:
 
 
 def _weighted(step: Weighted, sources: Sequence[Tensor], output: Tensor, pointers: Sequence[str], name: str) -> Written:
-    import numpy as np
-
     source = sources[0]
-    # A dense layer is a convolution of one pixel, whatever shape its input has.
-    dense = step.operators[0] == "FULLY_CONNECTED"
-    shape = (1, 1, source.size_bytes) if dense else source.shape
     lines = [
-        _line(pointers[0], *shape, source.zero_point),
+        _line(pointers[0], *source.shape, source.zero_point),
         _line(pointers[1], *output.shape, output.zero_point, step.low, step.high),
-        _line(*(f"{name}_{part}" for part in ("weights", "bias", "multipliers", "shifts"))),
+        _line(*(f"{name}_{part}" for part in PARTS)),
         _line(*step.size, *step.stride, *step.padding),
     ]
     if isinstance(step, Convolution):
         lines[-1] = _line(lines[-1], *step.pool[0], *step.pool[1])
-    arrays = (
-        ("int8_t", f"{name}_weights", step.weights),
-        ("int32_t", f"{name}_bias", folded_bias(step, source.zero_point)),
-        ("int32_t", f"{name}_multipliers", step.multipliers),
-        ("int8_t", f"{name}_shifts", step.shifts),
+    return tuple(lines), _arrays(step, source, name)
+
+
+def _dense(step: Convolution, sources: Sequence[Tensor], output: Tensor, pointers: Sequence[str], name: str) -> Written:
+    return (
+        _line(pointers[0], sources[0].size_bytes),
+        _line(pointers[1], output.size_bytes, output.zero_point, step.low, step.high),
+        _line(*(f"{name}_{part}" for part in PARTS)),
+    ), _arrays(step, sources[0], name)
+
+
+def _arrays(step: Weighted, source: Tensor, name: str) -> tuple[tuple[str, str, npt.NDArray[Any]], ...]:
+    found = step.weights, folded_bias(step, source.zero_point), step.multipliers, step.shifts
+    return tuple(
+        (C_TYPES[values.dtype.name], f"{name}_{part}", values.ravel())
+        for part, values in zip(PARTS, found, strict=True)
     )
-    return tuple(lines), tuple((kind, array, values.ravel().astype(np.int32)) for kind, array, values in arrays)
 
 
 def _pooling(
@@ -107,8 +111,8 @@ def _pooling(
 def _mean(step: Mean, sources: Sequence[Tensor], output: Tensor, pointers: Sequence[str], name: str) -> Written:
     height, width, channels = sources[0].shape
     return (
-        _line(pointers[0], height * width, channels, sources[0].zero_point),
-        _line(pointers[1], output.zero_point, step.low, step.high, step.multiplier, step.shift),
+        _line(pointers[0], height * width, channels, step.zero),
+        _line(pointers[1], step.offset, step.low, step.high, literal(step.multiplier), step.shift),
     ), ()
 
 
@@ -117,6 +121,12 @@ def _add(step: Add, sources: Sequence[Tensor], output: Tensor, pointers: Sequenc
     lines = [_line(pointer, source.zero_point, factor, shift) for pointer, source, factor, shift in inputs]
     total = step.multipliers[2], step.shifts[2], step.low, step.high
     return (*lines, _line(pointers[2], output.size_bytes, output.zero_point, *total)), ()
+
+
+def _add_once(step: AddOnce, sources: Sequence[Tensor], output: Tensor, pointers: Sequence[str], name: str) -> Written:
+    inputs = zip(pointers, sources, step.multipliers, strict=False)
+    lines = [_line(pointer, source.zero_point, factor) for pointer, source, factor in inputs]
+    return (*lines, _line(pointers[2], output.size_bytes, output.zero_point, step.shift, step.low, step.high)), ()
 
 
 def _pad(step: Pad, sources: Sequence[Tensor], output: Tensor, pointers: Sequence[str], name: str) -> Written:
@@ -135,14 +145,15 @@ def _softmax(step: Softmax, sources: Sequence[Tensor], output: Tensor, pointers:
     return (_line(pointers[0], height * width, channels), _line(pointers[1], *parameters)), ()
 
 
-_WRITERS: dict[type[Step], Callable[..., Written]] = {
-    Add: _add,
-    AveragePooling: _pooling,
-    Convolution: _weighted,
-    DepthwiseConvolution: _weighted,
-    MaxPooling: _pooling,
-    Mean: _mean,
-    Pad: _pad,
-    Rescale: _rescale,
-    Softmax: _softmax,
+_WRITERS: dict[type[Step], tuple[str, Callable[..., Written]]] = {
+    Add: ("add", _add),
+    AddOnce: ("add_once", _add_once),
+    AveragePooling: ("average_pooling", _pooling),
+    Convolution: ("convolution", _weighted),
+    DepthwiseConvolution: ("depthwise_convolution", _weighted),
+    MaxPooling: ("max_pooling", _pooling),
+    Mean: ("mean", _mean),
+    Pad: ("pad", _pad),
+    Rescale: ("rescale", _rescale),
+    Softmax: ("softmax", _softmax),
 }

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.codegen.c_source import render_source
-from edgecnn.codegen.calls import call_of
+from edgecnn.codegen.calls import call_of, literal
 from edgecnn.codegen.graph import Weighted
 from edgecnn.codegen.kernels import amalgamated
 from edgecnn.codegen.planner import plan
@@ -28,10 +28,9 @@ if TYPE_CHECKING:
     from edgecnn.records import Contract
 
 TEMPLATES = Path(__file__).parent / "templates"
-ROUNDING = "TFLite Micro"
 PATTERNS = (0, 1_398_101, 2_654_435_761, 40_503)  # multipliers of the self-test's images: black, ramp, noise, stripes
 MAX_COLUMN = 116
-BYTES = {"int8_t": 1, "int32_t": 4}
+BYTES = {"int8_t": 1, "int32_t": 4, "float": 4}
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ def emit(graph: Graph, contract: Contract, folder: Path) -> None:
         "prefix": name.upper(),
         "contract": contract,
         "contract_json": _commented(contract),
-        "rounding": ROUNDING,
+        "rounding": graph.rounding,
         "image": graph.tensors[graph.image],
         "output": graph.tensors[graph.output],
         "output_name": contract.output.name,
@@ -68,7 +67,7 @@ def emit(graph: Graph, contract: Contract, folder: Path) -> None:
         "compute_layers": sum(is_compute_node(kind) for step in graph.steps for kind in step.operators),
         "lines": lines,
         "arrays": [(kind, array, len(values), _wrapped(values)) for kind, array, values in arrays],
-        "kernels": amalgamated(["image", *(line.call.kernel for line in lines)]),
+        "kernels": amalgamated(["image", *(line.call.kernel for line in lines)], graph.rounding.name),
         "patterns": PATTERNS,
         "golden": outputs_of(graph, images).tolist(),
     }
@@ -123,11 +122,11 @@ def _identifiers(layers: Sequence[str]) -> list[str]:
     return found
 
 
-def _wrapped(values: np.ndarray[Any, np.dtype[np.int32]]) -> str:
+def _wrapped(values: np.ndarray[Any, np.dtype[Any]]) -> str:
     """Numbers as the inside of a C array."""
     lines, line = [], "   "
     for value in values.tolist():
-        word = f" {value},"
+        word = f" {literal(value)},"
         if len(line) + len(word) > MAX_COLUMN:
             lines.append(line)
             line = "   "

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from edgecnn.codegen.rounding import Rounding
+
+    Multipliers = npt.NDArray[np.int32] | npt.NDArray[np.float32]
+
 Pair = tuple[int, int]  # of height and width
 NO_POOL = ((1, 1), (1, 1))
 
@@ -58,12 +62,13 @@ class Window(Step):
 class Weighted(Window):
     """A convolution, or a dense layer as one over a single pixel.
 
-    An output is `bias + sum(weights * (input - zero point))`, multiplied by `multipliers[c] * 2**(shifts[c] - 31)`.
+    An output is `bias + sum(weights * (input - zero point))`, multiplied by `multipliers[c] * 2**(shifts[c] - 31)`, or
+    by `multipliers[c]` where the rounding is in float.
     """
 
     weights: npt.NDArray[np.int8]  # [out, height, width, in]; depthwise [height, width, out]
     bias: npt.NDArray[np.int32]  # [out]
-    multipliers: npt.NDArray[np.int32]  # [out], 2**30 to 2**31 - 1, or 0
+    multipliers: Multipliers  # [out], 2**30 to 2**31 - 1, or 0; or float32
     shifts: npt.NDArray[np.int8]  # [out], negative ones to the right
 
 
@@ -72,6 +77,11 @@ class Convolution(Weighted):
     """A convolution over all channels; `pool` is the size and stride of a max pooling of its outputs."""
 
     pool: tuple[Pair, Pair] = NO_POOL
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether it is a dense layer: a convolution of one pixel, whatever shape its input has."""
+        return self.operators[0] == "FULLY_CONNECTED"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -91,10 +101,12 @@ class AveragePooling(Window):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Mean(Step):
-    """The mean over height and width, in a scale of its own."""
+    """The mean over height and width, in a scale of its own: the sum of `input - zero`, scaled, and `offset`."""
 
-    multiplier: int
+    multiplier: int | float
     shift: int
+    zero: int
+    offset: int
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -103,6 +115,14 @@ class Add(Step):
 
     multipliers: tuple[int, int, int]  # of the first input, the second, and their sum
     shifts: tuple[int, int, int]  # 0 or negative
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AddOnce(Step):
+    """The sum of two tensors, each less its zero point and times a multiplier, brought back by one shift."""
+
+    multipliers: tuple[int, int]
+    shift: int  # to the right
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -138,6 +158,7 @@ class Graph:
     storage: tuple[int, ...]  # of each tensor the one in whose bytes it lies: itself, or what it is a reshape of
     image: int
     output: int
+    rounding: Rounding  # whose outputs the kernels give
 
     def multiply_adds(self, step: Step) -> int:
         """Of a step, for one image; 0 for one without weights."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from edgecnn.codegen.graph import Pair, Tensor
+    from edgecnn.codegen.rounding import Rounding
 
 NONE, RELU, RELU_N1_TO_1, RELU6 = 0, 1, 2, 3  # ActivationFunctionType in TFLite's schema
 SAME = 0  # Padding in TFLite's schema
@@ -41,6 +42,7 @@ class Operands:
     number: int
     output: Tensor
     constants: tuple[Constant, ...]
+    rounding: Rounding
 
     def refusal(self, reason: str) -> InputError:
         """The error for what C cannot do to the bit."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from edgecnn.codegen.graph import Add, AveragePooling, MaxPooling, Mean, Pad, Rescale, Softmax
+from edgecnn.codegen.graph import Add, AddOnce, AveragePooling, MaxPooling, Mean, Pad, Rescale, Softmax
 from edgecnn.codegen.operands import RELU, RELU6, RELU_N1_TO_1
 from edgecnn.codegen.scales import MAX_RIGHT_SHIFT, quantized_multiplier
 from edgecnn.codegen.weighted import convolution, dense, depthwise_convolution
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from edgecnn.codegen.graph import Step
     from edgecnn.codegen.operands import Operands
 
+MEANS_AT_A_TIME = 16  # channels that LiteRT averages at once; it rounds those that are left over in another way
 ADD_BITS = 20  # that the inputs of an addition are shifted to the left before they are scaled
 SOFTMAX_INTEGER_BITS = 5  # of the scaled difference to the largest value
 ACTIVATIONS = {"RELU": RELU, "RELU_N1_TO_1": RELU_N1_TO_1, "RELU6": RELU6}
@@ -42,16 +43,56 @@ def mean(given: Operands) -> Step:
     if axes != {1, 2} or given.output.shape != (1, 1, source.shape[2]):
         raise given.refusal("its mean is not over height and width")
     count = source.shape[0] * source.shape[1]
+    if given.rounding.in_float:
+        return Mean(**given.step(), **_mean_in_float(given, count))
+    if given.rounding.mean_of_raw:
+        return Mean(**given.step(), **_mean_of_raw(given, count))
     multiplier, shift = _multiplier(given, source.scale / given.output.scale)
     more = min(count.bit_length() - 1, 32, MAX_RIGHT_SHIFT + shift)
-    if count * 255 * 2 ** max(0, shift - more) >= 2**31:
+    _check_sums(given, count, shift - more)
+    return Mean(
+        **given.step(),
+        multiplier=(multiplier << more) // count,
+        shift=shift - more,
+        zero=source.zero_point,
+        offset=given.output.zero_point,
+    )
+
+
+def _mean_in_float(given: Operands, count: int) -> dict[str, Any]:
+    """As XNNPACK: the factor of the sum in float32, the division by the number of pixels the last."""
+    import numpy as np
+
+    source, output = given.inputs[0], given.output
+    _check_sums(given, count, 0)
+    factor = np.float32(source.scale) / np.float32(output.scale) * (np.float32(1) / np.float32(count))
+    return {"multiplier": float(factor), "shift": 0, "zero": source.zero_point, "offset": output.zero_point}
+
+
+def _mean_of_raw(given: Operands, count: int) -> dict[str, Any]:
+    """As LiteRT's optimized kernel: factor and bias in float32, and the zero point only in the bias."""
+    import numpy as np
+
+    source, output = given.inputs[0], given.output
+    if output.size_bytes % MEANS_AT_A_TIME:
+        raise given.refusal(f"{given.rounding.runtime} rounds the last of {output.size_bytes} means otherwise")
+    multiplier, shift = _multiplier(given, float(np.float32(source.scale) / np.float32(count * output.scale)))
+    _check_sums(given, count, shift)
+    share = np.float32(source.zero_point) * np.float32(source.scale) / np.float32(output.scale)
+    bias = output.zero_point - int(share + np.float32(0.5 if share > 0 else -0.5))
+    return {"multiplier": multiplier, "shift": shift, "zero": 0, "offset": bias}
+
+
+def _check_sums(given: Operands, count: int, shift: int) -> None:
+    if count * 255 * 2 ** max(0, shift) >= 2**31:
         raise given.refusal("its sums do not fit into 32 bits")
-    return Mean(**given.step(), multiplier=(multiplier << more) // count, shift=shift - more)
 
 
 def add(given: Operands) -> Step:
     if len(given.inputs) != 2 or any(source.shape != given.output.shape for source in given.inputs):
         raise given.refusal("its addition is not of two tensors of one shape")
+    if given.rounding.adds_once:
+        return _add_once(given)
     scales = [source.scale for source in given.inputs]
     twice = 2 * max(scales)
     real = [scales[0] / twice, scales[1] / twice, twice / (2**ADD_BITS * given.output.scale)]
@@ -64,6 +105,18 @@ def add(given: Operands) -> Step:
         multipliers=(first[0], second[0], total[0]),
         shifts=(first[1], second[1], total[1]),
     )
+
+
+def _add_once(given: Operands) -> Step:
+    """As XNNPACK: multipliers of 21 bits, the larger at least 2**20, and one shift."""
+    import numpy as np
+
+    real = [float(np.float32(source.scale) / np.float32(given.output.scale)) for source in given.inputs]
+    shift = ADD_BITS + 1 - math.frexp(max(real))[1]
+    if min(real) < 2**-10 or max(real) >= 2**8:
+        raise given.refusal("its scales differ too much for XNNPACK")
+    first, second = (int(np.rint(factor * 2.0**shift)) for factor in real)
+    return AddOnce(**given.step(), multipliers=(first, second), shift=shift)
 
 
 def pad(given: Operands) -> Step:

@@ -12,29 +12,33 @@ from edgecnn.codegen.fusion import fused
 from edgecnn.codegen.graph import Graph, Tensor
 from edgecnn.codegen.operands import Constant, Operands, refusal
 from edgecnn.codegen.operators import OPERATORS
+from edgecnn.codegen.rounding import DEFAULT_ROUNDING, ROUNDINGS
 from edgecnn.model_files.tflite_model import File
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from edgecnn.codegen.graph import Step
+    from edgecnn.codegen.rounding import Rounding
 
 ALIASES = frozenset({"RESHAPE", "SQUEEZE", "EXPAND_DIMS"})  # they move no byte
 IMAGE_ZERO_POINT = -128  # once 128 is taken from each byte
 DTYPES = {"INT8": "int8", "INT32": "<i4", "FLOAT32": "<f4"}
 
 
-def read(flatbuffer: bytes, layers: Mapping[str, str] | None = None) -> Graph:
+def read(
+    flatbuffer: bytes, layers: Mapping[str, str] | None = None, rounding: Rounding = ROUNDINGS[DEFAULT_ROUNDING]
+) -> Graph:
     """The graph of a file with one uint8 image in and one int8 tensor out; `layers` is tensor name -> Keras layer.
 
     Raises InputError, with the layer's name, for what the kernels cannot compute to the bit.
     """
-    return _Reader(File(flatbuffer), layers or {}).graph()
+    return _Reader(File(flatbuffer), layers or {}, rounding).graph()
 
 
 class _Reader:
-    def __init__(self, file: File, layers: Mapping[str, str]) -> None:
-        self.file, self.layers = file, layers
+    def __init__(self, file: File, layers: Mapping[str, str], rounding: Rounding) -> None:
+        self.file, self.layers, self.rounding = file, layers, rounding
         self.numbers: dict[int, int] = {}  # of the file's tensors -> of ours
         self.tensors: list[Tensor] = []
         self.storage: list[int] = []
@@ -57,6 +61,7 @@ class _Reader:
             storage=tuple(self.storage),
             image=self.numbers[image],
             output=result,
+            rounding=self.rounding,
         )
 
     def _borders(self) -> tuple[int, int]:
@@ -85,6 +90,8 @@ class _Reader:
         if kind in ALIASES:
             self._alias(layer, reads[0], outputs[0])
             return
+        if kind in self.rounding.unproven:
+            raise refusal(layer, f"its operator {kind} has no kernel that rounds as {self.rounding.runtime} does")
         if kind not in OPERATORS:
             raise refusal(layer, f"C has no kernel for its operator {kind}")
         self.numbers[outputs[0]] = self._activation(outputs[0])
@@ -97,6 +104,7 @@ class _Reader:
             number=self.numbers[outputs[0]],
             output=self.tensors[self.numbers[outputs[0]]],
             constants=tuple(self._constant(layer, tensor) for tensor in inputs if self.file.is_constant(tensor)),
+            rounding=self.rounding,
         )
         self.steps.append(OPERATORS[kind](operands))
 

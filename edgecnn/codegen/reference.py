@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from edgecnn.codegen.graph import (
     Add,
+    AddOnce,
     AveragePooling,
     Convolution,
     DepthwiseConvolution,
@@ -14,6 +15,7 @@ from edgecnn.codegen.graph import (
     Pad,
     Rescale,
     Softmax,
+    Weighted,
 )
 from edgecnn.codegen.operators import ADD_BITS
 from edgecnn.codegen.scales import scaled
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     from edgecnn.arrays import Pixels
     from edgecnn.codegen.graph import Graph, Pair, Step, Tensor
+    from edgecnn.codegen.rounding import Rounding
 
     Values = npt.NDArray[np.int64]  # [N, H, W, C]
 
@@ -42,33 +45,40 @@ def outputs_of(graph: Graph, images: Pixels) -> npt.NDArray[np.int8]:
             values[graph.storage[number]].reshape(len(images), *source.shape)
             for number, source in zip(step.inputs, sources, strict=True)
         ]
-        made = _RULES[type(step)](step, given, sources, graph.tensors[step.output])
+        output = graph.tensors[step.output]
+        if isinstance(step, Weighted | Mean):
+            made = _SUMS[type(step)](step, given, sources, output, graph.rounding)
+        else:
+            made = _RULES[type(step)](step, given, sources, output)
         values[graph.storage[step.output]] = np.clip(made, step.low, step.high)
     return values[graph.storage[graph.output]].reshape(len(images), -1).astype(np.int8)
 
 
-def _convolution(step: Convolution, given: Sequence[Values], sources: Sequence[Tensor], output: Tensor) -> Values:
+def _convolution(
+    step: Convolution, given: Sequence[Values], sources: Sequence[Tensor], output: Tensor, rounding: Rounding
+) -> Values:
     import numpy as np
 
     size, stride = step.pool
     height, width, channels = output.shape
     made = ((height - 1) * stride[0] + size[0], (width - 1) * stride[1] + size[1], channels)
-    value = given[0].reshape(len(given[0]), 1, 1, -1) if step.operators[0] == "FULLY_CONNECTED" else given[0]
+    value = given[0].reshape(len(given[0]), 1, 1, -1) if step.is_dense else given[0]
     windows = _windows(value - sources[0].zero_point, 0, step.size, step.stride, step.padding, made)
     sums = np.einsum("nyxijc,oijc->nyxo", windows.astype(np.float64), step.weights.astype(np.float64), optimize=True)
     sums = _windows(np.rint(sums).astype(np.int64) + step.bias, 0, size, stride, (0, 0), output.shape).max(axis=(3, 4))
-    return scaled(sums, step.multipliers, step.shifts) + output.zero_point
+    rule = rounding.dense if step.is_dense else rounding.convolution
+    return rule(sums, step.multipliers, step.shifts) + output.zero_point
 
 
 def _depthwise_convolution(
-    step: DepthwiseConvolution, given: Sequence[Values], sources: Sequence[Tensor], output: Tensor
+    step: DepthwiseConvolution, given: Sequence[Values], sources: Sequence[Tensor], output: Tensor, rounding: Rounding
 ) -> Values:
     import numpy as np
 
     value = np.repeat(given[0] - sources[0].zero_point, output.shape[2] // sources[0].shape[2], axis=3)
     windows = _windows(value, 0, step.size, step.stride, step.padding, output.shape)
     sums = (windows * step.weights.astype(np.int64)).sum(axis=(3, 4)) + step.bias
-    return scaled(sums, step.multipliers, step.shifts) + output.zero_point
+    return rounding.depthwise(sums, step.multipliers, step.shifts) + output.zero_point
 
 
 def _max_pooling(step: MaxPooling, given: Sequence[Values], sources: Sequence[Tensor], output: Tensor) -> Values:
@@ -89,9 +99,11 @@ def _average_pooling(
     return np.asarray(np.sign(sums) * ((np.abs(sums) + counts // 2) // counts), np.int64)
 
 
-def _mean(step: Mean, given: Sequence[Values], sources: Sequence[Tensor], output: Tensor) -> Values:
-    sums = (given[0] - sources[0].zero_point).sum(axis=(1, 2), keepdims=True)
-    return scaled(sums, step.multiplier, step.shift) + output.zero_point
+def _mean(step: Mean, given: Sequence[Values], sources: Sequence[Tensor], output: Tensor, rounding: Rounding) -> Values:
+    import numpy as np
+
+    sums = (given[0] - step.zero).sum(axis=(1, 2), keepdims=True)
+    return rounding.convolution(sums, np.asarray(step.multiplier), np.asarray(step.shift)) + step.offset
 
 
 def _add(step: Add, given: Sequence[Values], sources: Sequence[Tensor], output: Tensor) -> Values:
@@ -102,6 +114,15 @@ def _add(step: Add, given: Sequence[Values], sources: Sequence[Tensor], output: 
         for value, source, factor, shift in zip(given, sources, step.multipliers, step.shifts, strict=False)
     )
     return scaled(np.asarray(total), step.multipliers[2], step.shifts[2]) + output.zero_point
+
+
+def _add_once(step: AddOnce, given: Sequence[Values], sources: Sequence[Tensor], output: Tensor) -> Values:
+    first, second = (
+        (value - source.zero_point) * factor
+        for value, source, factor in zip(given, sources, step.multipliers, strict=True)
+    )
+    total = first + second
+    return ((total + (1 << (step.shift - 1))) >> step.shift) + output.zero_point
 
 
 def _pad(step: Pad, given: Sequence[Values], sources: Sequence[Tensor], output: Tensor) -> Values:
@@ -136,13 +157,16 @@ def _windows(
     return np.moveaxis(chosen, 3, 5)
 
 
-_RULES: dict[type[Step], Callable[..., Values]] = {
-    Add: _add,
-    AveragePooling: _average_pooling,
+_SUMS: dict[type[Step], Callable[..., Values]] = {
     Convolution: _convolution,
     DepthwiseConvolution: _depthwise_convolution,
-    MaxPooling: _max_pooling,
     Mean: _mean,
+}
+_RULES: dict[type[Step], Callable[..., Values]] = {
+    Add: _add,
+    AddOnce: _add_once,
+    AveragePooling: _average_pooling,
+    MaxPooling: _max_pooling,
     Pad: _pad,
     Rescale: _rescale,
     Softmax: _softmax,

@@ -52,6 +52,15 @@ def halved(value: Integers, bits: Integers | int) -> Integers:
     return quotient
 
 
+def halved_up(value: Integers, bits: Integers | int) -> Integers:
+    """value / 2**bits, to the nearest, a tie upwards."""
+    import numpy as np
+
+    half = (np.int64(1) << np.asarray(bits, np.int64)) >> 1
+    quotient: Integers = (value + half) >> bits
+    return quotient
+
+
 def scaled(value: Integers, multiplier: Integers | int, shift: Integers | int) -> Integers:
     """value * multiplier * 2**(shift - 31), rounded twice as TFLite Micro does."""
     import numpy as np

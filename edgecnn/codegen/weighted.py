@@ -76,7 +76,8 @@ def _weighted(given: Operands, weights: npt.NDArray[np.int8]) -> dict[str, Any]:
     bias = given.constants[1].values if len(given.constants) > 1 else np.zeros(out, np.int32)
     if bias.dtype != np.int32 or bias.shape != (out,):
         raise given.refusal(f"its bias is {bias.dtype}, not int32 for each output")
-    factors = [_factor(given, scale) for scale in np.broadcast_to(scales, (out,))]
+    factors = _factors(given, np.broadcast_to(scales, (out,)))
+    kind = np.float32 if given.rounding.in_float else np.int32
     flat = np.moveaxis(weights, -1, 0) if given.kind == "DEPTHWISE_CONV_2D" else weights
     bounds = np.abs(bias.astype(np.int64)) + LARGEST_INPUT * np.abs(flat.reshape(out, -1).astype(np.int64)).sum(axis=1)
     for bound, (_, shift) in zip(bounds.tolist(), factors, strict=True):
@@ -85,9 +86,22 @@ def _weighted(given: Operands, weights: npt.NDArray[np.int8]) -> dict[str, Any]:
     return {
         "weights": weights,
         "bias": bias,
-        "multipliers": np.array([multiplier for multiplier, _ in factors], np.int32),
+        "multipliers": np.array([multiplier for multiplier, _ in factors], kind),
         "shifts": np.array([shift for _, shift in factors], np.int8),
     }
+
+
+def _factors(given: Operands, scales: npt.NDArray[np.float32]) -> list[tuple[float, int]]:
+    """Multiplier and shift of each channel."""
+    import numpy as np
+
+    if not given.rounding.in_float:
+        return [_factor(given, scale) for scale in scales]
+    source, made = np.float32(given.inputs[0].scale), np.float32(given.output.scale)
+    real = source * scales / made
+    if not ((real > 0) & (real < 256)).all():
+        raise given.refusal("its factors between scales are none that XNNPACK takes")
+    return [(float(factor), 0) for factor in real]
 
 
 def _factor(given: Operands, scale: np.float32) -> tuple[int, int]:

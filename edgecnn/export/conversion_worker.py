@@ -4,7 +4,7 @@ One process converts one format after another, so that TensorFlow starts once an
 When it dies, the format it was at is lost, and a new process goes on with the next. Lines of JSON, one request at a
 time:
 
-    -> {"command": "load", "run": PATH, "max_accuracy_drop": POINTS}           the model and the images
+    -> {"command": "load", "run": PATH, "options": {...}}    an ExportOptions: the model and the images
     <- {}
     -> {"command": "convert", "format": NAME, "draft": PATH}          writes the file or folder at PATH
     <- an Artifact
@@ -20,13 +20,14 @@ import signal
 import subprocess
 import sys
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.environment import import_path, missing_package
 from edgecnn.errors import EdgecnnError, InputError, MachineError, from_os_error, reason_of
 from edgecnn.export.exporter import artifact_of, source_of
-from edgecnn.export.format import Format
+from edgecnn.export.format import ExportOptions, Format
 from edgecnn.files import TEMPORARY
 from edgecnn.model_files.keras_archive import recurrent_layers
 from edgecnn.plugins import pick
@@ -46,8 +47,8 @@ class Converter:
     Raises InputError for a model or images that cannot be used, MachineError where this machine cannot convert.
     """
 
-    def __init__(self, run: Run, max_accuracy_drop: float) -> None:
-        self._run, self._max_accuracy_drop = run, max_accuracy_drop
+    def __init__(self, run: Run, options: ExportOptions) -> None:
+        self._run, self._options = run, options
         self._scratch = tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=run.root)  # goes however the process ends
         self._process: subprocess.Popen[str] | None = None
         try:
@@ -74,7 +75,7 @@ class Converter:
             process_group=0,  # Ctrl-C is for its parent to take
             text=True,
         )
-        self._ask("load", run=str(self._run.root), max_accuracy_drop=self._max_accuracy_drop)
+        self._ask("load", run=str(self._run.root), options=asdict(self._options))
 
     def _ask(self, command: str, **arguments: object) -> bytes:
         process = self._process
@@ -145,9 +146,9 @@ class _Server:
             refused = InputError(reason_of(error))
         return json.dumps({"error": str(refused), "exit_code": refused.exit_code})
 
-    def load(self, run: str, max_accuracy_drop: float) -> str:
+    def load(self, run: str, options: dict[str, Any]) -> str:
         """Load the model and what it is calibrated with."""
-        self._loaded = source_of(Run(Path(run)), max_accuracy_drop)
+        self._loaded = source_of(Run(Path(run)), ExportOptions(**options))
         return "{}"
 
     def convert(self, format: str, draft: str) -> str:

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgecnn.data.samples import Samples
-    from edgecnn.export.format import Exported, Format
+    from edgecnn.export.format import Exported, ExportOptions, Format
     from edgecnn.records import Contract
     from edgecnn.run_directory import Run
 
 WHATEVER_THE_FORMAT = ("edgecnn", "numpy")  # packages that every export is made with
 
 
-def source_of(run: Run, max_accuracy_drop: float) -> tuple[ExportSource, Calibration]:
+def source_of(run: Run, options: ExportOptions) -> tuple[ExportSource, Calibration]:
     """What a run is exported from, and what a quantized format records of its calibration but the tool."""
     contract = run.contract()
     samples = samples_of(run, contract)
@@ -40,7 +40,7 @@ def source_of(run: Run, max_accuracy_drop: float) -> tuple[ExportSource, Calibra
         calibration_images=samples.calibration,
         selection_images=samples.selection,
         selection_labels=samples.selection_labels,
-        max_accuracy_drop_points=max_accuracy_drop,
+        options=options,
     )
     return source, _calibration(samples)
 

@@ -31,6 +31,14 @@ class Gate:
     min_agreement: float  # share of equal top-1 classes, in [0, 1]
 
 
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions:
+    """What exports depend on beside the model and its images."""
+
+    max_accuracy_drop: float = 0.5  # points that full quantization may cost before layers are kept in float32
+    rounding: str = "tflite-micro"  # of generated C: which runtime's outputs it gives
+
+
 @dataclass(frozen=True, eq=False)
 class ExportSource:
     """What a format exports from: the Keras model ([0, 1] floats in), its contract, and training images.
@@ -43,7 +51,7 @@ class ExportSource:
     calibration_images: Pixels
     selection_images: Pixels
     selection_labels: npt.NDArray[np.int64]
-    max_accuracy_drop_points: float  # accuracy that full quantization may cost before layers are kept in float32
+    options: ExportOptions = ExportOptions()
     cache: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)  # of :func:`cached`
 
 
@@ -91,6 +99,7 @@ class Format:
     float_counterpart: str = ""  # for a quantized format: the float format whose place it would take
     calibrator: str = ""  # for a format that depends on calibration images: which package measures ranges on them
     devices: tuple[str, ...] = ()  # of DEVICES: where the report may recommend it
+    options: tuple[str, ...] = ()  # of ExportOptions: those that this format takes and others do not
     default: bool = True  # whether it is exported where no format is named; not what takes more than Python to run
 
 

@@ -21,9 +21,10 @@ MOST_CHANGED = 24  # images in the table of flips
 REPEATED = {"formats": "--format", "runtimes": "--runtime", "providers": "--ep", "tolerances": "--tolerance",
             "cpus": "--cpu"}  # fmt: skip
 LISTS = {"threads": "--threads", "batches": "--batch"}
-SINGLE = ("max_images", "data", "baseline", "time_budget", "cpu_affinity", "python", "remote", "max_accuracy_drop")
+SINGLE = ("max_images", "data", "baseline", "time_budget", "cpu_affinity", "python", "remote", "max_accuracy_drop",
+          "rounding")  # fmt: skip
 FLAGS = ("allow_fallback", "io_binding")
-DEFAULTS = {"batches": "1", "time_budget": "40", "max_accuracy_drop": "0.5"}
+DEFAULTS = {"batches": "1", "time_budget": "40", "max_accuracy_drop": "0.5", "rounding": "tflite-micro"}
 
 
 def verdict(record: Report) -> tuple[str, str, list[str]]:

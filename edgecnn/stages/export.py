@@ -12,7 +12,7 @@ from edgecnn.environment import installed_versions, versions_of
 from edgecnn.errors import GateFailed, InputError, UnsupportedSchema
 from edgecnn.export.conversion_worker import Converter
 from edgecnn.export.exporter import WHATEVER_THE_FORMAT, path_of
-from edgecnn.export.format import Format, default_formats
+from edgecnn.export.format import ExportOptions, Format, default_formats
 from edgecnn.files import TEMPORARY, delete, staged
 from edgecnn.plugins import discover, packages, pick
 from edgecnn.records import SCHEMA, Artifact, Artifacts, ExportFailure
@@ -23,15 +23,18 @@ if TYPE_CHECKING:
 
     Outcome = Artifact | ExportFailure
 
-DEFAULT_MAX_ACCURACY_DROP = 0.5  # points
+DEFAULTS = ExportOptions()
 
 
-def inputs(run: Run, formats: Sequence[str], max_accuracy_drop: float) -> dict[str, str]:
-    """What decides the exports: file hashes, formats, the budget, and the converters' versions."""
+def inputs(run: Run, formats: Sequence[str], options: ExportOptions) -> dict[str, str]:
+    """What decides the exports: file hashes, formats, options, and the converters' versions."""
+    names = chosen(formats)
+    taken = {option for name in names for option in pick(Format, name).options}
     return {
         **{name: run.hash_of(name) for name in (run_directory.MODEL, run_directory.CONTRACT, run_directory.SAMPLES)},
-        "formats": " ".join(chosen(formats)),
-        "max_accuracy_drop": str(max_accuracy_drop),
+        "formats": " ".join(names),
+        "max_accuracy_drop": str(options.max_accuracy_drop),
+        **{option: str(getattr(options, option)) for option in sorted(taken)},
         **versions_of((*WHATEVER_THE_FORMAT, *packages("format"))),
     }
 
@@ -41,31 +44,43 @@ def chosen(formats: Sequence[str]) -> list[str]:
     return sorted({pick(Format, name).name for name in formats}) or default_formats()
 
 
-def is_current(run: Run, formats: Sequence[str] = (), max_accuracy_drop: float = DEFAULT_MAX_ACCURACY_DROP) -> bool:
+def is_current(run: Run, formats: Sequence[str] = (), options: ExportOptions | None = None) -> bool:
     """Whether the run already holds these exports; where none is named, with further ones that it holds."""
     further = [] if formats else [outcome.format for outcome in _held(run)]
     wanted = [*chosen(formats), *further]
-    return run.is_current(run_directory.ARTIFACTS, Artifacts, inputs(run, wanted, max_accuracy_drop))
+    return run.is_current(run_directory.ARTIFACTS, Artifacts, inputs(run, wanted, options or held_options(run)))
 
 
-def export(run: Run, formats: Sequence[str] = (), max_accuracy_drop: float = DEFAULT_MAX_ACCURACY_DROP) -> Artifacts:
+def held_options(
+    run: Run, *, max_accuracy_drop: float = DEFAULTS.max_accuracy_drop, rounding: str | None = None
+) -> ExportOptions:
+    """These options; of those that are None, what the run's exports were made with, or else the default."""
+    recorded = _recorded(run)
+    held = recorded.origin.inputs if recorded else {}
+    return ExportOptions(
+        max_accuracy_drop=max_accuracy_drop, rounding=rounding or held.get("rounding", DEFAULTS.rounding)
+    )
+
+
+def export(run: Run, formats: Sequence[str] = (), options: ExportOptions | None = None) -> Artifacts:
     """Write `exports/<format><suffix>` for each format (the default ones when none is named), and artifacts.json.
 
-    A quantized format that loses more than `max_accuracy_drop` percentage points on training images keeps the layers
-    that cause it in float32. Exports of other formats stay, and are made again where the model, the samples or a
-    converter has changed. A format that the model cannot be exported to is among the record's failures, and its earlier
-    export is removed. Raises UsageError for an unknown format and InputError for a model that cannot be read.
+    Without options they are :func:`held_options`. A quantized format that loses more than `max_accuracy_drop` points on
+    training images keeps the layers that cause it in float32. Exports of other formats stay, and are made again where
+    the model, the samples, an option or a converter has changed. A format that the model cannot be exported to is among
+    the record's failures, and its earlier export is removed. Raises UsageError for an unknown format and InputError for
+    a model that cannot be read.
     """
-    contract = run.contract()
-    outcomes, stale = _others(run, chosen(formats), max_accuracy_drop)
-    with Converter(run, max_accuracy_drop) as converter:
+    contract, options = run.contract(), options or held_options(run)
+    outcomes, stale = _others(run, chosen(formats), options)
+    with Converter(run, options) as converter:
         for name in sorted([*chosen(formats), *stale]):
             outcome = _export_one(converter, run.root, name)
             log(_told(outcome))
             outcomes.append(outcome)
     outcomes.sort(key=lambda outcome: outcome.format)
     artifacts = tuple(outcome for outcome in outcomes if isinstance(outcome, Artifact))
-    decided = inputs(run, [outcome.format for outcome in outcomes], max_accuracy_drop)
+    decided = inputs(run, [outcome.format for outcome in outcomes], options)
     record = Artifacts(
         schema=SCHEMA,
         origin=run.origin("export", decided, [artifact.path for artifact in artifacts]),
@@ -125,11 +140,11 @@ def check(run: Run, formats: Sequence[str] = ()) -> list[str]:
     missing = [name for name in wanted if name not in known]
     if missing:
         raise run.without_export(record, missing[0])
-    max_accuracy_drop = float(record.origin.inputs.get("max_accuracy_drop", DEFAULT_MAX_ACCURACY_DROP))
+    drop = float(record.origin.inputs.get("max_accuracy_drop", DEFAULTS.max_accuracy_drop))
     differing = []
     with (
         tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=run.root) as folder,
-        Converter(run, max_accuracy_drop) as converter,
+        Converter(run, held_options(run, max_accuracy_drop=drop)) as converter,
     ):
         for name in wanted:
             before = known[name]
@@ -152,22 +167,27 @@ def _content(outcome: Outcome) -> str:
     return outcome.content_sha256 if isinstance(outcome, Artifact) else ""
 
 
-def _others(run: Run, wanted: Sequence[str], max_accuracy_drop: float) -> tuple[list[Outcome], list[str]]:
+def _others(run: Run, wanted: Sequence[str], options: ExportOptions) -> tuple[list[Outcome], list[str]]:
     """Of the other formats: the exports that are still up to date, or else the formats to export again."""
     known = _held(run)
     others = [outcome for outcome in known if outcome.format not in wanted]
-    if is_current(run, [outcome.format for outcome in known], max_accuracy_drop):
+    if is_current(run, [outcome.format for outcome in known], options):
         return others, []
     return [], [outcome.format for outcome in others]
 
 
 def _held(run: Run) -> list[Outcome]:
     """What the run's record holds of formats that this edgecnn knows; nothing where it is missing or unreadable."""
+    old = _recorded(run)
+    outcomes: list[Outcome] = [*old.artifacts, *old.failures] if old else []
+    return [outcome for outcome in outcomes if outcome.format in discover(Format)]
+
+
+def _recorded(run: Run) -> Artifacts | None:
+    """The run's record; None where it is missing or unreadable."""
     try:
-        old = run.load(run_directory.ARTIFACTS, Artifacts, "export")
+        return run.load(run_directory.ARTIFACTS, Artifacts, "export")
     except UnsupportedSchema:
         raise
     except InputError:
-        return []
-    outcomes: list[Outcome] = [*old.artifacts, *old.failures]
-    return [outcome for outcome in outcomes if outcome.format in discover(Format)]
+        return None

@@ -13,6 +13,7 @@ import numpy as np
 
 from edgecnn.codegen.emitter import c_name, emit
 from edgecnn.codegen.reader import read
+from edgecnn.codegen.rounding import DEFAULT_ROUNDING, ROUNDINGS
 from edgecnn.model_files import c_header
 
 if TYPE_CHECKING:
@@ -74,10 +75,16 @@ def contract_for(contract: Contract, graph: Graph, model: str = "tiny") -> Contr
 
 
 def compiled(
-    flatbuffer: bytes, contract: Contract, folder: Path, *, compiler: str = "gcc", flags: Sequence[str] = ("-O1",)
+    flatbuffer: bytes,
+    contract: Contract,
+    folder: Path,
+    *,
+    compiler: str = "gcc",
+    flags: Sequence[str] = ("-O1",),
+    rounding: str = DEFAULT_ROUNDING,
 ) -> Compiled:
     """Emit into a folder, compile with the gate's flags, and load."""
-    graph = read(flatbuffer)
+    graph = read(flatbuffer, rounding=ROUNDINGS[rounding])
     fitted = contract_for(contract, graph, contract.model)
     folder.mkdir(parents=True, exist_ok=True)
     emit(graph, fitted, folder)

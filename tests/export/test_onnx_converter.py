@@ -31,7 +31,7 @@ def _source(contract: Contract, body: Callable[[Any], Any]) -> ExportSource:
     images = np.random.default_rng(1).integers(0, 256, (6, 8, 8, 3), dtype=np.uint8)
     return ExportSource(
         model=keras.Model(image, scores), contract=contract, calibration_images=images, selection_images=images[:0],
-        selection_labels=np.zeros(0, np.int64), max_accuracy_drop_points=0.5,
+        selection_labels=np.zeros(0, np.int64),
     )  # fmt: skip
 
 

@@ -93,7 +93,7 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         output_meaning="logits", labels=labels, data=data,
     )  # fmt: skip
     images = synthetic_images(200, rules)
-    source = ExportSource(model, rules, images[:100], images[:0], np.zeros(0, np.int64), 0.5)
+    source = ExportSource(model, rules, images[:100], images[:0], np.zeros(0, np.int64))
     folder = tmp_path_factory.mktemp(request.param)
     files = {}
     for name in FORMATS:

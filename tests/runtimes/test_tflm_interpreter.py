@@ -59,7 +59,7 @@ def deadly(tmp_path: Path, tiny_contract: Contract) -> Path:
     )  # fmt: skip
     model.get_layer("dense").set_weights([model.get_layer("dense").get_weights()[0] * 1e-8, np.zeros(3)])
     pixels = np.random.default_rng(1).integers(0, 256, (4, 8, 8, 3), dtype=np.uint8)
-    source = ExportSource(model, tiny_contract, pixels, pixels[:0], np.zeros(0, np.int64), 1.0)
+    source = ExportSource(model, tiny_contract, pixels, pixels[:0], np.zeros(0, np.int64))
     exported = PLUGIN.export(source)
     facts = Export(
         format=PLUGIN.name,

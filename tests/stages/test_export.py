@@ -17,7 +17,7 @@ from edgecnn import run_directory
 from edgecnn.cli import _run as command
 from edgecnn.data.samples import digests, samples_of
 from edgecnn.errors import InputError
-from edgecnn.export.format import Format
+from edgecnn.export.format import ExportOptions, Format
 from edgecnn.plugins import discover
 from edgecnn.records import Artifacts
 from edgecnn.report.summary import losses
@@ -154,7 +154,7 @@ def _inputs_now(run: Run, record: Artifacts) -> dict[str, str]:
 @pytest.mark.parametrize("name", ["tflite_int8", "onnx_int8"])
 def test_layers_that_int8_would_break_are_found_and_kept_in_float(run: Run, name: str) -> None:
     _scale_channels(run, "conv2d_1", "conv2d_2", factor=4096)
-    artifact = next(a for a in export(run, [name], max_accuracy_drop=0.5).artifacts if a.format == name)
+    artifact = next(a for a in export(run, [name], ExportOptions(max_accuracy_drop=0.5)).artifacts if a.format == name)
     found = artifact.mixed_precision
     assert found is not None
     assert found.steps[0].excluded_from_quantization == ()
@@ -179,7 +179,9 @@ def test_layers_that_int8_would_break_are_found_and_kept_in_float(run: Run, name
 
 def test_a_generous_budget_keeps_nothing_in_float(run: Run) -> None:
     _scale_channels(run, "conv2d_1", "conv2d_2", factor=4096)
-    artifact = next(a for a in export(run, ["onnx_int8"], max_accuracy_drop=100).artifacts if a.format == "onnx_int8")
+    artifact = next(
+        a for a in export(run, ["onnx_int8"], ExportOptions(max_accuracy_drop=100)).artifacts if a.format == "onnx_int8"
+    )
     assert artifact.mixed_precision is not None
     assert artifact.mixed_precision.excluded_from_quantization == ()
     assert artifact.mixed_precision.sensitivity_sqnr_db == {}

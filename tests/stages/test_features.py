@@ -95,7 +95,7 @@ def test_sequences_and_attention_are_drawn(tmp_path: Path, run: Run, suffix: str
     x = layers.MultiHeadAttention(2, 4, name="attention")(x, x)
     x = layers.Dense(3, name="scores")(layers.GlobalAveragePooling1D(name="pool")(x))
     images = RANDOM.integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
-    source = ExportSource(keras.Model(image, x), run.contract(), images, images[:0], np.zeros(0, np.int64), 1.0)
+    source = ExportSource(keras.Model(image, x), run.contract(), images, images[:0], np.zeros(0, np.int64))
     exported, path = PLUGIN.export(source), tmp_path / "sequence.onnx"
     facts = Export(
         format="onnx_float32",

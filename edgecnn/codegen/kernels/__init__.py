@@ -14,8 +14,9 @@ INCLUDE = re.compile(r'#include (?P<name>"[\w.]+"|<[\w.]+>)\n')
 ONCE = "#pragma once\n"
 
 
-def amalgamated(kernels: Iterable[str]) -> str:
+def amalgamated(kernels: Iterable[str], rounding: str) -> str:
     """The text of kernels, by the names of their files without `.c`, each after what it includes, nothing twice."""
+    chosen = f"rounding_{rounding.replace('-', '_')}.h"
     texts: list[str] = []
     seen: set[str] = set()
 
@@ -26,7 +27,8 @@ def amalgamated(kernels: Iterable[str]) -> str:
         text = (FOLDER / name).read_text(encoding="utf-8")
         for found in INCLUDE.finditer(text):
             if found["name"].startswith('"'):
-                add(found["name"].strip('"'))
+                name = found["name"].strip('"')
+                add(chosen if name == "rounding.h" else name)
         texts.append(INCLUDE.sub("", text).replace(ONCE, "").strip())
 
     for kernel in dict.fromkeys(kernels):

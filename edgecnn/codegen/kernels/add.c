@@ -1,6 +1,6 @@
 /* The sum of two tensors. Both are brought to a common scale with 20 bits more, and their sum back to the output's. */
 #include "kernel.h"
-#include "rounding.h"
+#include "fixed_point.h"
 
 #define MORE ((int32_t)1 << 20)
 

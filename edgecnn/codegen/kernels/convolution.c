@@ -1,33 +1,16 @@
-/* Convolution, with a max pooling of its outputs (1 x 1 with stride 1: none); a dense layer is one of a single pixel.
+/* Convolution, with a max pooling of its outputs (1 x 1 with stride 1: none).
  *
  * An accumulator begins with the bias less the zero point of the input times the weights, so the input is multiplied
  * as it is; outside it lie zero points. Four output channels are computed at a time, so that each input is read once
  * for them. The output may lie over the input where no pixel is written before all that reads it.
  */
 #include "kernel.h"
+#include "multiply_add.h"
 #include "rounding.h"
 
 #define LOWEST INT32_MIN
 
-/* Add the products of `count` inputs with the weights of four channels to their sums. */
-ALWAYS_INLINE void multiply_add(const int8_t *input, const int8_t *const weights[4], int at, int count, int32_t sums[4]) {
-    const int8_t *const first = weights[0] + at, *const second = weights[1] + at;
-    const int8_t *const third = weights[2] + at, *const fourth = weights[3] + at;
-    int32_t a = sums[0], b = sums[1], c = sums[2], d = sums[3];
-    for (int i = 0; i < count; i++) {
-        const int32_t value = input[i];
-        a += value * first[i];
-        b += value * second[i];
-        c += value * third[i];
-        d += value * fourth[i];
-    }
-    sums[0] = a;
-    sums[1] = b;
-    sums[2] = c;
-    sums[3] = d;
-}
-
-/* The same where all inputs are `zero`. */
+/* Add the products of the input `zero` with weights of four channels to their sums. */
 ALWAYS_INLINE void multiply_add_zero(int zero, const int8_t *const weights[4], int at, int count, int32_t sums[4]) {
     for (int i = 0; i < count; i++) {
         for (int c = 0; c < 4; c++) {
@@ -63,7 +46,7 @@ ALWAYS_INLINE void add_window(
 ALWAYS_INLINE void convolution(
     const int8_t *input, int height, int width, int channels, int zero,
     int8_t *output, int output_height, int output_width, int output_channels, int output_zero, int low, int high,
-    const int8_t *weights, const int32_t *bias, const int32_t *multipliers, const int8_t *shifts,
+    const int8_t *weights, const int32_t *bias, const multiplier_t *multipliers, const int8_t *shifts,
     int kernel_height, int kernel_width, int stride_y, int stride_x, int padding_y, int padding_x,
     int pool_height, int pool_width, int pool_stride_y, int pool_stride_x
 ) {
@@ -93,7 +76,7 @@ ALWAYS_INLINE void convolution(
                     }
                 }
                 for (int i = 0; i < 4 && c + i < output_channels; i++) {
-                    const int32_t value = scaled(largest[i], multipliers[c + i], shifts[c + i]);
+                    const int32_t value = rounded(largest[i], multipliers[c + i], shifts[c + i]);
                     *output++ = clamped(value + output_zero, low, high);
                 }
             }

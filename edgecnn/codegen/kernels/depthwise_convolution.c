@@ -8,7 +8,7 @@
 ALWAYS_INLINE void depthwise_convolution(
     const int8_t *input, int height, int width, int channels, int zero,
     int8_t *output, int output_height, int output_width, int output_channels, int output_zero, int low, int high,
-    const int8_t *weights, const int32_t *bias, const int32_t *multipliers, const int8_t *shifts,
+    const int8_t *weights, const int32_t *bias, const multiplier_t *multipliers, const int8_t *shifts,
     int kernel_height, int kernel_width, int stride_y, int stride_x, int padding_y, int padding_x
 ) {
     const int multiple = output_channels / channels;
@@ -25,7 +25,7 @@ ALWAYS_INLINE void depthwise_convolution(
                         sum += value * weights[(kernel_y * kernel_width + kernel_x) * output_channels + c];
                     }
                 }
-                *output++ = clamped(scaled(sum, multipliers[c], shifts[c]) + output_zero, low, high);
+                *output++ = clamped(rounded_depthwise(sum, multipliers[c], shifts[c]) + output_zero, low, high);
             }
         }
     }

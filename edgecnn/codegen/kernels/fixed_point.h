@@ -16,3 +16,9 @@ ALWAYS_INLINE int32_t halved(int32_t value, int bits) {
     const int32_t half = (mask >> 1) + (value < 0);
     return (value >> bits) + ((value & mask) > half);
 }
+
+/* value * multiplier * 2^(shift - 31), rounded twice; value * 2^shift fits into 32 bits where the shift is to the left. */
+ALWAYS_INLINE int32_t scaled(int32_t value, int32_t multiplier, int shift) {
+    const int left = shift > 0 ? shift : 0;
+    return halved(multiplied(value * ((int32_t)1 << left), multiplier), left - shift);
+}

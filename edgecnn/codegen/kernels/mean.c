@@ -4,13 +4,13 @@
 
 ALWAYS_INLINE void mean(
     const int8_t *input, int pixels, int channels, int zero,
-    int8_t *output, int output_zero, int low, int high, int32_t multiplier, int shift
+    int8_t *output, int offset, int low, int high, multiplier_t multiplier, int shift
 ) {
     for (int c = 0; c < channels; c++) {
         int32_t sum = -(int32_t)pixels * zero;
         for (int i = 0; i < pixels; i++) {
             sum += input[i * channels + c];
         }
-        output[c] = clamped(scaled(sum, multiplier, shift) + output_zero, low, high);
+        output[c] = clamped(rounded(sum, multiplier, shift) + offset, low, high);
     }
 }

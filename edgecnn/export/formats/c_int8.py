@@ -14,18 +14,19 @@ if TYPE_CHECKING:
 
 
 def export(source: ExportSource) -> Exported:
-    """C99 files that compute what TFLite Micro does of `tflite_int8_micro`, equal to the bit.
+    """C99 files that compute what a runtime, by default TFLite Micro, does of `tflite_int8_micro`, equal to the bit.
 
     Raises InputError, with the layer's name, for what the C kernels cannot compute.
     """
     from edgecnn.codegen.emitter import emit
     from edgecnn.codegen.reader import read
+    from edgecnn.codegen.rounding import pick_rounding
     from edgecnn.export.quantization.tflite_int8 import integer_file
     from edgecnn.model_files.tflite_model import packed
 
     file, layers, found = integer_file(source, PLUGIN)
     names = {place.tensor: layer for layer, place in layers.items()}
-    graph = read(packed(file.model), names)
+    graph = read(packed(file.model), names, pick_rounding(source.options.rounding))
 
     def write(contract: Contract, path: Path) -> None:
         path.mkdir()
@@ -46,6 +47,7 @@ PLUGIN = Format(
     weight_dtype="int8",
     output_dtype="int8",
     calibrator="tensorflow",
+    options=("rounding",),
     default=False,
     export=export,
 )

@@ -53,7 +53,7 @@ def find(
     first = search.attempt([])
     if first.holds or not layers:
         return first.model, search.record(first, {}, 0.0)
-    allowed = source.max_accuracy_drop_points
+    allowed = source.options.max_accuracy_drop
     log(f"  {what} loses {first.drop_points:.2f} points, {allowed} are allowed: correcting biases")
     search.correcting = True
     second = search.attempt([])
@@ -115,7 +115,7 @@ class _Search:
                 bias_corrected=self.correcting,
             )
         )
-        return _Attempt(model, kept, self.correcting, drop, drop <= self._source.max_accuracy_drop_points + ROUNDING)
+        return _Attempt(model, kept, self.correcting, drop, drop <= self._source.options.max_accuracy_drop + ROUNDING)
 
     def sensitivity_sqnr_db(self) -> dict[str, float]:
         """Layer -> SQNR in dB of the output, over a few images, when it alone is quantized."""
@@ -150,7 +150,7 @@ class _Search:
     def record(self, found: _Attempt, sensitivity_sqnr_db: dict[str, float], seconds: float) -> MixedPrecision:
         """How it was found, for artifacts.json."""
         return MixedPrecision(
-            max_accuracy_drop_points=self._source.max_accuracy_drop_points,
+            max_accuracy_drop_points=self._source.options.max_accuracy_drop,
             images=len(self._source.selection_labels),
             sensitivity_sqnr_db=sensitivity_sqnr_db,
             steps=tuple(self.steps),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from edgecnn.export.format import ExportSource
+from edgecnn.export.format import ExportOptions, ExportSource
 from edgecnn.export.optimizations.global_pool_to_mean import with_means
 from edgecnn.export.saved_model import save_model
 from edgecnn.plugins import pick
@@ -26,7 +26,7 @@ def _source(model: Any, contract: Contract) -> ExportSource:
     empty = np.zeros((0, 32, 32, 3), np.uint8)
     return ExportSource(
         model=model, contract=contract, calibration_images=empty, selection_images=empty,
-        selection_labels=np.zeros(0, np.int64), max_accuracy_drop_points=1.0,
+        selection_labels=np.zeros(0, np.int64), options=ExportOptions(max_accuracy_drop=1.0),
     )  # fmt: skip
 
 

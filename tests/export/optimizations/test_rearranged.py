@@ -10,7 +10,7 @@ import pytest
 
 from edgecnn.data.samples import samples_of
 from edgecnn.export import onnx_file, tflite_converter
-from edgecnn.export.format import ExportSource
+from edgecnn.export.format import ExportOptions, ExportSource
 from edgecnn.export.optimizations.tflite_pack_pixel_pairs import pair_pixels, paired_weights
 from edgecnn.export.quantization import onnx_qdq
 
@@ -32,7 +32,7 @@ def source(golden_run: Path) -> ExportSource:
         calibration_images=samples.calibration,
         selection_images=samples.selection,
         selection_labels=samples.selection_labels,
-        max_accuracy_drop_points=0.5,
+        options=ExportOptions(max_accuracy_drop=0.5),
     )
 
 

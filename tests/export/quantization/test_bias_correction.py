@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from edgecnn.export.format import ExportSource, Format
+from edgecnn.export.format import ExportOptions, ExportSource, Format
 from edgecnn.export.quantization.bias_correction import moved
 from edgecnn.plugins import pick
 
@@ -44,7 +44,9 @@ def source(tiny_contract: Contract) -> ExportSource:
     outputs = np.asarray(model(images / np.float32(255)))
     model.get_layer("three").set_weights([three, -np.median(outputs, axis=0)])
     labels = np.asarray(model(images / np.float32(255))).argmax(axis=1)
-    return ExportSource(model, tiny_contract, images[:200], images[200:], labels[200:], max_accuracy_drop_points=0.0)
+    return ExportSource(
+        model, tiny_contract, images[:200], images[200:], labels[200:], ExportOptions(max_accuracy_drop=0.0)
+    )
 
 
 def _search(source: ExportSource, format: str) -> MixedPrecision:
@@ -60,7 +62,7 @@ def test_biases_are_corrected_where_that_loses_less(source: ExportSource, format
     assert plain.excluded_from_quantization == corrected.excluded_from_quantization == ()
     assert plain.accuracy_drop_points > 5, "the shift costs"
     assert corrected.accuracy_drop_points < plain.accuracy_drop_points / 3
-    enough = _search(replace(source, max_accuracy_drop_points=corrected.accuracy_drop_points), format)
+    enough = _search(replace(source, options=ExportOptions(max_accuracy_drop=corrected.accuracy_drop_points)), format)
     assert enough.bias_corrected
     assert enough.excluded_from_quantization == ()
     assert enough.sensitivity_sqnr_db == {}, "no search for layers was needed"
@@ -68,7 +70,7 @@ def test_biases_are_corrected_where_that_loses_less(source: ExportSource, format
 
 @pytest.mark.parametrize("format", ["onnx_int8", "tflite_int8"])
 def test_a_file_that_keeps_the_budget_stays_as_it_is(source: ExportSource, format: str) -> None:
-    found = _search(replace(source, max_accuracy_drop_points=100.0), format)
+    found = _search(replace(source, options=ExportOptions(max_accuracy_drop=100.0)), format)
     assert not found.bias_corrected
     assert len(found.steps) == 1
 
