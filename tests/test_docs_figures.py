@@ -168,3 +168,12 @@ def test_the_table_of_a_bundle_s_files_is_complete(target: str) -> None:
     made = {str(path.relative_to(sources)).removesuffix(".j2") for path in sources.rglob("*") if path.is_file()}
     named = [cells[0] for cells in pages.table("docs/bundles.md", f"bundle files {target}")]
     assert set(re.findall(r"`([^`]+)`", " ".join(named))) == made
+
+
+def test_the_table_of_roundings_is_complete() -> None:
+    from edgecnn.codegen.rounding import ROUNDINGS
+
+    rows = [(re.search(r"`([^`]+)`", cells[0]), cells[1]) for cells in pages.table("docs/c.md", "roundings")]
+    assert {name[1]: runtime for name, runtime in rows if name} == {
+        rounding.name: rounding.runtime for rounding in ROUNDINGS.values()
+    }

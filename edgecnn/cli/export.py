@@ -9,6 +9,7 @@ import click
 
 from edgecnn.cli.options import formats_option, json_option, list_option, print_json, run_argument
 from edgecnn.codegen.rounding import ROUNDINGS
+from edgecnn.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,6 +43,8 @@ def command(
 
     A format that fails does not stop the others; the exit code is then 4, with the reason.
     """
+    from edgecnn.export.format import Format
+    from edgecnn.plugins import pick
     from edgecnn.run_directory import Run
     from edgecnn.stages import export as stage
 
@@ -51,6 +54,8 @@ def command(
             same = stage.check(place, formats)
             click.echo(f"Reproduced: {', '.join(same)}")
             return
+        if rounding and not any("rounding" in pick(Format, name).options for name in formats):
+            raise UsageError("--rounding is for generated C: add --format c_int8.")
         options = stage.held_options(place, max_accuracy_drop=max_accuracy_drop, rounding=rounding)
         record = stage.export(place, formats, options)
     if as_json:

@@ -24,7 +24,7 @@ LISTS = {"threads": "--threads", "batches": "--batch"}
 SINGLE = ("max_images", "data", "baseline", "time_budget", "cpu_affinity", "python", "remote", "max_accuracy_drop",
           "rounding")  # fmt: skip
 FLAGS = ("allow_fallback", "io_binding")
-DEFAULTS = {"batches": "1", "time_budget": "40", "max_accuracy_drop": "0.5", "rounding": "tflite-micro"}
+DEFAULTS = {"batches": "1", "time_budget": "40", "max_accuracy_drop": "0.5"}
 
 
 def verdict(record: Report) -> tuple[str, str, list[str]]:

@@ -171,7 +171,8 @@ def _others(run: Run, wanted: Sequence[str], options: ExportOptions) -> tuple[li
     """Of the other formats: the exports that are still up to date, or else the formats to export again."""
     known = _held(run)
     others = [outcome for outcome in known if outcome.format not in wanted]
-    if is_current(run, [outcome.format for outcome in known], options):
+    before = held_options(run, max_accuracy_drop=options.max_accuracy_drop)  # the others take no other options
+    if is_current(run, [outcome.format for outcome in known], before):
         return others, []
     return [], [outcome.format for outcome in others]
 

@@ -14,7 +14,7 @@ import pytest
 
 from edgecnn.errors import InputError
 from edgecnn.export.conversion_worker import Converter
-from edgecnn.export.format import Format
+from edgecnn.export.format import ExportOptions, Format
 from edgecnn.files import TEMPORARY, sha256_of
 from edgecnn.plugins import pick
 
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.slow
 def test_after_a_death_the_next_format_is_converted(
     run: Run, tmp_path: Path, number: signal.Signals, words: str
 ) -> None:
-    with Converter(run, 0.5) as converter:
+    with Converter(run, ExportOptions()) as converter:
         assert converter._process is not None
         os.kill(converter._process.pid, number)
         with pytest.raises(InputError) as caught:
@@ -60,8 +60,9 @@ def test_it_ends_when_the_process_that_started_it_is_killed(run: Run) -> None:
         "import sys, time\n"
         "from pathlib import Path\n"
         "from edgecnn.export.conversion_worker import Converter\n"
+        "from edgecnn.export.format import ExportOptions\n"
         "from edgecnn.run_directory import Run\n"
-        f"with Converter(Run(Path({str(run.root)!r})), 0.5) as converter:\n"
+        f"with Converter(Run(Path({str(run.root)!r})), ExportOptions()) as converter:\n"
         "    print(converter._process.pid, flush=True)\n"
         "    time.sleep(600)\n"
     )

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import zipfile
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,9 +24,6 @@ from edgecnn.report.summary import losses
 from edgecnn.run_directory import Run
 from edgecnn.stages.export import export, is_current
 from edgecnn.stages.parity import ParityOptions, parity
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_one_format_again_keeps_the_others(run: Run) -> None:
@@ -187,3 +184,22 @@ def test_a_generous_budget_keeps_nothing_in_float(run: Run) -> None:
     assert artifact.mixed_precision.sensitivity_sqnr_db == {}
     assert artifact.mixed_precision.spreads == {}
     assert artifact.mixed_precision.seconds == 0
+
+
+def test_generated_c_keeps_its_rounding_until_another_is_named(every_format_run: Path, tmp_path: Path) -> None:
+    run = Run(Path(shutil.copytree(every_format_run, tmp_path / "run")))
+
+    def header() -> str:
+        return next(run.path("exports/c_int8").glob("*.h")).read_text()
+
+    assert "Outputs equal those of TFLite Micro" in header()
+    assert command(["export", str(run.root), "--format", "onnx_float32", "--rounding", "xnnpack"]) == 2
+    before = run.artifacts()
+    assert command(["export", str(run.root), "--format", "c_int8", "--rounding", "xnnpack"]) == 0
+    assert "Outputs equal those of LiteRT with XNNPACK to the bit" in header()
+    others = [artifact for artifact in run.artifacts().artifacts if artifact.format != "c_int8"]
+    assert others == [artifact for artifact in before.artifacts if artifact.format != "c_int8"], "made again"
+    assert is_current(run)
+    assert command(["export", str(run.root), "--format", "c_int8"]) == 0
+    assert "Outputs equal those of LiteRT with XNNPACK to the bit" in header()
+    assert command(["export", str(run.root), "--format", "c_int8", "--check"]) == 0
