@@ -122,13 +122,16 @@ def settled(keras: Any, model: Any) -> Any:
 def outcomes(run: Run) -> Iterator[Outcome]:
     """Export the run to every format, and compare what each answers with what the trained model does."""
     from edgecnn.data.samples import samples_of
-    from edgecnn.export.format import default_formats
+    from edgecnn.export.format import ExportOptions, default_formats
     from edgecnn.plugins import pick
     from edgecnn.runtimes.runtime import Runtime
     from edgecnn.stages.export import export
 
     with run.lock():
-        refusals = {failure.format: failure.reason for failure in export(run, (), MAX_DROP).failures}
+        refusals = {
+            failure.format: failure.reason
+            for failure in export(run, (), ExportOptions(max_accuracy_drop=MAX_DROP)).failures
+        }
     pixels = samples_of(run, run.contract()).images[:ANSWERED_IMAGES]
     reference = pick(Runtime, "keras").load(run.path("model.keras"), 1, "cpu", ())
     wanted = next(iter(reference.run(pixels).values()))

@@ -61,10 +61,11 @@ def test_the_export_records_the_proof(run: Run) -> None:
 
 def test_mixed_precision_keeps_the_bound(run: Run, tmp_path_factory: pytest.TempPathFactory) -> None:
     from edgecnn.export.exporter import source_of
+    from edgecnn.export.format import ExportOptions
     from edgecnn.export.onnx_file import float_graph, weighted_nodes
     from edgecnn.export.quantization.onnx_qdq import quantized
 
-    source, _ = source_of(run, 0.5)
+    source, _ = source_of(run, ExportOptions())
     original, _ = float_graph(source)
     kept = weighted_nodes(original)["conv2d_1"]
     model = quantized(source, original, kept, str(tmp_path_factory.mktemp("quantized")))
