@@ -9,6 +9,7 @@ import click
 
 from edgecnn.cli.options import formats_option, json_option, list_option, print_json, run_argument
 from edgecnn.codegen.rounding import ROUNDINGS
+from edgecnn.codegen.target import TARGETS
 from edgecnn.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,12 +33,23 @@ if TYPE_CHECKING:
     help="Of c_int8: the runtime whose outputs it gives to the bit. Default: as before, or tflite-micro.",
 )
 @click.option(
+    "--target",
+    type=click.Choice(list(TARGETS)),
+    help="Of c_int8: the instructions it is written for. Default: as before, or portable.",
+)
+@click.option(
     "--check", is_flag=True, help="Export again to a temporary folder and compare; exit 1 when a file differs."
 )
 @list_option("format", "formats")
 @json_option
 def command(
-    run: Path, formats: Sequence[str], max_accuracy_drop: float, rounding: str | None, check: bool, as_json: bool
+    run: Path,
+    formats: Sequence[str],
+    max_accuracy_drop: float,
+    rounding: str | None,
+    target: str | None,
+    check: bool,
+    as_json: bool,
 ) -> None:
     """Export RUN's model to the formats of devices.
 
@@ -54,9 +66,11 @@ def command(
             same = stage.check(place, formats)
             click.echo(f"Reproduced: {', '.join(same)}")
             return
-        if rounding and not any("rounding" in pick(Format, name).options for name in formats):
-            raise UsageError("--rounding is for generated C: add --format c_int8.")
-        options = stage.held_options(place, max_accuracy_drop=max_accuracy_drop, rounding=rounding)
+        given = {"rounding": rounding, "target": target}
+        for option in (name for name, value in given.items() if value):
+            if not any(option in pick(Format, name).options for name in formats):
+                raise UsageError(f"--{option} is for generated C: add --format c_int8.")
+        options = stage.held_options(place, max_accuracy_drop=max_accuracy_drop, **given)
         record = stage.export(place, formats, options)
     if as_json:
         print_json(record)

@@ -18,6 +18,7 @@ from edgecnn.codegen.graph import (
     Softmax,
     Weighted,
 )
+from edgecnn.codegen.target import GROUP
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from edgecnn.codegen.graph import Step, Tensor
+    from edgecnn.codegen.target import Target
 PARTS = ("weights", "bias", "multipliers", "shifts")  # the arrays of a layer
 C_TYPES = {"int8": "int8_t", "int32": "int32_t", "float32": "float"}
 
@@ -44,13 +46,32 @@ def literal(number: int | float) -> str:
     return str(number) if isinstance(number, int) else f"{number:.8e}f"
 
 
-def call_of(step: Step, tensors: Sequence[Tensor], pointers: Sequence[str], name: str) -> Call:
+def call_of(step: Step, tensors: Sequence[Tensor], pointers: Sequence[str], name: str, target: Target) -> Call:
     """The call of a step; `pointers` are C expressions of its inputs and its output, `name` begins its arrays'."""
     sources, output = [tensors[number] for number in step.inputs], tensors[step.output]
     kernel, write = _WRITERS[type(step)]
     if isinstance(step, Convolution) and step.is_dense:
         kernel, write = "dense", _dense
-    return Call(kernel, *write(step, sources, output, pointers, name))
+    call = Call(kernel, *write(step, sources, output, pointers, name))
+    return _blocked(call, step, target) if target.multiply and isinstance(step, Convolution) else call
+
+
+def _blocked(call: Call, step: Convolution, target: Target) -> Call:
+    """The call that computes several pixels and channels at a time; the weights lie as it reads them."""
+    import numpy as np
+
+    block = target.block(len(step.bias))
+    at_once = (block,) if step.is_dense else (target.pixels(len(step.bias)), block)
+    weights, bias, *others = call.constants
+    out = -(-len(step.bias) // block) * block
+    matrix = step.weights.reshape(len(step.bias), -1)
+    groups = -(-matrix.shape[1] // GROUP)
+    whole = np.zeros((out, groups * GROUP), np.int8)
+    whole[: matrix.shape[0], : matrix.shape[1]] = matrix
+    blocks = whole.reshape(-1, block, groups, GROUP).swapaxes(1, 2)
+    offset = (bias[2] - target.input_offset * matrix.astype(np.int64).sum(axis=1)).astype(np.int32)
+    constants = ((*weights[:2], blocks.ravel()), (*bias[:2], offset), *others)
+    return Call(f"{call.kernel}_blocked", (*call.arguments, _line("windows", "sums", *at_once)), constants)
 
 
 def folded_bias(step: Weighted, zero_point: int) -> npt.NDArray[np.int32]:

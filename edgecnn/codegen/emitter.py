@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from edgecnn.codegen.c_source import render_source
 from edgecnn.codegen.calls import call_of, literal
-from edgecnn.codegen.graph import Weighted
+from edgecnn.codegen.graph import Convolution, Weighted
 from edgecnn.codegen.kernels import amalgamated
 from edgecnn.codegen.planner import plan
 from edgecnn.codegen.reference import outputs_of
+from edgecnn.codegen.target import DEFAULT_TARGET, TARGETS
 from edgecnn.model_files.compute_nodes import is_compute_node
 from edgecnn.records import encode
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from edgecnn.codegen.calls import Call
     from edgecnn.codegen.graph import Graph
     from edgecnn.codegen.planner import Plan
+    from edgecnn.codegen.target import Target
     from edgecnn.records import Contract
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -42,14 +44,16 @@ class Line:
     shapes: str
     parameters: int
     multiply_adds: int
+    buffers: tuple[int, int]  # values in windows and sums at a time
     call: Call
 
 
-def emit(graph: Graph, contract: Contract, folder: Path) -> None:
+def emit(graph: Graph, contract: Contract, folder: Path, target: Target = TARGETS[DEFAULT_TARGET]) -> None:
     """Write `<name>.h`, `<name>.c` and `<name>_selftest.c` into a folder: of the same graph, the same bytes."""
     name, planned = c_name(contract.model), plan(graph)
-    lines = _lines(graph, planned, contract.output.name)
+    lines = _lines(graph, planned, contract.output.name, target)
     arrays = [constant for line in lines for constant in line.call.constants]
+    windows, sums = (max(line.buffers[part] for line in lines) for part in (0, 1))
     images = golden_images(graph)
     facts: dict[str, Any] = {
         "name": name,
@@ -67,7 +71,11 @@ def emit(graph: Graph, contract: Contract, folder: Path) -> None:
         "compute_layers": sum(is_compute_node(kind) for step in graph.steps for kind in step.operators),
         "lines": lines,
         "arrays": [(kind, array, len(values), _wrapped(values)) for kind, array, values in arrays],
-        "kernels": amalgamated(["image", *(line.call.kernel for line in lines)], graph.rounding.name),
+        "kernels": amalgamated(["image", *(line.call.kernel for line in lines)], graph.rounding.name, target),
+        "target": target,
+        "windows": windows,
+        "sums": sums,
+        "buffer_bytes": windows * target.window_bytes + sums * 4,
         "patterns": PATTERNS,
         "golden": outputs_of(graph, images).tolist(),
     }
@@ -93,7 +101,7 @@ def c_name(model: str) -> str:
     return name if name and not name[0].isdigit() else f"model_{name}".strip("_")
 
 
-def _lines(graph: Graph, planned: Plan, output: str) -> list[Line]:
+def _lines(graph: Graph, planned: Plan, output: str, target: Target) -> list[Line]:
     names = _identifiers([step.layer for step in graph.steps])
 
     def pointer(number: int) -> str:
@@ -104,10 +112,12 @@ def _lines(graph: Graph, planned: Plan, output: str) -> list[Line]:
     for step, name in zip(graph.steps, names, strict=True):
         tensors = [*step.inputs, step.output]
         shapes = ["x".join(map(str, graph.tensors[number].shape)) for number in tensors]
-        call = call_of(step, graph.tensors, [pointer(number) for number in tensors], name)
+        call = call_of(step, graph.tensors, [pointer(number) for number in tensors], name, target)
         reads = f"{' and '.join(shapes[:-1])} -> {shapes[-1]}"
         parameters = step.weights.size + step.bias.size if isinstance(step, Weighted) else 0
-        lines.append(Line(step.layer, " + ".join(step.operators), reads, parameters, graph.multiply_adds(step), call))
+        buffers = target.buffers(step) if isinstance(step, Convolution) else (0, 0)
+        operators = " + ".join(step.operators)
+        lines.append(Line(step.layer, operators, reads, parameters, graph.multiply_adds(step), buffers, call))
     return lines
 
 

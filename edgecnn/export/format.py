@@ -37,6 +37,7 @@ class ExportOptions:
 
     max_accuracy_drop: float = 0.5  # points that full quantization may cost before layers are kept in float32
     rounding: str = "tflite-micro"  # of generated C: which runtime's outputs it gives
+    target: str = "portable"  # of generated C: for which instructions it is written
 
 
 @dataclass(frozen=True, eq=False)

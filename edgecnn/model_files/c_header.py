@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 FUNCTION = re.compile(r"^int (\w+)_run\(const uint8_t \*image, int8_t \*(\w+), void \*arena\);", re.MULTILINE)
 MACRO = re.compile(r"^#define (\w+) \(?([-+.\de]+)f?\)?$", re.MULTILINE)
 CONTRACT = re.compile(rf"/\* {re.escape(CONTRACT_KEY)}:\n(.*?)\*/", re.DOTALL)
+TARGET = re.compile(r'^#define \w+_TARGET "([\w-]+)"$', re.MULTILINE)
 NEEDED = {
     "ARENA_BYTES", "COMPUTE_LAYERS", "IMAGE_BYTES", "IMAGE_CHANNELS", "IMAGE_HEIGHT", "IMAGE_WIDTH", "LABEL_COUNT",
     "OUTPUT_SCALE", "OUTPUT_ZERO_POINT",
@@ -32,6 +33,7 @@ class CHeader:
     source: Path  # the model's .c file
     numbers: Mapping[str, float]
     contract: bytes | None  # as JSON
+    target: str  # what it is written for, one of codegen's
 
 
 def header_in(folder: Path) -> Path | None:
@@ -53,7 +55,16 @@ def read(folder: Path) -> CHeader:
     if NEEDED - numbers.keys() or not path.with_suffix(".c").is_file():
         raise InputError(f"{path} is not the whole header of a generated model; export it again.")
     contract = CONTRACT.search(text)
-    return CHeader(name, output, text, path.with_suffix(".c"), numbers, contract[1].encode() if contract else None)
+    target = TARGET.search(text)
+    return CHeader(
+        name=name,
+        output=output,
+        text=text,
+        source=path.with_suffix(".c"),
+        numbers=numbers,
+        contract=contract[1].encode() if contract else None,
+        target=target[1] if target else "portable",
+    )
 
 
 def _text(path: Path) -> str:

@@ -22,7 +22,7 @@ REPEATED = {"formats": "--format", "runtimes": "--runtime", "providers": "--ep",
             "cpus": "--cpu"}  # fmt: skip
 LISTS = {"threads": "--threads", "batches": "--batch"}
 SINGLE = ("max_images", "data", "baseline", "time_budget", "cpu_affinity", "python", "remote", "max_accuracy_drop",
-          "rounding")  # fmt: skip
+          "rounding", "target")  # fmt: skip
 FLAGS = ("allow_fallback", "io_binding")
 DEFAULTS = {"batches": "1", "time_budget": "40", "max_accuracy_drop": "0.5"}
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import platform
+import re
 import shlex
 import shutil
 import subprocess
@@ -10,6 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgecnn.codegen.target import pick_target
 from edgecnn.errors import InputError, MachineError
 from edgecnn.model_files.c_header import read
 from edgecnn.records import Placement
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
 COMPILERS = ("cc", "gcc", "clang")
 FLAGS = ("-std=c99", "-O3", "-fPIC", "-shared")
+NOT_FOR = re.compile(r"#error \"?([^\"\n]+)")
 OUTPUT = "output"  # the C function has one
 
 
@@ -74,14 +78,24 @@ def compiler() -> list[str]:
     )
 
 
+def flags_of(header: CHeader) -> tuple[str, ...]:
+    """The compiler's flags for what the C is written for; raises MachineError where that is another kind of machine."""
+    target = pick_target(header.target)
+    if target.machines and platform.machine() not in target.machines:
+        raise MachineError(f"{header.source.name} is written for {target.summary}; this is {platform.machine()}.")
+    return target.flags
+
+
 def _library(header: CHeader) -> Any:
     """The model compiled and loaded; its file is gone by then."""
     import ctypes
 
     with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
         library = Path(folder) / "model.so"
-        command = [*compiler(), *FLAGS, str(header.source), "-o", str(library)]
+        command = [*compiler(), *FLAGS, *flags_of(header), str(header.source), "-o", str(library)]
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        if refused := NOT_FOR.search(done.stderr):
+            raise MachineError(f"{header.source.name} cannot run here: {refused[1].strip()}.")
         if done.returncode:
             lines = [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines() or [""]
             raise InputError(f"{header.source.name} does not compile with {command[0]}: {lines[0].strip()}")

@@ -52,13 +52,19 @@ def is_current(run: Run, formats: Sequence[str] = (), options: ExportOptions | N
 
 
 def held_options(
-    run: Run, *, max_accuracy_drop: float = DEFAULTS.max_accuracy_drop, rounding: str | None = None
+    run: Run,
+    *,
+    max_accuracy_drop: float = DEFAULTS.max_accuracy_drop,
+    rounding: str | None = None,
+    target: str | None = None,
 ) -> ExportOptions:
     """These options; of those that are None, what the run's exports were made with, or else the default."""
     recorded = _recorded(run)
     held = recorded.origin.inputs if recorded else {}
     return ExportOptions(
-        max_accuracy_drop=max_accuracy_drop, rounding=rounding or held.get("rounding", DEFAULTS.rounding)
+        max_accuracy_drop=max_accuracy_drop,
+        rounding=rounding or held.get("rounding", DEFAULTS.rounding),
+        target=target or held.get("target", DEFAULTS.target),
     )
 
 

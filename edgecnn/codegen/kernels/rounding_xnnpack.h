@@ -12,7 +12,8 @@ typedef float multiplier_t;
 ALWAYS_INLINE int32_t rounded(int32_t sum, multiplier_t multiplier, int shift) {
     const float nearest = 12582912.0f; /* 1.5 * 2^23 */
     const float product = (float)sum * multiplier;
-    const float bounded = product < -512.0f ? -512.0f : product > 512.0f ? 512.0f : product;
+    const float above = product < -512.0f ? -512.0f : product;
+    const float bounded = above > 512.0f ? 512.0f : above;
     (void)shift;
     return (int32_t)((bounded + nearest) - nearest);
 }

@@ -21,16 +21,18 @@ def export(source: ExportSource) -> Exported:
     from edgecnn.codegen.emitter import emit
     from edgecnn.codegen.reader import read
     from edgecnn.codegen.rounding import pick_rounding
+    from edgecnn.codegen.target import pick_target
     from edgecnn.export.quantization.tflite_int8 import integer_file
     from edgecnn.model_files.tflite_model import packed
 
     file, layers, found = integer_file(source, PLUGIN)
     names = {place.tensor: layer for layer, place in layers.items()}
     graph = read(packed(file.model), names, pick_rounding(source.options.rounding))
+    target = pick_target(source.options.target)
 
     def write(contract: Contract, path: Path) -> None:
         path.mkdir()
-        emit(graph, contract, path)
+        emit(graph, contract, path, target)
 
     return Exported(layers={}, mixed_precision=found, write=write)
 
@@ -47,7 +49,7 @@ PLUGIN = Format(
     weight_dtype="int8",
     output_dtype="int8",
     calibrator="tensorflow",
-    options=("rounding",),
+    options=("rounding", "target"),
     default=False,
     export=export,
 )
