@@ -177,3 +177,13 @@ def test_the_table_of_roundings_is_complete() -> None:
     assert {name[1]: runtime for name, runtime in rows if name} == {
         rounding.name: rounding.runtime for rounding in ROUNDINGS.values()
     }
+
+
+def test_the_table_of_targets_is_complete() -> None:
+    from edgecnn.codegen.target import TARGETS
+
+    rows = {cells[0].split("`")[1]: cells[1:] for cells in pages.table("docs/c.md", "targets")}
+    assert rows == {
+        target.name: [target.summary, f"`{' '.join(target.flags)}`" if target.flags else "none"]
+        for target in TARGETS.values()
+    }
