@@ -40,14 +40,13 @@ class CSession:
 
         import numpy as np
 
-        header = read(path)
+        self._header = header = read(path)
         numbers = header.numbers
         self._function: Any = getattr(_library(header), f"{header.name}_run")
         self._function.argtypes = [ctypes.c_void_p] * 3
         self._arena = np.zeros(int(numbers["ARENA_BYTES"]), np.uint8)
         self._classes = int(numbers["LABEL_COUNT"])
         self._image_bytes = int(numbers["IMAGE_BYTES"])
-        self._scale, self._zero_point = np.float32(numbers["OUTPUT_SCALE"]), np.float32(numbers["OUTPUT_ZERO_POINT"])
         self.placement = Placement(
             device="cpu", compute_nodes={PLUGIN.title: int(numbers["COMPUTE_LAYERS"])}, other_nodes={}
         )
@@ -64,7 +63,7 @@ class CSession:
         for i in range(len(images)):
             if self._function(image + i * self._image_bytes, output + i * self._classes, arena):
                 raise InputError("The generated function refuses its arguments.")
-        return {OUTPUT: (outputs.astype(np.float32) - self._zero_point) * self._scale}
+        return {OUTPUT: self._header.dequantized(outputs)}
 
 
 def compiler() -> list[str]:
