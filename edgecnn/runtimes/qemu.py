@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from edgecnn.errors import InputError
 from edgecnn.model_files.c_header import read
 from edgecnn.records import Placement
-from edgecnn.runtimes.bare_metal import BOARDS, Program
+from edgecnn.runtimes import bare_metal, linux_user
+from edgecnn.runtimes.bare_metal import BOARDS
 from edgecnn.runtimes.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from edgecnn.runtimes.runtime import Session
 
 OUTPUT = "output"  # the C function has one
+AARCH64 = "aarch64"
 
 
 class EmulatedSession:
@@ -29,15 +31,16 @@ class EmulatedSession:
         import numpy as np
 
         self._header = read(path)
-        self._program = Program(self._header, BOARDS[provider])
+        board = BOARDS.get(provider)
+        self._program = bare_metal.Program(self._header, board) if board else linux_user.Program(self._header)
         numbers = self._header.numbers
         self._shape = tuple(int(numbers[f"IMAGE_{side}"]) for side in ("HEIGHT", "WIDTH", "CHANNELS"))
         _, instructions = self._program.run(np.zeros((1, *self._shape), np.uint8))
         self.placement = Placement(
-            device=BOARDS[provider].title,
+            device=board.title if board else linux_user.TITLE,
             compute_nodes={PLUGIN.title: int(numbers["COMPUTE_LAYERS"])},
             other_nodes={},
-            instructions_per_image=int(instructions[0]),
+            instructions_per_image=None if instructions is None else int(instructions[0]),
         )
 
     def run(self, pixels: Pixels) -> dict[str, npt.NDArray[np.float32]]:
@@ -56,11 +59,11 @@ def load(path: Path, threads: int, provider: str, extra_outputs: tuple[str, ...]
 PLUGIN = Runtime(
     name="qemu",
     title="generated C, emulated",
-    summary="Generated C on emulated microcontrollers, where it is named",
+    summary="Generated C on emulated boards, where it is named",
     file_kinds=("c",),
     packages=(),
     load=load,
-    providers=tuple(BOARDS),
+    providers=(*BOARDS, AARCH64),
     default_providers=lambda: (),
     default_words="all, where qemu is named",
     modules=("numpy",),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgecnn.errors import InputError, MachineError
+from edgecnn.runtimes.tool import require_tools
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,9 +70,7 @@ class Program:
             raise MachineError(
                 f"{header.source.name} is written for {header.target}, which {board.title} does not run."
             )
-        for tool, package in PACKAGES.items():
-            if not shutil.which(tool):
-                raise MachineError(f"{tool} is not installed; install Debian's package {package}, or an equal.")
+        require_tools(PACKAGES)
         self._header, self._board = header, board
         self._scratch = tempfile.TemporaryDirectory(prefix="edgecnn-")
         self._folder = Path(self._scratch.name)
@@ -138,7 +136,3 @@ class Program:
     def _result(self, name: str) -> bytes:
         path = self._folder / name
         return path.read_bytes() if path.is_file() else b""
-
-    def close(self) -> None:
-        """Remove the folder."""
-        self._scratch.cleanup()
