@@ -187,3 +187,13 @@ def test_the_table_of_targets_is_complete() -> None:
         target.name: [target.summary, f"`{' '.join(target.flags)}`" if target.flags else "none"]
         for target in TARGETS.values()
     }
+
+
+def test_the_table_of_boards_is_complete() -> None:
+    from edgecnn.runtimes import linux_user
+    from edgecnn.runtimes.bare_metal import BOARDS
+
+    rows = {cells[0].strip("`"): cells[1:] for cells in pages.table("docs/c.md", "boards")}
+    sizes = {board.name: [board.flash_bytes, board.ram_bytes] for board in BOARDS.values()}
+    wanted = {b.name: [b.title, ", ".join(f"{n // 1024:,} KiB" for n in sizes[b.name])] for b in BOARDS.values()}
+    assert rows == {**wanted, "aarch64": [linux_user.TITLE, "-"]}
