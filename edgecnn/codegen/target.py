@@ -13,10 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Target:
-    """`multiply` are headers that multiply by blocks, each behind the condition under which a compiler takes it.
-
-    A target without them has kernels in plain C.
-    """
+    """`multiply` are headers that multiply by blocks, each behind the condition under which a compiler takes it."""
 
     name: str
     summary: str
@@ -28,19 +25,23 @@ class Target:
     window_bytes: int = 0  # of an input as the instructions take it, in a window
     input_offset: int = 0  # that is added to each input
     group: tuple[int, ...] = (0, 1, 2, 3)  # the order of the inputs that are multiplied at once
+    rows: bool = False  # whether the weights of an output lie side by side, whatever the block
+    only_if: str = (
+        ""  # the condition under which blocks are used at all; else one output after the other, without buffers
+    )
 
     def block(self, channels: int) -> int:
         """How many output channels of a layer are computed at a time."""
+        if self.rows:
+            return max(block for block in range(1, min(channels, self.largest_block) + 1) if channels % block == 0)
         return next(block for block in (32, 16, 1) if block <= self.largest_block and (channels > 16 or block < 32))
 
     def pixels(self, channels: int) -> int:
         """How many pixels of a convolution are computed at a time."""
-        return self.sums // self.block(channels)
+        return 4 if self.rows else self.sums // self.block(channels)
 
     def buffers(self, step: Convolution) -> tuple[int, int]:
         """How many inputs a step copies at a time, in windows, and how many sums it computes of them."""
-        if not self.multiply:
-            return 0, 0
         depth, block = -(-step.weights[0].size // len(self.group)) * len(self.group), self.block(len(step.bias))
         if step.is_dense:
             return depth, block
@@ -57,7 +58,16 @@ VNNI = "defined(__AVX512VNNI__) && defined(__AVX512BW__)"
 TARGETS = {
     target.name: target
     for target in (
-        Target("portable", "any C99 compiler"),
+        Target(
+            "portable",
+            "any C99 compiler",
+            multiply=(("", "multiply_plain.h"),),
+            largest_block=64,
+            window_bytes=2,
+            group=tuple(range(8)),
+            rows=True,
+            only_if="defined(__SSE2__) || defined(__ARM_NEON)",
+        ),
         Target(
             "cortex-m-dsp",
             "Cortex-M with DSP instructions, as M4 and M7",
