@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import io
 import os
-import pickle
 import queue
 import tarfile
 import threading
 import zlib
 from functools import cache
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from edgecnn.console import log, progress
 from edgecnn.data.dataset import Dataset, labelled_images
+from edgecnn.data.pickled_batches import unpickled
 from edgecnn.errors import DataUnavailable, InputError
 from edgecnn.files import TEMPORARY, staged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import numpy as np
     import numpy.typing as npt
@@ -37,6 +36,8 @@ SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"  # a
 SIZE_MB = 170  # of the archive
 SILENCE_SECONDS = 10.0  # a download that brings no byte for this long is given up
 BLOCK = 1 << 16
+MOST_BATCH_BYTES = 1 << 26  # of a file in the archive; a batch has 31 MB
+MOST_ARCHIVE_BYTES = 1 << 28  # unpacked; CIFAR-10 has 186 MB
 LARGEST = 1 << 63  # of an int64
 ENVIRONMENT = "EDGECNN_DATA"
 KERAS_ARCHIVE = "cifar-10-batches-py-target_archive"  # the name Keras gives its own download
@@ -105,7 +106,7 @@ def _read_archive(path: Path, spec: str) -> LabelledImages:
     """Read the batches inside the archive without unpacking it to disk."""
     try:
         with gzip.open(path) as stream, tarfile.open(fileobj=stream, mode="r:") as archive:
-            members = {Path(member.name).name: member for member in archive if member.isfile()}
+            members = {Path(member.name).name: member for member in _bounded(archive, path)}
             files = {}
             for name in (*TRAIN_FILES, TEST_FILE, META_FILE):
                 member = archive.extractfile(members[name])
@@ -113,12 +114,28 @@ def _read_archive(path: Path, spec: str) -> LabelledImages:
                     raise KeyError(name)
                 files[name] = member.read()
             while stream.read(BLOCK):  # to the end, where the checksum is
-                pass
+                if stream.tell() > MOST_ARCHIVE_BYTES:
+                    raise _too_large(path)
     except KeyError as error:
         raise InputError(f"{path} has no {error.args[0]} inside; it is not the CIFAR-10 archive.") from None
     except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
         raise InputError(f"{path} is damaged or not a .tar.gz ({error}); fetch it again.") from None
     return _read(files.__getitem__, spec)
+
+
+def _bounded(archive: tarfile.TarFile, path: Path) -> Iterator[tarfile.TarInfo]:
+    """The files of an archive; raises InputError before one is unpacked that is larger than CIFAR-10 has any."""
+    for member in archive:
+        if member.offset_data + member.size > MOST_ARCHIVE_BYTES:
+            raise _too_large(path)
+        if member.isfile():
+            if member.size > MOST_BATCH_BYTES or member.issparse():
+                raise _too_large(path)
+            yield member
+
+
+def _too_large(path: Path) -> InputError:
+    return InputError(f"{path} holds more than CIFAR-10's batches do when it is unpacked; fetch it again.")
 
 
 def _read(read: Callable[[str], bytes], spec: str) -> LabelledImages:
@@ -157,24 +174,9 @@ def _batch(data: bytes, name: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[n
     return np.ascontiguousarray(images), np.asarray(labels, np.int64)
 
 
-class _ArraysOnly(pickle.Unpickler):
-    """Admits numpy arrays and plain values; a pickle can otherwise run any code."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        import numpy as np
-
-        if (module, name) == ("numpy", "ndarray"):
-            return np.ndarray
-        if (module, name) == ("numpy", "dtype"):
-            return np.dtype
-        if module in ("numpy.core.multiarray", "numpy._core.multiarray") and name == "_reconstruct":
-            return np._core.multiarray._reconstruct  # type: ignore[attr-defined]
-        raise InputError(f"The batch needs {module}.{name}: a pickle that could run code is not read.")
-
-
 def _unpickle(data: bytes, name: str) -> dict[bytes, object]:
     try:
-        record = _ArraysOnly(io.BytesIO(data), encoding="bytes").load()
+        record = unpickled(data)
     except InputError as error:
         raise InputError(f"{name}: {error}") from None
     except Exception as error:  # a damaged pickle fails in as many ways as there are opcodes

@@ -1,7 +1,8 @@
-"""CIFAR-10's batches: read by a careful unpickler, from a folder, an archive, a cache or the network."""
+"""CIFAR-10's batches: read by a careful reader, from a folder, an archive, a cache or the network."""
 
 from __future__ import annotations
 
+import gzip
 import pickle
 import socket
 import tarfile
@@ -16,7 +17,7 @@ from edgecnn.data.loading import load_data
 from edgecnn.errors import DataUnavailable, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 PER_BATCH = 20
@@ -120,6 +121,30 @@ def test_a_truncated_archive_is_refused(batches: Path, tmp_path: Path) -> None:
     archive.write_bytes(archive.read_bytes()[:-5000])
     with pytest.raises(InputError, match="damaged"):
         load_data(str(archive), SIZE)
+
+
+def _archive(path: Path, fill: Callable[[tarfile.TarFile], None]) -> Path:
+    with gzip.open(path, "wb", compresslevel=1) as stream, tarfile.open(fileobj=stream, mode="w:") as tar:
+        fill(tar)
+    return path
+
+
+def test_an_archive_that_grows_when_it_is_unpacked_is_refused(batches: Path, tmp_path: Path) -> None:
+    """A file that is far larger than a batch, and zeros behind the end."""
+
+    def large(tar: tarfile.TarFile) -> None:
+        info = tarfile.TarInfo("cifar-10-batches-py/data_batch_1")
+        info.size = 1 << 40
+        tar.fileobj.write(info.tobuf())  # type: ignore[union-attr]
+
+    def behind(tar: tarfile.TarFile) -> None:
+        tar.add(batches, arcname=batches.name)
+        for _ in range(300):
+            tar.fileobj.write(bytes(1 << 20))  # type: ignore[union-attr]
+
+    for name, fill in (("large", large), ("behind", behind)):
+        with pytest.raises(InputError, match="holds more than CIFAR-10's batches do when it is unpacked"):
+            load_data(str(_archive(tmp_path / f"{name}.tar.gz", fill)), SIZE)
 
 
 def test_a_label_out_of_range_is_refused(batches: Path) -> None:
