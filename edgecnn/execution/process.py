@@ -26,20 +26,24 @@ class Process:
         """`python` is the command that starts the interpreter, `search_path` its PYTHONPATH, `cpu_affinity` the cores
         it may use, as in "0,1" ("": all), `without` the environment variables it does not inherit."""
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
-        self.process = subprocess.Popen(
-            [
-                *python,
-                "-P",
-                "-m",
-                "edgecnn.execution.server",
-                *([cpu_affinity] if cpu_affinity else []),
-            ],  # -P: nothing of the current directory
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._stderr,
-            env={**{k: v for k, v in os.environ.items() if k not in without}, "PYTHONPATH": search_path},
-            text=True,
-        )
+        try:
+            self.process = subprocess.Popen(
+                [
+                    *python,
+                    "-P",
+                    "-m",
+                    "edgecnn.execution.server",
+                    *([cpu_affinity] if cpu_affinity else []),
+                ],  # -P: nothing of the current directory
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._stderr,
+                env={**{k: v for k, v in os.environ.items() if k not in without}, "PYTHONPATH": search_path},
+                text=True,
+            )
+        except BaseException:
+            self._stderr.close()
+            raise
 
     def exchange(self, line: str) -> str:
         """Send a line and wait for the answer; "" when the process has died."""

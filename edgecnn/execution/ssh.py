@@ -71,8 +71,9 @@ class SshHost:
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr,
             )  # fmt: skip
         except FileNotFoundError:
+            self._stderr.close()
             raise MachineError(f"{command[0]} is not installed here; install OpenSSH's far.") from None
-        self._sending, self._number, self._lost = threading.Lock(), 0, False
+        self._sending, self._number, self._lost, self._words = threading.Lock(), 0, False, ""
         self._waiting: dict[int, queue.SimpleQueue[dict[str, Any]]] = {0: queue.SimpleQueue()}
         self._there: dict[Path, str] = {}
         self._closed = threading.Event()
@@ -130,6 +131,9 @@ class SshHost:
         except subprocess.TimeoutExpired:
             self._ssh.kill()
             self._ssh.wait()
+        with self._sending:
+            self._words = self._said()
+            self._stderr.close()
 
     def __enter__(self) -> SshHost:
         return self
@@ -148,13 +152,14 @@ class SshHost:
 
     def _receive(self) -> None:
         assert self._ssh.stdout is not None
-        for line in self._ssh.stdout:
-            try:
-                answer = json.loads(line)
-            except ValueError:  # what a login shell prints
-                continue
-            if isinstance(answer, dict) and (waiting := self._waiting.get(answer.get("id", -1))):
-                waiting.put(answer)
+        with self._ssh.stdout as lines:
+            for line in lines:
+                try:
+                    answer = json.loads(line)
+                except ValueError:  # what a login shell prints
+                    continue
+                if isinstance(answer, dict) and (waiting := self._waiting.get(answer.get("id", -1))):
+                    waiting.put(answer)
         self._lost = True
         for waiting in list(self._waiting.values()):
             waiting.put({"lost": True})
@@ -174,14 +179,21 @@ class SshHost:
             raise known or MachineError(f"{self.name} cannot take {what}: {str(answer['error']).rstrip('.')}.")
         return answer
 
+    def _said(self) -> str:
+        """What ssh said, after close() too; to be called with `_sending` held."""
+        if self._stderr.closed:
+            return self._words
+        self._stderr.seek(0)
+        return self._stderr.read().decode(errors="replace")
+
     def _why(self) -> MachineError:
         """Why there is no connection, from what ssh said."""
         try:
             self._ssh.wait(10)
         except subprocess.TimeoutExpired:
             self._ssh.kill()
-        self._stderr.seek(0)
-        lines = [line for line in self._stderr.read().decode(errors="replace").splitlines() if line.strip("@ ")]
+        with self._sending:
+            lines = [line for line in self._said().splitlines() if line.strip("@ ")]
         text, last = "\n".join(lines), (lines or ["it said nothing"])[-1].strip().rstrip(".")
         host = self.name.removeprefix("ssh://")
         if "IDENTIFICATION HAS CHANGED" in text:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 
 from edgecnn.errors import InputError, MachineError
 from edgecnn.execution.client import ModelWorker
+from edgecnn.execution.process import Process
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,6 +82,15 @@ def test_no_process_is_left_behind(tiny_onnx: Path) -> None:
     with ModelWorker("onnxruntime", tiny_onnx, threads=1) as worker:
         process = worker._channel.process
     assert process.returncode == 0
+
+
+def test_a_worker_that_cannot_start_leaves_no_file_open() -> None:
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always", ResourceWarning)
+        with pytest.raises(FileNotFoundError):
+            Process(["/nowhere/python"], "")
+        gc.collect()
+    assert [str(one.message) for one in seen] == []
 
 
 def test_litert_names_what_lies_inside_rightly(golden_run: Path) -> None:

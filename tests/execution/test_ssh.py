@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import getpass
 import os
 import shutil
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -214,6 +216,17 @@ def test_nobody_answers() -> None:
         pytest.skip("OpenSSH's far is not installed")
     with pytest.raises(MachineError, match=rf"The connection to 127.0.0.1:{port} was lost \(.*refused\)"):
         SshHost(f"ssh://127.0.0.1:{port}")
+
+
+@pytest.mark.parametrize("command", ["no-such-program", "sh -c 'echo no; exit 255'"])
+def test_a_connection_that_fails_leaves_no_file_open(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGECNN_SSH", command)
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always", ResourceWarning)
+        with pytest.raises(MachineError):
+            SshHost("ssh://pi@raspberry")
+        gc.collect()
+    assert [str(one.message) for one in seen] == []
 
 
 @pytest.mark.parametrize("address", ["raspberry", "ssh://", "http://host", "ssh://host:port", "ssh://-oProxyCommand=x"])
