@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,13 @@ TINY_LAYERS = {
     "block/again": records.LayerTensor(tensor="relu", layout="NCHW"),
     "dense_1": records.LayerTensor(tensor="logits", layout="N"),
 }
+
+
+def pytest_configure() -> None:
+    """What the environment of an automaton sets and the processes that tests start must not inherit."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each of them would compile the package anew
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # Ctrl-C does nothing to jobs that run in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
