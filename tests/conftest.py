@@ -58,10 +58,13 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What needs the golden run, which takes a training and all converters, is slow."""
+    """What needs the golden run, which takes a training and all converters, is slow; what is slow goes first."""
     for item in items:
         if "golden_run" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.slow)
+    items.sort(
+        key=lambda item: item.get_closest_marker("slow") is None
+    )  # no process is left with a long one at the end
 
 
 @pytest.fixture(autouse=True, scope="session")
