@@ -187,3 +187,28 @@ def test_the_table_of_targets_is_complete() -> None:
         target.name: [target.summary, f"`{' '.join(target.flags)}`" if target.flags else "none"]
         for target in TARGETS.values()
     }
+
+
+def test_the_table_of_boards_is_complete() -> None:
+    from edgecnn.runtimes import linux_user
+    from edgecnn.runtimes.bare_metal import BOARDS
+
+    rows = {cells[0].strip("`"): cells[1:] for cells in pages.table("docs/c.md", "boards")}
+    sizes = {board.name: [board.flash_bytes, board.ram_bytes] for board in BOARDS.values()}
+    wanted = {b.name: [b.title, ", ".join(f"{n // 1024:,} KiB" for n in sizes[b.name])] for b in BOARDS.values()}
+    assert rows == {**wanted, "aarch64": [linux_user.TITLE, "-"]}
+
+
+def test_the_first_hour_in_the_readme_is_the_one_that_was_measured() -> None:
+    measured = dict(line.split(maxsplit=1) for line in (ROOT / "docs" / "first-hour.txt").read_text().splitlines())
+    total, cpu = re.findall(r"(\d+) s", measured["total"])
+    text = " ".join((ROOT / "README.md").read_text().split())
+    processor = measured["machine"].rsplit(", 2 cores", 1)[0]
+    installation = measured["installation"].split()[0]
+    said = f"took {total} s on two quiet cores of an {processor}, {installation} s of it installation"
+    assert f"{said}, {cpu} s of CPU time" in text
+    megabytes = int(measured["downloaded"].split()[0])
+    assert (
+        f"download {megabytes / 1000:.1f} GB of packages, which take {measured['disk'].split()[0]} GB of disk" in text
+    )
+    assert float(measured["longest"].split()[1]) < 5

@@ -27,6 +27,7 @@ RUN = {"predictor", "exports", "resize", *pages.PLUG_INS}  # first words of the 
 def _known_values() -> dict[str, set[str]]:
     """Parameter of a command -> the values that it may have in the pages."""
     from edgecnn.bundles.bundle import Bundle
+    from edgecnn.codegen.target import TARGETS
     from edgecnn.execution.emulation import CPUS
     from edgecnn.training.architecture import Architecture
     from edgecnn.training.recipes import recipes_of
@@ -39,7 +40,7 @@ def _known_values() -> dict[str, set[str]]:
         "runtimes": {*discover(Runtime), *examples},
         "providers": providers,
         "cpus": set(CPUS),
-        "target": {*discover(Bundle), *examples},
+        "target": {*discover(Bundle), *TARGETS, *examples},
         "architecture": {*architectures, "arm64"},
         "recipe": {name for architecture in architectures.values() for name in recipes_of(architecture)},
     }

@@ -18,7 +18,6 @@ from edgecnn.codegen.graph import (
     Softmax,
     Weighted,
 )
-from edgecnn.codegen.target import GROUP
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,7 +52,7 @@ def call_of(step: Step, tensors: Sequence[Tensor], pointers: Sequence[str], name
     if isinstance(step, Convolution) and step.is_dense:
         kernel, write = "dense", _dense
     call = Call(kernel, *write(step, sources, output, pointers, name))
-    return _blocked(call, step, target) if target.multiply and isinstance(step, Convolution) else call
+    return _blocked(call, step, target) if isinstance(step, Convolution) else call
 
 
 def _blocked(call: Call, step: Convolution, target: Target) -> Call:
@@ -65,13 +64,14 @@ def _blocked(call: Call, step: Convolution, target: Target) -> Call:
     weights, bias, *others = call.constants
     out = -(-len(step.bias) // block) * block
     matrix = step.weights.reshape(len(step.bias), -1)
-    groups = -(-matrix.shape[1] // GROUP)
-    whole = np.zeros((out, groups * GROUP), np.int8)
+    group = len(target.group)
+    groups = -(-matrix.shape[1] // group)
+    whole = np.zeros((out, groups * group), np.int8)
     whole[: matrix.shape[0], : matrix.shape[1]] = matrix
-    blocks = whole.reshape(-1, block, groups, GROUP).swapaxes(1, 2)
+    blocks = whole.reshape(-1, 1 if target.rows else block, groups, group)[..., list(target.group)].swapaxes(1, 2)
     offset = (bias[2] - target.input_offset * matrix.astype(np.int64).sum(axis=1)).astype(np.int32)
     constants = ((*weights[:2], blocks.ravel()), (*bias[:2], offset), *others)
-    return Call(f"{call.kernel}_blocked", (*call.arguments, _line("windows", "sums", *at_once)), constants)
+    return Call(call.kernel, (*call.arguments, _line("windows", "sums", *at_once)), constants)
 
 
 def folded_bias(step: Weighted, zero_point: int) -> npt.NDArray[np.int32]:

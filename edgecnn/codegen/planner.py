@@ -38,7 +38,7 @@ def plan(graph: Graph) -> Plan:
     sizes = {
         number: tensor.size_bytes
         for number, tensor in enumerate(graph.tensors)
-        if number in _lives(graph) and number != graph.storage[graph.output]
+        if number in lives_of(graph) and number != graph.storage[graph.output]
     }
     conflicts = [c for c in conflicts_of(graph) if c.below in sizes and c.above in sizes]
     best = min(
@@ -55,7 +55,7 @@ def plan(graph: Graph) -> Plan:
 
 def conflicts_of(graph: Graph) -> list[Conflict]:
     """Every pair of tensors that share a moment, with the distance that suffices where one is made from the other."""
-    lives = _lives(graph)
+    lives = lives_of(graph)
     found = []
     for first, second in combinations(sorted(lives), 2):
         if lives[first][0] > lives[second][1] or lives[second][0] > lives[first][1]:
@@ -73,7 +73,7 @@ def conflicts_of(graph: Graph) -> list[Conflict]:
     return found
 
 
-def _lives(graph: Graph) -> dict[int, tuple[int, int]]:
+def lives_of(graph: Graph) -> dict[int, tuple[int, int]]:
     """Of each tensor with bytes of its own: the step that makes it (-1: none) and the last that reads it."""
     lives = {graph.storage[graph.image]: (-1, -1)}
     for number, step in enumerate(graph.steps):

@@ -13,10 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Target:
-    """`multiply` are headers that multiply by blocks, each behind the condition under which a compiler takes it.
-
-    A target without them has kernels in plain C.
-    """
+    """`multiply` are headers that multiply by blocks, each behind the condition under which a compiler takes it."""
 
     name: str
     summary: str
@@ -27,20 +24,25 @@ class Target:
     sums: int = 0  # pixels times channels at a time, at most
     window_bytes: int = 0  # of an input as the instructions take it, in a window
     input_offset: int = 0  # that is added to each input
+    group: tuple[int, ...] = (0, 1, 2, 3)  # the order of the inputs that are multiplied at once
+    rows: bool = False  # whether the weights of an output lie side by side, whatever the block
+    only_if: str = (
+        ""  # the condition under which blocks are used at all; else one output after the other, without buffers
+    )
 
     def block(self, channels: int) -> int:
         """How many output channels of a layer are computed at a time."""
-        return min(self.largest_block, 32 if channels > 16 else 16)
+        if self.rows:
+            return max(block for block in range(1, min(channels, self.largest_block) + 1) if channels % block == 0)
+        return next(block for block in (32, 16, 1) if block <= self.largest_block and (channels > 16 or block < 32))
 
     def pixels(self, channels: int) -> int:
         """How many pixels of a convolution are computed at a time."""
-        return self.sums // self.block(channels)
+        return 4 if self.rows else self.sums // self.block(channels)
 
     def buffers(self, step: Convolution) -> tuple[int, int]:
         """How many inputs a step copies at a time, in windows, and how many sums it computes of them."""
-        if not self.multiply:
-            return 0, 0
-        depth, block = -(-step.weights[0].size // GROUP) * GROUP, self.block(len(step.bias))
+        depth, block = -(-step.weights[0].size // len(self.group)) * len(self.group), self.block(len(step.bias))
         if step.is_dense:
             return depth, block
         pixels, pool = self.pixels(len(step.bias)), step.pool[0][0] * step.pool[0][1]
@@ -49,13 +51,45 @@ class Target:
         return windows * depth, windows * block
 
 
+ARM = ("arm",)
 X86 = ("x86_64", "AMD64")
 AVX2 = "multiply_avx2.h"
 VNNI = "defined(__AVX512VNNI__) && defined(__AVX512BW__)"
 TARGETS = {
     target.name: target
     for target in (
-        Target("portable", "any C99 compiler"),
+        Target(
+            "portable",
+            "any C99 compiler",
+            multiply=(("", "multiply_plain.h"),),
+            largest_block=64,
+            window_bytes=2,
+            group=tuple(range(8)),
+            rows=True,
+            only_if="defined(__SSE2__) || defined(__ARM_NEON)",
+        ),
+        Target(
+            "cortex-m-dsp",
+            "Cortex-M with DSP instructions, as M4 and M7",
+            ARM,
+            ("-mcpu=cortex-m4", "-mthumb"),
+            (("", "multiply_dsp.h"),),
+            largest_block=1,
+            sums=4,
+            window_bytes=2,
+            group=(0, 2, 1, 3),
+        ),
+        Target(
+            "cortex-m-mve",
+            "Cortex-M with vectors, as M55",
+            ARM,
+            ("-mcpu=cortex-m55", "-mthumb", "-mfloat-abi=hard"),
+            (("", "multiply_mve.h"),),
+            largest_block=1,
+            sums=4,
+            window_bytes=1,
+            group=tuple(range(16)),
+        ),
         Target(
             "x86-avx2",
             "x86 with AVX2",
@@ -91,7 +125,6 @@ TARGETS = {
     )
 }
 DEFAULT_TARGET = "portable"
-GROUP = 4  # inputs that are multiplied at once
 
 
 def pick_target(name: str) -> Target:

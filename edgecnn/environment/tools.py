@@ -27,6 +27,8 @@ TOOLS = (
     Tool("C compiler", ("cc", "gcc", "clang"), "c_int8: parity, bench and bundles", "gcc"),
     Tool("C++ compiler", ("c++", "g++", "clang++"), "self-tests of bundles", "g++"),
     Tool("QEMU", ("qemu-x86_64-static", "qemu-x86_64"), "parity --cpu", "qemu-user-static"),
+    Tool("compiler for Cortex-M", ("arm-none-eabi-gcc",), "parity --runtime qemu", "gcc-arm-none-eabi"),
+    Tool("QEMU for boards", ("qemu-system-arm",), "parity --runtime qemu", "qemu-system-arm"),
     Tool("ssh", ("ssh",), "parity and bench --remote", "openssh-client"),
     Tool("Chromium", ("chromium", "chromium-browser", "google-chrome", "chrome"), "tests of report.html", "chromium"),
     Tool("JDK", ("javac",), "Android apps with an export", "default-jdk-headless"),

@@ -176,7 +176,8 @@ def pairs(
                 continue
             chosen: Sequence[str] = [name for name in runtime.providers if name in providers]
             if not providers:
-                chosen = runtime.default_providers() if offers is None else offers[runtime.name]["providers"]
+                offered = runtime.default_providers() if offers is None else offers[runtime.name]["providers"]
+                chosen = offered or (runtime.providers if runtime.name in chosen_runtimes else ())
             found += [ExportTarget(artifacts[name], runtime, provider, path, format=format) for provider in chosen]
     return found, skipped
 

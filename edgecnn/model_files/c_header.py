@@ -13,12 +13,16 @@ from edgecnn.records.contract import CONTRACT_KEY
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import numpy as np
+    import numpy.typing as npt
+
 FUNCTION = re.compile(r"^int (\w+)_run\(const uint8_t \*image, int8_t \*(\w+), void \*arena\);", re.MULTILINE)
 MACRO = re.compile(r"^#define (\w+) \(?([-+.\de]+)f?\)?$", re.MULTILINE)
 CONTRACT = re.compile(rf"/\* {re.escape(CONTRACT_KEY)}:\n(.*?)\*/", re.DOTALL)
 TARGET = re.compile(r'^#define \w+_TARGET "([\w-]+)"$', re.MULTILINE)
 NEEDED = {
-    "ARENA_BYTES", "COMPUTE_LAYERS", "IMAGE_BYTES", "IMAGE_CHANNELS", "IMAGE_HEIGHT", "IMAGE_WIDTH", "LABEL_COUNT",
+    "ARENA_BYTES", "BUFFER_BYTES", "COMPUTE_LAYERS", "IMAGE_BYTES", "IMAGE_CHANNELS", "IMAGE_HEIGHT", "IMAGE_WIDTH",
+    "LABEL_COUNT",
     "OUTPUT_SCALE", "OUTPUT_ZERO_POINT",
 }  # fmt: skip
 
@@ -34,6 +38,14 @@ class CHeader:
     numbers: Mapping[str, float]
     contract: bytes | None  # as JSON
     target: str  # what it is written for, one of codegen's
+
+    def dequantized(self, outputs: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:
+        """The values of int8 outputs of any shape."""
+        import numpy as np
+
+        zero_point, scale = (np.float32(self.numbers[f"OUTPUT_{name}"]) for name in ("ZERO_POINT", "SCALE"))
+        values: npt.NDArray[np.float32] = (outputs.astype(np.float32) - zero_point) * scale
+        return values
 
 
 def header_in(folder: Path) -> Path | None:

@@ -86,7 +86,9 @@ def outcomes(
             except EdgecnnError as error:
                 yield target, indices, error
             else:
-                log(f"  {target.name}: {len(indices):,} images, {outputs.seconds:.1f} s")
+                taken = outputs.placement.instructions_per_image
+                counted = f", {taken:,} instructions an image" if taken else ""
+                log(f"  {target.name}: {len(indices):,} images, {outputs.seconds:.1f} s{counted}")
                 yield target, indices, outputs
             advance(number + 1)
 

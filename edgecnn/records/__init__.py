@@ -35,6 +35,7 @@ from edgecnn.records.comparison import (
 )
 from edgecnn.records.contract import Calibration, Contract, Export, LayerTensor
 from edgecnn.records.diagnosis import Check, Diagnosis
+from edgecnn.records.fit import EngineFit, Fit, StepMemory
 from edgecnn.records.golden import Golden, GoldenTarget
 from edgecnn.records.inspection import GraphLayer, GraphTensor, Inspection, Int8Kernels
 from edgecnn.records.latency import (
@@ -64,10 +65,12 @@ __all__ = [
     "DataSource",
     "Diagnosis",
     "Difference",
+    "EngineFit",
     "Epoch",
     "Export",
     "ExportFailure",
     "Features",
+    "Fit",
     "Flip",
     "Golden",
     "GoldenTarget",
@@ -109,6 +112,7 @@ __all__ = [
     "Report",
     "RunComparison",
     "SizeComparison",
+    "StepMemory",
     "TargetComparison",
     "TensorSpec",
     "TimeBudget",

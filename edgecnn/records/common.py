@@ -104,6 +104,7 @@ class Placement:
     device: str
     compute_nodes: dict[str, int]  # execution provider or delegate -> nodes
     other_nodes: dict[str, int]  # casts, transposes, quantize and dequantize steps
+    instructions_per_image: int | None = None  # on an emulated microcontroller, which has no time of its own
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,12 +42,13 @@ class CSession:
 
         header = read(path)
         numbers = header.numbers
-        self._function: Any = getattr(_library(header), f"{header.name}_run")
-        self._function.argtypes = [ctypes.c_void_p] * 3
+        self.function: Any = getattr(_library(header), f"{header.name}_run")
+        self.function.argtypes = [ctypes.c_void_p] * 3
         self._arena = np.zeros(int(numbers["ARENA_BYTES"]), np.uint8)
+        self.arena = self._arena.ctypes.data
         self._classes = int(numbers["LABEL_COUNT"])
         self._image_bytes = int(numbers["IMAGE_BYTES"])
-        self._scale, self._zero_point = np.float32(numbers["OUTPUT_SCALE"]), np.float32(numbers["OUTPUT_ZERO_POINT"])
+        self._values = header.dequantized(np.arange(256, dtype=np.uint8).view(np.int8))  # of each byte
         self.placement = Placement(
             device="cpu", compute_nodes={PLUGIN.title: int(numbers["COMPUTE_LAYERS"])}, other_nodes={}
         )
@@ -56,15 +57,17 @@ class CSession:
         """uint8 [N, H, W, C], one image after the other, to {OUTPUT: float32 [N, classes]}."""
         import numpy as np
 
-        images = np.ascontiguousarray(pixels, np.uint8)
-        if images[0].nbytes != self._image_bytes:
-            raise InputError(f"The model takes images of {self._image_bytes:,} bytes, not {images[0].nbytes:,}.")
-        outputs = np.empty((len(images), self._classes), np.int8)
-        image, output, arena = images.ctypes.data, outputs.ctypes.data, self._arena.ctypes.data
-        for i in range(len(images)):
-            if self._function(image + i * self._image_bytes, output + i * self._classes, arena):
+        images, count = np.ascontiguousarray(pixels, np.uint8), len(pixels)
+        if images.size != count * self._image_bytes:
+            given = images.size // max(1, count)
+            raise InputError(f"The model takes images of {self._image_bytes:,} bytes, not {given:,}.")
+        outputs = np.empty((count, self._classes), np.uint8)
+        image, output = (array.__array_interface__["data"][0] for array in (images, outputs))
+        for _ in range(count):
+            if self.function(image, output, self.arena):
                 raise InputError("The generated function refuses its arguments.")
-        return {OUTPUT: (outputs.astype(np.float32) - self._zero_point) * self._scale}
+            image, output = image + self._image_bytes, output + self._classes
+        return {OUTPUT: self._values[outputs]}
 
 
 def compiler() -> list[str]:

@@ -12,6 +12,7 @@ from edgecnn.visualization.fonts import drawable, families
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from edgecnn.data.evaluation import Evaluation
     from edgecnn.records import Epoch, Flip, ParityRow, Training
@@ -43,8 +44,7 @@ def pictures_of(training: Training) -> tuple[str, ...]:
 
 @contextmanager
 def figure(
-    run: Run,
-    name: str,
+    path: Path,
     size: tuple[float, float],
     columns: int = 1,
     rows: int = 1,
@@ -52,7 +52,7 @@ def figure(
     layout: Literal["constrained"] | None = "constrained",
     names: Sequence[str] = (),
 ) -> Iterator[Any]:
-    """Yield one or more axes, and save the figure under `name` afterwards; its fonts have the letters of `names`."""
+    """Yield one or more axes, and save the figure at `path` afterwards; its fonts have the letters of `names`."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
@@ -65,14 +65,14 @@ def figure(
     with rc_context(style):
         figure = Figure(figsize=size, dpi=DPI, layout=layout)
         yield figure.subplots(rows, columns)
-        with staged(run.path(name)) as draft:
+        with staged(path) as draft:
             figure.savefig(draft, format="png", metadata={"Software": None})
 
 
 def draw_curves(run: Run, history: tuple[Epoch, ...], split: str) -> None:
     """Accuracy and loss after each epoch; those of the split validated on where it was."""
     epochs = range(1, len(history) + 1)
-    with figure(run, CURVES, (7.6, 2.9), columns=2) as (left, right):
+    with figure(run.path(CURVES), (7.6, 2.9), columns=2) as (left, right):
         for axes, name, title in ((left, "accuracy", "Accuracy"), (right, "loss", "Cross-entropy")):
             for prefix, label, color in (("", "training", FIRST), ("val_", split, SECOND)):
                 values = [getattr(epoch, prefix + name) for epoch in history]
@@ -94,7 +94,7 @@ def _draw_class_accuracy(run: Run, training: Training) -> None:
         if sum(row)
     ]
     by_class.reverse()  # the first class on top
-    with figure(run, CLASS_ACCURACY, (4.4, min(0.9 + 0.26 * len(by_class), MOST_INCHES)), names=names) as axes:
+    with figure(run.path(CLASS_ACCURACY), (4.4, min(0.9 + 0.26 * len(by_class), MOST_INCHES)), names=names) as axes:
         if note:
             axes.figure.supxlabel(note, fontsize=NOTE_SIZE)
         shares = [share for _, share in by_class]
@@ -117,7 +117,7 @@ def _draw_confusion(run: Run, training: Training) -> None:
     labels, note = drawable(training.data.labels)
     few = len(labels) <= MOST_LABELS
     side = 1.8 + 0.34 * min(len(labels), MOST_LABELS)
-    with figure(run, CONFUSION, (side, side), names=labels) as axes:
+    with figure(run.path(CONFUSION), (side, side), names=labels) as axes:
         if note and few:
             axes.figure.supxlabel(note, fontsize=NOTE_SIZE)
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -149,7 +149,7 @@ def draw_flips(run: Run, rows: Sequence[ParityRow], evaluation: Evaluation, labe
     lines = -(-len(chosen) // FLIPS_A_LINE)
     labels, note = drawable(labels)
     size = (1.7 * FLIPS_A_LINE, 2.15 * lines)
-    with figure(run, FLIPS, size, columns=FLIPS_A_LINE, rows=lines, layout=None, names=labels) as grid:
+    with figure(run.path(FLIPS), size, columns=FLIPS_A_LINE, rows=lines, layout=None, names=labels) as grid:
         grid = np.atleast_2d(grid)
         grid[0, 0].figure.text(0.01, 0.03 / lines, note, fontsize=NOTE_SIZE)
         grid[0, 0].figure.subplots_adjust(0.01, 0.02, 0.99, 1 - 0.55 / (2.15 * lines), 0.1, 0.42)

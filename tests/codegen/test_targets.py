@@ -19,13 +19,13 @@ from edgecnn.model_files import c_header
 from edgecnn.records import Contract, decode
 from tests.codegen.compiled import COMPILERS, CXX, GATE, build, contract_for
 from tests.codegen.networks import RELU, SAME, Network, random_network
-from tests.codegen.programs import launcher, outputs, program
+from tests.codegen.programs import PLACES, launcher, outputs, program
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PUBLISHED = Path(__file__).parents[2] / "artifacts"
-BLOCKED = [name for name, target in TARGETS.items() if target.multiply]
+HERE = [name for name in TARGETS if name in PLACES]  # tests/runtimes/test_qemu.py has the others
 DEPTH = 148 * 148 * 3  # of the deepest dense layer whose sums fit
 
 
@@ -53,7 +53,7 @@ def _same(network: Network, target: str, contract: Contract, folder: Path, round
     assert len(np.unique(wanted, axis=0)) > 2
 
 
-@pytest.mark.parametrize("target", BLOCKED)
+@pytest.mark.parametrize("target", HERE)
 @pytest.mark.parametrize(
     ("shape", "size", "stride", "same", "out", "pool"),
     [
@@ -85,7 +85,7 @@ def test_convolutions_on_the_worst_inputs(
 
 
 @pytest.mark.parametrize("rounding", ROUNDINGS)
-@pytest.mark.parametrize("target", BLOCKED)
+@pytest.mark.parametrize("target", HERE)
 def test_dense_layers_on_the_worst_inputs(target: str, rounding: str, tiny_contract: Contract, tmp_path: Path) -> None:
     """An input of all 255, weights of all 127, and the largest depth whose sums are refused no more."""
     network = Network((148, 148, 3))
@@ -96,7 +96,7 @@ def test_dense_layers_on_the_worst_inputs(target: str, rounding: str, tiny_contr
     _same(network, target, tiny_contract, tmp_path, rounding)
 
 
-@pytest.mark.parametrize("target", BLOCKED)
+@pytest.mark.parametrize("target", HERE)
 def test_random_networks(target: str, tiny_contract: Contract, tmp_path: Path) -> None:
     launcher(target)
     for seed in range(10):
@@ -109,7 +109,7 @@ def test_random_networks(target: str, tiny_contract: Contract, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("run", ["cifar10-cnn", "cifar10-resnet8"])
-@pytest.mark.parametrize("target", BLOCKED)
+@pytest.mark.parametrize("target", HERE)
 def test_published_models(target: str, run: str, tiny_contract: Contract, tmp_path: Path) -> None:
     from edgecnn.data.datasets.synthetic import draw
 
@@ -119,7 +119,7 @@ def test_published_models(target: str, run: str, tiny_contract: Contract, tmp_pa
     np.testing.assert_array_equal(outputs(command, images, 10), outputs_of(graph, images))
 
 
-@pytest.mark.parametrize("target", BLOCKED)
+@pytest.mark.parametrize("target", HERE)
 def test_it_is_clean_with_sanitizers_and_as_cpp(target: str, tiny_contract: Contract, tmp_path: Path) -> None:
     compiler, start = launcher(target)
     graph = read(random_network(3).bytes())
@@ -132,6 +132,13 @@ def test_it_is_clean_with_sanitizers_and_as_cpp(target: str, tiny_contract: Cont
         build(one, [*GATE, *flags])
         if one in COMPILERS:
             build(one, [*CXX, *flags])
+
+
+def test_plain_c_without_vectors_gives_the_same_bytes(tiny_contract: Contract, tmp_path: Path) -> None:
+    graph = read((PUBLISHED / "cifar10-cnn" / "exports" / "tflite_int8_micro.tflite").read_bytes())
+    images = np.random.default_rng(3).integers(0, 256, (6, 32, 32, 3), np.uint8)
+    command = program(graph, "portable", tiny_contract, tmp_path, ["-O2", "-U__SSE2__", "-U__ARM_NEON"])
+    np.testing.assert_array_equal(outputs(command, images, 10), outputs_of(graph, images))
 
 
 def test_vnni_falls_back_to_avx2_where_the_compiler_is_not_told(tiny_contract: Contract, tmp_path: Path) -> None:

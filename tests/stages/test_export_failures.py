@@ -20,7 +20,7 @@ from edgecnn.cli import _run as command
 from edgecnn.errors import InputError
 from edgecnn.execution.targets import pairs
 from edgecnn.export.conversion_worker import Converter
-from edgecnn.export.format import Format, default_formats
+from edgecnn.export.format import ExportOptions, Format, default_formats
 from edgecnn.plugins import pick
 from edgecnn.records import Artifacts, ExportFailure, Parity
 from edgecnn.report.render import escape_markdown
@@ -132,7 +132,7 @@ def test_a_failure_is_compared_as_exports_are(rows: Run, capsys: pytest.CaptureF
 
 
 def test_a_converter_that_dies_of_a_recurrent_model_names_the_layers(rows: Run, tmp_path: Path) -> None:
-    with Converter(rows, 0.5) as converter:
+    with Converter(rows, ExportOptions()) as converter:
         assert converter._process is not None
         os.kill(converter._process.pid, signal.SIGSEGV)
         with pytest.raises(InputError, match=r"SIGSEGV.*likely because of the recurrent layers: reader"):

@@ -2,12 +2,8 @@
 #pragma once
 #include "kernel.h"
 #include "multiply.h"
+#include "padded.h"
 #include "rounding.h"
-
-/* The number of inputs in a window, zeros behind the last ones, so that groups are whole. */
-ALWAYS_INLINE int padded(int depth) {
-    return (depth + GROUP - 1) / GROUP * GROUP;
-}
 
 /* The outputs of a pixel: of each channel the largest of `pool` sums, which are yet without their bias. */
 ALWAYS_INLINE void write_block(

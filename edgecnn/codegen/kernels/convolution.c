@@ -6,6 +6,8 @@
  */
 #include "kernel.h"
 #include "multiply_add.h"
+#include "rows.h"
+#include "padded.h"
 #include "rounding.h"
 
 #define LOWEST INT32_MIN
@@ -48,9 +50,11 @@ ALWAYS_INLINE void convolution(
     int8_t *output, int output_height, int output_width, int output_channels, int output_zero, int low, int high,
     const int8_t *weights, const int32_t *bias, const multiplier_t *multipliers, const int8_t *shifts,
     int kernel_height, int kernel_width, int stride_y, int stride_x, int padding_y, int padding_x,
-    int pool_height, int pool_width, int pool_stride_y, int pool_stride_x
+    int pool_height, int pool_width, int pool_stride_y, int pool_stride_x,
+    window_t *windows, int32_t *sums_of_windows, int pixels, int block
 ) {
-    const int depth = kernel_height * kernel_width * channels;
+    const int depth = padded(kernel_height * kernel_width * channels);
+    (void)windows, (void)sums_of_windows, (void)pixels, (void)block; /* of convolution_blocked.c */
     for (int y = 0; y < output_height; y++) {
         for (int x = 0; x < output_width; x++) {
             for (int c = 0; c < output_channels; c += 4) {

@@ -32,7 +32,7 @@ ALWAYS_INLINE void copy_window(
     fill(zero, window + depth, padded(depth) - depth);
 }
 
-ALWAYS_INLINE void convolution_blocked(
+ALWAYS_INLINE void convolution(
     const int8_t *input, int height, int width, int channels, int zero,
     int8_t *output, int output_height, int output_width, int output_channels, int output_zero, int low, int high,
     const int8_t *weights, const int32_t *bias, const multiplier_t *multipliers, const int8_t *shifts,

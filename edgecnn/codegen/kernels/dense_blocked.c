@@ -1,7 +1,7 @@
 /* Dense layer by blocks of outputs; weights lie as in convolution_blocked.c. */
 #include "blocks.h"
 
-ALWAYS_INLINE void dense_blocked(
+ALWAYS_INLINE void dense(
     const int8_t *input, int depth,
     int8_t *output, int outputs, int output_zero, int low, int high,
     const int8_t *weights, const int32_t *bias, const multiplier_t *multipliers, const int8_t *shifts,

@@ -105,12 +105,17 @@ def placement_table(lines: Sequence[Line]) -> Table | None:
     return table("Placement", PLACEMENT, rows, numeric=PLACEMENT[-2:])
 
 
+def instructions(placement: Placement) -> str:
+    """How many an emulated microcontroller takes for an image; "" for what has a time."""
+    return f", {placement.instructions_per_image:,} instructions an image" if placement.instructions_per_image else ""
+
+
 def _placed(line: Line, placement: Placement) -> tuple[Cell | str, ...]:
     timed = [row for row in line.latencies if row.placement == placement]
     return (
         Cell(line.artifact.format, f"on {line.where}"),
         placement.device,
-        nodes(placement.compute_nodes),
+        nodes(placement.compute_nodes) + instructions(placement),
         nodes(placement.other_nodes),
         f"{min(row.load_ms for row in timed):.0f}" if timed else "",
         f"{min(row.peak_memory_bytes for row in timed) / 2**20:.0f}" if timed else "",
