@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import sys
 import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -17,11 +19,28 @@ def configure_tensorflow(threads: int | None = None) -> None:
     """Silence TensorFlow's start-up lines and set its threads (None leaves them); call before its first use."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    with quiet():
+    with quiet(), _uncollected("tensorflow"):
         import tensorflow as tf
     if threads is not None:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
+@contextmanager
+def _uncollected(module: str) -> Iterator[None]:
+    """Look for no garbage while the module is imported for the first time, nor ever among what is there then.
+
+    TensorFlow's modules are a million objects that stay; to look through them again and again takes a second.
+    """
+    if module in sys.modules or not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -49,11 +50,21 @@ TINY_LAYERS = {
 }
 
 
+def pytest_configure() -> None:
+    """What the environment of an automaton sets and the processes that tests start must not inherit."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each of them would compile the package anew
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # Ctrl-C does nothing to jobs that run in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What needs the golden run, which takes a training and all converters, is slow."""
+    """What needs the golden run, which takes a training and all converters, is slow; what is slow goes first."""
     for item in items:
         if "golden_run" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.slow)
+    items.sort(
+        key=lambda item: item.get_closest_marker("slow") is None
+    )  # no process is left with a long one at the end
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -120,7 +120,7 @@ def test_a_data_set_that_cannot_be_downloaded_is_tried_once_in_a_run(tmp_path: P
     environment = {**os.environ, "KERAS_HOME": str(tmp_path), "https_proxy": "http://127.0.0.1:9"}  # nobody listens
     environment.pop("EDGECNN_DATA", None)
     words = ["run", tmp_path / "run", "--model", "cifar10-cnn", "--allow-synthetic", "--time-budget", "1"]
-    done = subprocess.run(edgecnn(*words), env=environment, capture_output=True, text=True)
+    done = subprocess.run(edgecnn(*words, formats=("onnx_float32",)), env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("downloading it from") == 1
     assert "[report] done" in done.stderr

@@ -12,7 +12,7 @@ import re
 import shlex
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +21,7 @@ import pytest
 from edgecnn.cli import _run as command
 from edgecnn.environment import install_command
 from edgecnn.pretrained import pretrained_runs
+from edgecnn.run_directory import ARTIFACTS, Run
 from tests import pages
 
 if TYPE_CHECKING:
@@ -140,8 +141,8 @@ SLOW = [  # what they advise measures, or loads TensorFlow
     Mistake(_replaced(TRAIN, "new", "project"), 4, "choose a new or an empty directory", TRAIN),
     Mistake("report trained", 4, "artifacts.json is missing", options="--format onnx_float32"),
     Mistake("predict trained cat.png", 4, "holds no exports/onnx_float32.onnx", options="--format onnx_float32"),
-    Mistake("bench mine --format c_int8 --threads 1 --time-budget 1", 4, "c_int8 is not exported yet"),
-    Mistake("bundle mine --target cmake --out new", 4, "c_int8 is not exported yet"),
+    Mistake("bench lean --format c_int8 --threads 1 --time-budget 1", 4, "c_int8 is not exported yet"),
+    Mistake("bundle lean --target cmake --out new", 4, "c_int8 is not exported yet"),
     Mistake(_replaced(IMPORT, "model.keras", "mine/exports/tflite_int8.tflite"), 4, "is not a .keras or .h5", IMPORT),
     Mistake(_replaced(IMPORT, "model.keras", "mine/exports/saved_model"), 4, "give the .keras or .h5 file", IMPORT),
     Mistake(_replaced(IMPORT, "model.keras", "regression.keras"), 4, "as of a regression", IMPORT),
@@ -169,13 +170,14 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from PIL import Image
 
     place = tmp_path_factory.mktemp("user")
-    published = pretrained_runs()["cifar10-cnn"]
-    shutil.copytree(published, place / "mine")
+    published = shutil.copytree(pretrained_runs()["cifar10-cnn"], place / "mine")
     (place / "cut.onnx").write_bytes((published / "exports" / "onnx_float32.onnx").read_bytes()[:5000])
     for name in ("model.keras", "contract.json", "training.json"):
         (place / "trained").mkdir(exist_ok=True)
         shutil.copy(published / name, place / "trained")
-    for run in ("mine", "trained"):
+    lean = Run(shutil.copytree(place / "trained", place / "lean"))  # with a record of no export: none is made again
+    lean.save(ARTIFACTS, replace(Run(published).artifacts(), artifacts=()))
+    for run in ("mine", "trained", "lean"):
         (place / run / ".lock").touch()  # as every command on a run leaves it
     for picture in ("cat.png", "pictures/dog.png"):
         (place / picture).parent.mkdir(exist_ok=True)
@@ -211,8 +213,7 @@ def models(files: Path) -> None:
     image = keras.Input((8, 8, 3))
     flat = keras.layers.Flatten()(image)
     doubled = keras.layers.Flatten()(keras.layers.Lambda(lambda pixels: pixels * 2)(image))
-    for name, output in (("model", (flat, 4)), ("regression", (flat, 1)), ("lambda", (doubled, 4))):
-        features, count = output
+    for name, features, count in (("model", flat, 4), ("regression", flat, 1), ("lambda", doubled, 4)):
         keras.Model(image, keras.layers.Dense(count)(features)).save(files / f"{name}.keras")
 
 

@@ -95,6 +95,20 @@ def compiled(
     return Compiled(ctypes.CDLL(str(library)), c_header.read(folder), folder)
 
 
+def compiled_together(flatbuffers: Sequence[bytes], contract: Contract, folder: Path) -> list[Compiled]:
+    """Many models with their self-tests in one library: a compiler's start and a linking each would take longest."""
+    graphs = [read(flatbuffer) for flatbuffer in flatbuffers]
+    folders = [folder / f"{contract.model}{number}" for number in range(len(graphs))]
+    for graph, place in zip(graphs, folders, strict=True):
+        place.mkdir(parents=True)
+        emit(graph, contract_for(contract, graph, place.name), place)
+        (place / "both.c").write_text(f'#include "{place.name}.c"\n#include "{place.name}_selftest.c"\n')
+    sources = [str(place / "both.c") for place in folders]
+    build("gcc", [*GATE, "-O1", "-fPIC", "-shared", *sources, "-o", str(folder / "models.so")])
+    library = ctypes.CDLL(str(folder / "models.so"))
+    return [Compiled(library, c_header.read(place), place) for place in folders]
+
+
 def build(compiler: str, arguments: Sequence[str]) -> str:
     """Run a compiler; what it says is the failure."""
     done = subprocess.run([compiler, *arguments], capture_output=True, text=True, check=False)

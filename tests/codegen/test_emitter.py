@@ -19,15 +19,15 @@ from edgecnn.data.datasets.synthetic import draw
 from edgecnn.model_files import c_header
 from edgecnn.records import Contract, decode
 from edgecnn.runtimes import tflm_interpreter
-from tests.codegen.compiled import COMPILERS, CXX, GATE, build, compiled, contract_for
+from tests.codegen.compiled import COMPILERS, CXX, GATE, build, compiled, compiled_together, contract_for
 from tests.codegen.networks import Network, random_network
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
 PUBLISHED = Path(__file__).parents[2] / "artifacts"
 RUNS = ("cifar10-cnn", "cifar10-resnet8")
-NETWORKS, MANY_NETWORKS = 12, 500
+NETWORKS, MANY_NETWORKS, TOGETHER = 12, 500, 50
 MAIN = """
 #include <stdio.h>
 #include <stdlib.h>
@@ -99,18 +99,18 @@ def test_published_models_equal_tflite_micro_on_cifar10(run: str, tmp_path: Path
     np.testing.assert_array_equal(found, _micro(_model(run), images))
 
 
-def _differences(seeds: Iterable[int], contract: Contract, folder: Path) -> list[str]:
+def _differences(seeds: Sequence[int], contract: Contract, folder: Path) -> list[str]:
     """Of random networks: those whose C, or whose numpy reference, is not TFLite Micro to the bit."""
     wrong = []
-    for seed in seeds:
-        network = random_network(seed)
+    networks = [random_network(seed) for seed in seeds]
+    made = compiled_together([network.bytes() for network in networks], contract, folder)
+    for seed, network, model in zip(seeds, networks, made, strict=True):
         images = _random_images(network.shape, seed)
         wanted = _micro(network.bytes(), images)
         if not np.array_equal(outputs_of(read(network.bytes()), images), wanted):
             wrong.append(f"network {seed}, numpy")
-        made = compiled(network.bytes(), contract, folder / str(seed))
         for in_arena in (False, True):
-            if not np.array_equal(made.run(images, in_arena=in_arena), wanted) or made.selftest():
+            if not np.array_equal(model.run(images, in_arena=in_arena), wanted) or model.selftest():
                 wrong.append(f"network {seed}, C, image in the arena: {in_arena}")
     return wrong
 
@@ -125,7 +125,9 @@ def test_random_networks_equal_tflite_micro_to_the_bit(tiny_contract: Contract, 
 def test_many_random_networks_equal_tflite_micro_to_the_bit(tiny_contract: Contract, tmp_path: Path) -> None:
     first = int(os.environ.get("EDGECNN_FIRST_NETWORK", "1000"))
     count = int(os.environ.get("EDGECNN_NETWORKS", MANY_NETWORKS))
-    assert _differences(range(first, first + count), tiny_contract, tmp_path) == []
+    seeds = range(first, first + count)
+    parts = [seeds[at : at + TOGETHER] for at in range(0, count, TOGETHER)]
+    assert [words for part in parts for words in _differences(part, tiny_contract, tmp_path / str(part[0]))] == []
 
 
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])

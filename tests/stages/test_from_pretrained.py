@@ -20,6 +20,7 @@ from edgecnn.run_directory import Run
 from edgecnn.stages.export import export
 from edgecnn.stages.from_pretrained import StartOptions, is_current, start
 from edgecnn.training.recipes import Recipe
+from tests.few_formats import FORMATS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,6 +108,7 @@ def test_the_model_of_a_run_of_schema_1_is_taken_as_the_refusal_says(
     assert command(["predict", str(old.root), str(old.path("curves.png"))]) == 4
     assert "export it again" in capsys.readouterr().err
     (advice,) = re.findall(r"`edgecnn (run NEW --model [^`]*)`", told)
+    monkeypatch.setattr("edgecnn.stages.export.default_formats", lambda: list(FORMATS))
     assert command([*shlex.split(advice), "--time-budget", "1"]) == 0, "followed to the letter"
     new = Run(tmp_path / "NEW")
     assert (new.contract(), new.training().confusion_matrix) == (golden.contract(), golden.training().confusion_matrix)
