@@ -81,6 +81,58 @@ def _tanh(network: Network) -> None:
     network.graph.operators[1].builtinOptions.fusedActivationFunction = 4
 
 
+def _add(scale: float = 0.5, other: tuple[int, ...] = (3, 3, 4)) -> Callable[[Network], None]:
+    """Of the convolution and another tensor of a shape, in a scale."""
+
+    def change(network: Network) -> None:
+        first = network.last
+        second = first if other == (3, 3, 4) else network.graph.operators[0].outputs[0]
+        network.add("ADD", [first, second], (3, 3, 4), scale=scale, options={"fusedActivationFunction": 0})
+
+    return change
+
+
+def _softmax(scale: float, beta: float) -> Callable[[Network], None]:
+    return lambda network: (
+        network.add("SOFTMAX", [network.last], (3, 3, 4), scale=scale, zero_point=-128, options={"beta": beta}) and None
+    )
+
+
+def _reshape(shape: tuple[int, ...], scale: float | None = None) -> Callable[[Network], None]:
+    def change(network: Network) -> None:
+        sides = network.constant(np.array([1, *shape], np.int32))
+        network.add("RESHAPE", [network.last, sides], shape, scale=scale, options={"newShape": [1, *shape]})
+
+    return change
+
+
+def _bias(dtype: str) -> Callable[[Network], None]:
+    def change(network: Network) -> None:
+        network.graph.operators[1].inputs = [
+            *network.graph.operators[1].inputs[:2],
+            network.constant(np.zeros(4, dtype)),
+        ]
+
+    return change
+
+
+def _unscaled(network: Network) -> None:
+    network.graph.tensors[network.last].quantization.scale = np.zeros(0, np.float32)
+
+
+def _output_read_inside(network: Network) -> None:
+    network.add("QUANTIZE", [network.last], (3, 3, 4), scale=0.3)
+    network.last = network.graph.operators[1].outputs[0]
+
+
+def _computed_weights(network: Network) -> None:
+    network.graph.operators[1].inputs = [network.graph.operators[0].outputs[0]] * 2
+
+
+def _rescaled_far(network: Network) -> None:
+    network.add("QUANTIZE", [network.last], (3, 3, 4), scale=1e-8)
+
+
 REFUSED: dict[str, tuple[Callable[[], Network], str]] = {
     "asymmetric weights": (lambda: _with(_asymmetric), "weights are not symmetric"),
     "weights of -128": (lambda: _network(weights=np.full((4, 3, 3, 3), -128, np.int8)), "weights are not symmetric"),
@@ -94,6 +146,18 @@ REFUSED: dict[str, tuple[Callable[[], Network], str]] = {
     "a pooling with a scale of its own": (lambda: _with(_pool_with_a_scale), "pooling changes the scale"),
     "a mean over channels": (lambda: _with(_mean_of_channels), "mean is not over height and width"),
     "padded channels": (lambda: _with(_padded_channels), "pads others than height and width"),
+    "an addition of two shapes": (lambda: _with(_add(other=(5, 5, 3))), "not of two tensors of one shape"),
+    "an addition that scales up": (lambda: _with(_add(scale=1e-7)), "scales its sum up"),
+    "a softmax of other steps": (lambda: _with(_softmax(1 / 128, 1.0)), "not in steps of 1/256"),
+    "a softmax of a tiny scale": (lambda: _with(_softmax(1 / 256, 1e-9)), "too small"),
+    "a reshape that changes the scale": (lambda: _with(_reshape((36,), 0.3)), "changes the scale without computing"),
+    "a reshape that loses values": (lambda: _with(_reshape((35,))), "changes the number of values"),
+    "a bias of int8": (lambda: _with(_bias("int8")), "its bias is int8, not int32"),
+    "weights that are computed": (lambda: _with(_computed_weights), "weights are computed inside"),
+    "groups of channels": (lambda: _network(weights=np.full((4, 3, 3, 1), 7, np.int8)), "groups of channels"),
+    "an output without a scale": (lambda: _with(_unscaled), "no scale, or more than one"),
+    "an output that is read inside": (lambda: _with(_output_read_inside), "is read inside the model too"),
+    "a change of scale too far": (lambda: _with(_rescaled_far), "scale grows too much"),
     "too large a factor": (lambda: _network(scales=[1e9] * 4, scale=1e-6), "a factor of"),
     "a shift that overflows": (lambda: _network(scales=[1e5] * 4, scale=1e-3), "accumulator may reach"),
 }
