@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import errno
+import json
+import shutil
+from pathlib import Path
 
 import pytest
 
 from edgecnn import errors
+from edgecnn.cli import _run as command
+from edgecnn.errors import InputError
+from edgecnn.pretrained import pretrained_runs
+from edgecnn.records import Contract, decode
+from edgecnn.run_directory import Run
+from edgecnn.stages.report import report
 
 
 def test_exit_codes_are_the_documented_ones() -> None:
@@ -119,3 +128,29 @@ def test_keras_gives_its_reason_below_its_announcement() -> None:
     with pytest.raises(Exception, match=r"calling Wrong\.call") as called:
         Wrong()(keras.ops.zeros((2, 4)))
     assert errors.reason_of(called.value) == "Matrix size-incompatible: In[0]: [2,4], In[1]: [7,2]"
+
+
+@pytest.mark.parametrize(("text", "words"), [('ssh "', "No closing quotation"), ("", "is empty"), ("  ", "is empty")])
+def test_an_ssh_command_that_is_none(
+    text: str, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("EDGECNN_SSH", text)
+    assert command(["bench", "cifar10-cnn", "--remote", "ssh://user@host", "--format", "onnx_int8"]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_json_that_is_nested_too_deep_is_one_sentence() -> None:
+    for text in (b'{"schema": ' + b"[" * 200_000 + b"]" * 200_000 + b"}", b'{"a":' * 100_000 + b"1" + b"}" * 100_000):
+        with pytest.raises(InputError, match=r"nested too deep|cannot be read"):
+            decode(text, Contract, "contract.json")
+
+
+def test_a_report_of_numbers_that_nothing_measures_is_refused(tmp_path: Path) -> None:
+    run = Run(Path(shutil.copytree(pretrained_runs()["cifar10-cnn"], tmp_path / "run")))
+    content = json.loads(run.path("latency.json").read_bytes())
+    content["rows"][1]["p50_ms"] = -1.0
+    run.path("latency.json").write_text(json.dumps(content))
+    page = run.path("report.html").read_bytes()
+    with pytest.raises(InputError, match="has numbers that nothing measures"):
+        report(run)
+    assert run.path("report.html").read_bytes() == page

@@ -53,6 +53,18 @@ main(folder)
 """
 
 
+def _ssh_command() -> list[str]:
+    """The words of EDGECNN_SSH, or ssh where it is not set; raises UsageError for one that is no command."""
+    text = os.environ.get("EDGECNN_SSH", "ssh")
+    try:
+        words = shlex.split(text)
+    except ValueError as error:  # a quotation that does not end
+        raise UsageError(f"EDGECNN_SSH is no command ({error}): {text}") from None
+    if not words:
+        raise UsageError("EDGECNN_SSH is empty; name a command in it, or unset it.")
+    return words
+
+
 class SshHost:
     """A connection; use as a context manager. Every method raises MachineError when the connection is lost."""
 
@@ -61,8 +73,8 @@ class SshHost:
         if match is None:
             raise UsageError(f"{address} is not a remote host; write it as ssh://user@host or ssh://user@host:port.")
         self.name, self._python = address, python or "python3"
+        command = _ssh_command()
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
-        command = shlex.split(os.environ.get("EDGECNN_SSH", "ssh"))
         port = ["-p", match["port"]] if match["port"] else []
         code = f"exec {shlex.quote(self._python)} -c {shlex.quote(BEGINNING)}"
         try:

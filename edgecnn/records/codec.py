@@ -39,5 +39,9 @@ def decode(data: bytes, kind: type[T], source: str, *, remedy: str = "export it 
                 f"{source} was written by an older edgecnn (schema {schema}, this one reads {SCHEMA}): {remedy}."
             )
         return msgspec.convert(upgraded(content), kind) if schema == 1 else msgspec.json.decode(data, type=kind)
+    except RecursionError:
+        raise InputError(
+            f"{source} cannot be read (it is nested too deep); delete it and run the stage again."
+        ) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{source} cannot be read ({error}); delete it and run the stage again.") from None
