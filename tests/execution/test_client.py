@@ -85,6 +85,7 @@ def test_no_process_is_left_behind(tiny_onnx: Path) -> None:
 
 
 def test_a_worker_that_cannot_start_leaves_no_file_open() -> None:
+    gc.collect()  # what earlier tests left
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always", ResourceWarning)
         with pytest.raises(FileNotFoundError):

@@ -221,6 +221,7 @@ def test_nobody_answers() -> None:
 @pytest.mark.parametrize("command", ["no-such-program", "sh -c 'echo no; exit 255'"])
 def test_a_connection_that_fails_leaves_no_file_open(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDGECNN_SSH", command)
+    gc.collect()  # what earlier tests left
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always", ResourceWarning)
         with pytest.raises(MachineError):
