@@ -8,6 +8,7 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -71,10 +72,12 @@ def _check_whole(run: Run) -> None:
 
 @pytest.fixture(scope="session")
 def finished(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A run that `edgecnn run` made from nothing, and what it narrated beside its files; copy it to change it."""
+    """A run that `edgecnn run` made from nothing, in every format, and what it narrated beside its files; copy it to
+    change it."""
 
     def make(path: Path) -> None:
-        told = _finish(_command(path, small_data), Run(path))
+        words = ["run", str(path), "--data", str(small_data), "--epochs", "2", "--time-budget", "1"]
+        told = _finish([sys.executable, "-m", "edgecnn", *words], Run(path))
         (path / "narration.txt").write_text(told)
 
     return Run(made_once(tmp_path_factory, "finished", make))

@@ -21,7 +21,7 @@ MACRO = re.compile(r"^#define (\w+) \(?([-+.\de]+)f?\)?$", re.MULTILINE)
 CONTRACT = re.compile(rf"/\* {re.escape(CONTRACT_KEY)}:\n(.*?)\*/", re.DOTALL)
 TARGET = re.compile(r'^#define \w+_TARGET "([\w-]+)"$', re.MULTILINE)
 NEEDED = {
-    "ARENA_BYTES", "BUFFER_BYTES", "COMPUTE_LAYERS", "IMAGE_BYTES", "IMAGE_CHANNELS", "IMAGE_HEIGHT", "IMAGE_WIDTH",
+    "ARENA_BYTES", "COMPUTE_LAYERS", "IMAGE_BYTES", "IMAGE_CHANNELS", "IMAGE_HEIGHT", "IMAGE_WIDTH",
     "LABEL_COUNT",
     "OUTPUT_SCALE", "OUTPUT_ZERO_POINT",
 }  # fmt: skip

@@ -78,7 +78,7 @@ class Program:
 
     def _build(self) -> None:
         header, board, numbers = self._header, self._board, self._header.numbers
-        stack = STACK_BYTES + int(numbers["BUFFER_BYTES"])
+        stack = STACK_BYTES + int(numbers.get("BUFFER_BYTES", 0))
         sizes = {"FLASH_BYTES": board.flash_bytes, "RAM_BYTES": board.ram_bytes, "STACK_BYTES": stack}
         facts = [
             f"-D{name}={int(numbers[name])}" for name in ("ARENA_BYTES", "IMAGE_BYTES", "IMAGE_OFFSET", "LABEL_COUNT")
