@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LABELS = ("zero", "one", "two", "three")
-IMPORT = "import model.keras --labels labels.txt --data data.npz --input-range 0..1 --out new"
+IMPORT = "import own.keras --labels labels.txt --data data.npz --input-range 0..1 --out new"
 TRAIN = "train new --data data.npz --epochs 1"
 CHECK = "parity cifar10-cnn --format onnx_int8"
 BENCH = "bench cifar10-cnn --format onnx_int8 --threads 1 --time-budget 1"
@@ -117,7 +117,7 @@ PRETRAINED = [
     Mistake("report cifar10-cnn", 2, "report.html", "compare cifar10-cnn cifar10-cnn"),
     Mistake("parity cifar10-cnn --layers", 2, "--layers needs a run of your own", parses=True),
     Mistake("inspect cifar10-cnn", 4, "inspect one of its exports", "inspect mine/exports/onnx_float32.onnx"),
-    Mistake(_replaced(IMPORT, "model.keras", "cifar10-cnn"), 4, "cifar10-cnn is a run already", parses=True),
+    Mistake(_replaced(IMPORT, "own.keras", "cifar10-cnn"), 4, "cifar10-cnn is a run already", parses=True),
     Mistake("run new --model cifar10-cnn --epochs 3", 2, "which --model cifar10-cnn skips",
             "run new --model cifar10-cnn", parses=True),
     Mistake("run new --allow-synthetic", 2, "--allow-synthetic needs --model",
@@ -141,12 +141,12 @@ SLOW = [  # what they advise measures, or loads TensorFlow
     Mistake(_replaced(TRAIN, "new", "project"), 4, "choose a new or an empty directory", TRAIN),
     Mistake("report trained", 4, "artifacts.json is missing", options="--format onnx_float32"),
     Mistake("predict trained cat.png", 4, "holds no exports/onnx_float32.onnx", options="--format onnx_float32"),
-    Mistake("bench lean --format c_int8 --threads 1 --time-budget 1", 4, "c_int8 is not exported yet"),
-    Mistake("bundle lean --target cmake --out new", 4, "c_int8 is not exported yet"),
-    Mistake(_replaced(IMPORT, "model.keras", "mine/exports/tflite_int8.tflite"), 4, "is not a .keras or .h5", IMPORT),
-    Mistake(_replaced(IMPORT, "model.keras", "mine/exports/saved_model"), 4, "give the .keras or .h5 file", IMPORT),
-    Mistake(_replaced(IMPORT, "model.keras", "regression.keras"), 4, "as of a regression", IMPORT),
-    Mistake(_replaced(IMPORT, "model.keras", "lambda.keras"), 4, "rebuild the model with layers of Keras", IMPORT),
+    Mistake("bench without --format c_int8 --threads 1 --time-budget 1", 4, "c_int8 is not exported yet"),
+    Mistake("bundle without --target cmake --out new", 4, "c_int8 is not exported yet"),
+    Mistake(_replaced(IMPORT, "own.keras", "mine/exports/tflite_int8.tflite"), 4, "is not a .keras or .h5", IMPORT),
+    Mistake(_replaced(IMPORT, "own.keras", "mine/exports/saved_model"), 4, "give the .keras or .h5 file", IMPORT),
+    Mistake(_replaced(IMPORT, "own.keras", "regression.keras"), 4, "as of a regression", IMPORT),
+    Mistake(_replaced(IMPORT, "own.keras", "lambda.keras"), 4, "rebuild the model with layers of Keras", IMPORT),
     Mistake(_replaced(IMPORT, "labels.txt", "nothing.txt"), 4, "There is no file of labels at nothing.txt", IMPORT),
     Mistake(_replaced(IMPORT, "labels.txt", "two.txt"), 4, "give a line for each class", IMPORT),
     Mistake(_replaced(IMPORT, "labels.txt", "cat.png"), 4, "save it as UTF-8", IMPORT),
@@ -175,9 +175,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("model.keras", "contract.json", "training.json"):
         (place / "trained").mkdir(exist_ok=True)
         shutil.copy(published / name, place / "trained")
-    lean = Run(shutil.copytree(place / "trained", place / "lean"))  # with a record of no export: none is made again
-    lean.save(ARTIFACTS, replace(Run(published).artifacts(), artifacts=()))
-    for run in ("mine", "trained", "lean"):
+    without = Run(shutil.copytree(place / "trained", place / "without"))  # a record of no export
+    without.save(ARTIFACTS, replace(Run(published).artifacts(), artifacts=()))
+    for run in ("mine", "trained", "without"):
         (place / run / ".lock").touch()  # as every command on a run leaves it
     for picture in ("cat.png", "pictures/dog.png"):
         (place / picture).parent.mkdir(exist_ok=True)
@@ -213,7 +213,7 @@ def models(files: Path) -> None:
     image = keras.Input((8, 8, 3))
     flat = keras.layers.Flatten()(image)
     doubled = keras.layers.Flatten()(keras.layers.Lambda(lambda pixels: pixels * 2)(image))
-    for name, features, count in (("model", flat, 4), ("regression", flat, 1), ("lambda", doubled, 4)):
+    for name, features, count in (("own", flat, 4), ("regression", flat, 1), ("lambda", doubled, 4)):
         keras.Model(image, keras.layers.Dense(count)(features)).save(files / f"{name}.keras")
 
 
@@ -282,7 +282,7 @@ def test_a_mistake_before_longer_work_too(mistake: Mistake, here: Path, capsys: 
     _check(mistake, here, capsys)
 
 
-@pytest.mark.parametrize("line", [TRAIN, IMPORT.replace("model.keras", "mine/model.keras"), "parity mine"])
+@pytest.mark.parametrize("line", [TRAIN, IMPORT.replace("own.keras", "mine/model.keras"), "parity mine"])
 def test_without_tensorflow(
     line: str, here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
