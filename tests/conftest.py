@@ -52,7 +52,7 @@ TINY_LAYERS = {
 
 def pytest_configure() -> None:
     """What the environment of an automaton sets and the processes that tests start must not inherit."""
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each of them would compile the package anew
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each of them would compile the package again
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # Ctrl-C does nothing to jobs that run in the background
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

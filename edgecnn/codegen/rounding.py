@@ -1,6 +1,6 @@
 """How runtimes round a scaled sum to a whole number: one .tflite file has other outputs on each of them.
 
-What a runtime computes was read in its sources and is held against it by the tests, to the bit.
+What a runtime computes was read in its sources; tests compare it with the runtime, to the bit.
 """
 
 from __future__ import annotations
