@@ -84,8 +84,8 @@ def _generated(
     peak = next(step for step in steps if step.peak)
     where = {"flash": f"{largest.layer} has the most constants", "RAM": f"{peak.layer} needs the most"}
     basis = (
-        f"Code and stack are upper bounds, measured with {MEASURED_WITH}. The arena holds the image. What else an app "
-        "needs comes on top."
+        f"Code and stack are bounds above what {MEASURED_WITH} made of many models. The arena holds the image. What "
+        "else an app needs comes on top."
     )
     return steps, _judged(C, flash, ram, there, where, basis)
 
@@ -127,11 +127,8 @@ def _judged(
     basis: str,
 ) -> EngineFit:
     """Hold the sums against what there is; `where` says for either memory what takes it."""
-    left = {
-        kind: there[kind] - sum(parts.values())
-        for kind, parts in (("flash", flash), ("RAM", ram))
-        if there[kind] is not None
-    }
+    sums = {"flash": sum(flash.values()), "RAM": sum(ram.values())}
+    left = {kind: size - sums[kind] for kind, size in there.items() if size is not None}
     missing = [f"{-size:,} bytes of {kind} are missing ({where[kind]})" for kind, size in left.items() if size < 0]
     spare = [f"{size:,} bytes of {kind}" for kind, size in left.items()]
     verdict = f"does not fit: {' and '.join(missing)}" if missing else f"fits: {' and '.join(spare)} are left"
