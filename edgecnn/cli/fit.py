@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 UNITS = {"": 1, "K": 1024, "M": 1024**2}
 HEADINGS = ("layer", "operators", "output", "arena", "constants", "code", "multiply-adds")
 LEFT = 3  # columns of words
-WIDTH = 98
+WIDTH = 98  # of sentences, in letters
 
 
 class Bytes(click.ParamType):  # type: ignore[type-arg]  # generic in newer clicks only
@@ -86,7 +86,7 @@ def _lines(record: Fit) -> Iterator[str]:
     """The table of the steps, what there is, and each engine."""
     if record.steps:
         yield from _table([HEADINGS, *_rows(record)])
-        yield "Bytes; code at most; *: the arena's peak."
+        yield "Bytes; arena: in use while the layer runs, * at its peak; code: at most."
         yield ""
     there = (("flash", record.flash_bytes), ("RAM", record.ram_bytes))
     sizes = ", ".join(f"{size:,} bytes of {kind}" for kind, size in there if size is not None)
@@ -105,7 +105,7 @@ def _rows(record: Fit) -> Iterator[tuple[str, ...]]:
 
 def _about(engine: EngineFit) -> Iterator[str]:
     if engine.fits is None:
-        yield f"{engine.engine} is not known: {engine.verdict}."
+        yield f"{engine.engine}: {engine.verdict}."
         return
     yield f"{engine.engine} {engine.verdict}."
     for name, total, parts in (("flash", engine.flash_bytes, engine.flash), ("RAM", engine.ram_bytes, engine.ram)):

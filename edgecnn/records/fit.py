@@ -28,7 +28,7 @@ class EngineFit:
 
     engine: str  # "generated C", "TFLite Micro"
     fits: bool | None  # None: not known
-    verdict: str  # what is left, what is missing and for which layer, or why it is not known
+    verdict: str  # in words: what is left; what is missing, and for which layer; or why it is not known
     flash: dict[str, int]  # bytes, by what takes them; empty where not known
     ram: dict[str, int]
     basis: str  # how these were found, and what is not among them

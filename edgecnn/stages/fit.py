@@ -93,7 +93,7 @@ def _generated(
 def _micro(content: bytes, facts: Inspection, there: dict[str, int | None]) -> EngineFit:
     """By its own interpreter, or why there is none."""
     if not tflm_interpreter.is_installed():
-        return _unknown(MICRO, not_installed("tflite_micro"))
+        return _unknown(MICRO, f"skipped; {not_installed('tflite_micro')}")
     try:
         measured = tflm_interpreter.measure(content, _black(facts))
     except EdgecnnError as error:

@@ -10,10 +10,12 @@ import pytest
 
 from edgecnn.environment import not_installed
 from edgecnn.errors import InputError
+from edgecnn.model_files.tflite_model import packed
 from edgecnn.pretrained import pretrained_runs
 from edgecnn.run_directory import ARTIFACTS, Run
 from edgecnn.runtimes import tflm_interpreter
 from edgecnn.stages.fit import FORMAT, fit
+from tests.codegen.networks import random_network
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,7 +51,7 @@ def test_without_the_package_tflite_micro_is_not_known(monkeypatch: pytest.Monke
     generated, micro = fit(CNN, None, 16 * 1024).engines
     assert generated.fits
     assert micro.fits is None
-    assert micro.verdict.startswith("tflite_micro is not installed: ")
+    assert micro.verdict.startswith("skipped; tflite_micro is not installed: ")
     assert micro.verdict.endswith(" install tflite-micro")
 
 
@@ -102,6 +104,27 @@ def test_a_damaged_file_is_refused_or_judged(place: int, tmp_path: Path) -> None
         assert fit(path, 1 << 20, None).engines
     except InputError as error:
         assert "damaged" in str(error)
+
+
+def test_a_graph_that_breaks_its_reader_is_damaged(tmp_path: Path) -> None:
+    network = random_network(0)
+    network.graph.tensors[network.last].quantization.zeroPoint = None
+    path = tmp_path / "odd.tflite"
+    path.write_bytes(network.bytes())
+    with pytest.raises(InputError, match=r"odd.tflite is damaged or not a valid TFLite model \("):
+        fit(path, 1 << 20, None)
+
+
+def test_a_model_without_one_image_is_refused_by_both(tmp_path: Path) -> None:
+    network = random_network(0)
+    network.graph.inputs = [*network.graph.inputs, 0]
+    network.graph.outputs = [network.last]
+    path = tmp_path / "two.tflite"
+    path.write_bytes(packed(network.model))
+    generated, micro = fit(path, 1 << 20, None).engines
+    assert (generated.fits, micro.fits) == (None, None)
+    assert "needs one uint8 image" in generated.verdict
+    assert micro.verdict == "The model does not take one image" or not tflm_interpreter.is_installed()
 
 
 def test_a_run_without_the_export_says_how_to_make_it(tmp_path: Path) -> None:
