@@ -20,7 +20,9 @@ class Board:
     ram_bytes: int
 
 
-# By the data sheets of the chips; of the Picos, whose flash is a chip of its own, by those of the boards.
+# Compared with board files of PlatformIO (Arduinos, Nucleos but the L4R5ZI), pages of RIOT (Nucleo-L4R5ZI, Picos),
+# the linker script of the crate rmicrobit (micro:bit V1), and what is said of the nRF52833 by its users (micro:bit V2).
+# An Arduino's bootloader takes some of the flash: 64 KiB on the Nano 33 BLE, 16 KiB on the Uno R4, 8 KiB on the Zero.
 BOARDS = {
     "arduino-nano-33-ble": Board("Arduino Nano 33 BLE", "nRF52840", "Cortex-M4", 1024 * KIB, 256 * KIB),
     "arduino-uno-r4": Board("Arduino Uno R4", "RA4M1", "Cortex-M4", 256 * KIB, 32 * KIB),
