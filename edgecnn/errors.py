@@ -1,7 +1,7 @@
 """What can go wrong, and the exit code each kind ends with.
 
     EdgecnnError
-    ├── GateFailed      1   a parity gate failed
+    ├── GateFailed      1   a gate failed: parity, a comparison, or the memory of a microcontroller
     ├── UsageError      2   an unknown format, runtime, architecture ... or options that exclude each other
     ├── MachineError    3   this machine cannot: package missing, lock held, disk full, not writable
     │   └── DataUnavailable     the data set is unavailable here (no copy, no network)

@@ -10,6 +10,7 @@ import tomllib
 import pytest
 
 from edgecnn import errors
+from edgecnn.environment import not_installed
 from edgecnn.export.format import Format
 from edgecnn.plugins import discover
 from tests import pages
@@ -197,6 +198,31 @@ def test_the_table_of_boards_is_complete() -> None:
     sizes = {board.name: [board.flash_bytes, board.ram_bytes] for board in BOARDS.values()}
     wanted = {b.name: [b.title, ", ".join(f"{n // 1024:,} KiB" for n in sizes[b.name])] for b in BOARDS.values()}
     assert rows == {**wanted, "aarch64": [linux_user.TITLE, "-"]}
+
+
+def test_the_table_of_arenas_is_what_fit_says() -> None:
+    from edgecnn.pretrained import pretrained_runs
+    from edgecnn.runtimes import tflm_interpreter
+    from edgecnn.stages.fit import fit
+
+    said = [[int(cell.replace(",", "")) for cell in cells[1:]] for cells in pages.table("docs/c.md", "arenas")]
+    engines = [fit(run, None, 1 << 20).engines for run in pretrained_runs().values()]
+    wanted = [[engine.ram.get("arena") for engine in both] for both in zip(*engines, strict=True)]
+    assert said[0] == wanted[0]
+    if not tflm_interpreter.is_installed():
+        pytest.skip(not_installed("tflite_micro"))
+    assert said == wanted
+
+
+def test_the_bounds_of_code_are_the_program_s() -> None:
+    from edgecnn.codegen.footprint import CODE_BYTES, CODE_BYTES_ALONE, DIVISION_BYTES, MEASURED_WITH
+
+    said = {cells[0]: int(cells[1].replace(",", "")) for cells in pages.table("docs/c.md", "code bytes")}
+    assert said == {f"`{kernel}`": size for kernel, size in CODE_BYTES.items()} | {
+        "the function around them": CODE_BYTES_ALONE,
+        "a division, once, where `average_pooling` is called": DIVISION_BYTES,
+    }
+    assert MEASURED_WITH in " ".join(PAGES["docs/c.md"].split())
 
 
 def test_the_first_hour_in_the_readme_is_the_one_that_was_measured() -> None:

@@ -2,42 +2,42 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Any
 
-from edgecnn.codegen.footprint import STACK_BYTES, flash_bytes, steps_in_memory
+from edgecnn.codegen.footprint import MEASURED_WITH, STACK_BYTES, code_bytes, steps_in_memory
 from edgecnn.codegen.planner import plan
 from edgecnn.codegen.reader import read
 from edgecnn.environment import not_installed
-from edgecnn.errors import EdgecnnError, InputError
+from edgecnn.errors import EdgecnnError, InputError, damaged
+from edgecnn.model_files.inspector import head_of, inspector_of
+from edgecnn.model_files.inspectors import tflite
 from edgecnn.records import EngineFit, Fit
 from edgecnn.run_directory import Run
 from edgecnn.runtimes import tflm_interpreter
 
 if TYPE_CHECKING:
-    from edgecnn.codegen.graph import Graph
-    from edgecnn.records import StepMemory
+    from pathlib import Path
+
+    from edgecnn.records import Inspection, StepMemory
 
 FORMAT = "tflite_int8_micro"
 C, MICRO = "generated C", "TFLite Micro"
+IMAGE_TYPES = ("uint8", "int8", "float32")
+KERAS = (".keras", ".h5", ".hdf5")
 
 
-def fit(model: Path, flash: int, ram: int, board: str = "") -> Fit:
-    """What the model takes, and whether that fits `flash` and `ram`, in bytes; `board` is only named.
+def fit(model: Path, flash: int | None, ram: int | None, board: str = "") -> Fit:
+    """What the model takes, and whether that fits `flash` and `ram`, in bytes; None is not asked for.
 
-    `model` is a run with `tflite_int8_micro`, or such a .tflite file. Raises InputError for anything else.
+    `model` is a run with `tflite_int8_micro`, or such a .tflite file; `board` is only named. An engine that cannot run
+    the model says so in its verdict. Raises InputError for anything else than such a run or a .tflite file.
     """
     path, layers = _file(model)
-    content = path.read_bytes()
-    steps: tuple[StepMemory, ...] = ()
-    try:
-        graph = read(content, layers)
-        planned = plan(graph)
-        steps = steps_in_memory(graph, planned)
-        generated = _generated(graph, planned.arena_bytes, steps, flash, ram)
-    except InputError as error:
-        generated = _unknown(C, error.reason)
-    engines = (generated, _micro(content, flash, ram))
+    facts, _ = tflite.read(path)  # raises InputError for a damaged file
+    content, there = path.read_bytes(), {"flash": flash, "RAM": ram}
+    steps, generated = _generated(path, content, layers, there)
+    engines = generated, _micro(content, facts, there)
     return Fit(model=str(path), board=board, flash_bytes=flash, ram_bytes=ram, steps=steps, engines=engines)
 
 
@@ -50,76 +50,90 @@ def _file(model: Path) -> tuple[Path, dict[str, str]]:
         if artifact is None:
             raise run.without_export(record, FORMAT)
         return run.artifact_path(artifact), {place.tensor: layer for layer, place in artifact.layers.items()}
-    if model.suffix != ".tflite":
-        raise InputError(f"{model} is no run and no .tflite file; `edgecnn export RUN --format {FORMAT}` makes one.")
     if not model.is_file():
-        raise InputError(f"{model} does not exist.")
+        raise InputError(f"{model} does not exist; give a run or a .tflite file.")
+    if model.suffix in KERAS:
+        raise InputError(f"{model} is a Keras model: create a run with `edgecnn import`, then run `edgecnn export`.")
+    found = inspector_of(model, head_of(model))
+    if found is None or found.name != tflite.PLUGIN.name:
+        what = f"{found.summary} and no .tflite file" if found else "no run and no .tflite file"
+        raise InputError(f"{model} is {what}; `edgecnn export RUN --format {FORMAT}` makes one.")
     return model, {}
 
 
-def _generated(graph: Graph, arena: int, steps: tuple[StepMemory, ...], flash: int, ram: int) -> EngineFit:
-    used = flash_bytes(steps), arena + graph.tensors[graph.output].size_bytes + STACK_BYTES
-    peak, largest = max(steps, key=lambda step: step.arena_bytes), max(steps, key=lambda step: step.constant_bytes)
-    return EngineFit(
-        engine=C,
-        flash_bytes=used[0],
-        flash_is="constants and at most so much code, compiled with -Os",
-        ram_bytes=used[1],
-        ram_is=f"arena of {arena:,} with the image in it, output, {STACK_BYTES} of stack",
-        fits=used[0] <= flash and used[1] <= ram,
-        reason=_verdict(used, (flash, ram), f"{largest.layer} has the most constants", f"{peak.layer} needs the most"),
-    )
-
-
-def _micro(content: bytes, flash: int, ram: int) -> EngineFit:
-    """By its own interpreter, whose arena on a board of 32 bits is a little smaller."""
-    import numpy as np
-
-    if not tflm_interpreter.is_installed():
-        return _unknown(MICRO, not_installed("tflite_micro"))
+def _generated(
+    path: Path, content: bytes, layers: dict[str, str], there: dict[str, int | None]
+) -> tuple[tuple[StepMemory, ...], EngineFit]:
+    """The steps of generated C, none where it cannot compute the model, and what they take together."""
     try:
-        shape = _image_shape(content)
-        measured = tflm_interpreter.measure(content, np.zeros((1, *shape), np.uint8))
+        graph = read(content, layers)
+    except InputError as error:
+        return (), _unknown(C, error.reason)
+    except ModuleNotFoundError:
+        raise
+    except Exception as error:  # a broken graph breaks whatever reads it first
+        raise damaged(path, "TFLite model", error) from None
+    planned = plan(graph)
+    steps = steps_in_memory(graph, planned)
+    flash = {
+        "constants": sum(step.constant_bytes for step in steps),
+        "code": code_bytes(steps),
+    }
+    ram = {"arena": planned.arena_bytes, "output": graph.tensors[graph.output].size_bytes, "stack": STACK_BYTES}
+    largest = max(steps, key=lambda step: step.constant_bytes)
+    peak = next(step for step in steps if step.peak)
+    where = {"flash": f"{largest.layer} has the most constants", "RAM": f"{peak.layer} needs the most"}
+    basis = (
+        f"Code and stack are bounds above what {MEASURED_WITH} made of many models. The arena holds the image. What "
+        "else an app needs comes on top."
+    )
+    return steps, _judged(C, flash, ram, there, where, basis)
+
+
+def _micro(content: bytes, facts: Inspection, there: dict[str, int | None]) -> EngineFit:
+    """By its own interpreter, or why there is none."""
+    if not tflm_interpreter.is_installed():
+        return _unknown(MICRO, f"skipped; {not_installed('tflite_micro')}")
+    try:
+        measured = tflm_interpreter.measure(content, _black(facts))
     except EdgecnnError as error:
         return _unknown(MICRO, error.reason)
-    used = len(content), measured.arena_bytes
-    return EngineFit(
-        engine=MICRO,
-        flash_bytes=used[0],
-        flash_is="the file, without the interpreter's code",
-        ram_bytes=used[1],
-        ram_is="arena, measured with its interpreter on this computer, without stack",
-        fits=used[0] <= flash and used[1] <= ram,
-        reason=_verdict(used, (flash, ram), "without its code", "of arena alone"),
+    where = {"flash": "for the file alone", "RAM": "for the arena alone"}
+    basis = (
+        "The arena is the smallest in which its interpreter runs on this computer, whose pointers are larger than a "
+        "microcontroller's. The interpreter's code, its stack and what else an app needs come on top."
     )
+    return _judged(MICRO, {"file": len(content)}, {"arena": measured.arena_bytes}, there, where, basis)
 
 
-def _image_shape(content: bytes) -> tuple[int, ...]:
-    from edgecnn.model_files.tflite_model import File
+def _black(facts: Inspection) -> Any:
+    """An image of zeros as the model takes it; raises InputError for a model that takes none."""
+    import numpy as np
 
-    graph = File(content).graph
-    return tuple(int(side) for side in graph.tensors[graph.inputs[0]].shape[1:])
+    if len(facts.inputs) != 1 or facts.inputs[0].dtype not in IMAGE_TYPES:
+        raise InputError("The model does not take one image.")
+    shape = [side if isinstance(side, int) else 1 for side in facts.inputs[0].shape]
+    if math.prod(shape) > tflm_interpreter.LARGEST_ARENA:
+        raise InputError(f"An image of {math.prod(shape):,} values is larger than any arena that is tried.")
+    return np.zeros(shape, facts.inputs[0].dtype)
+
+
+def _judged(
+    engine: str,
+    flash: dict[str, int],
+    ram: dict[str, int],
+    there: dict[str, int | None],
+    where: dict[str, str],
+    basis: str,
+) -> EngineFit:
+    """Hold the sums against what there is; `where` says for either memory what takes it."""
+    sums = {"flash": sum(flash.values()), "RAM": sum(ram.values())}
+    left = {kind: size - sums[kind] for kind, size in there.items() if size is not None}
+    missing = [f"{-size:,} bytes of {kind} are missing ({where[kind]})" for kind, size in left.items() if size < 0]
+    spare = [f"{size:,} bytes of {kind}" for kind, size in left.items()]
+    verdict = f"does not fit: {' and '.join(missing)}" if missing else f"fits: {' and '.join(spare)} are left"
+    return EngineFit(engine=engine, fits=not missing, verdict=verdict, flash=flash, ram=ram, basis=basis)
 
 
 def _unknown(engine: str, reason: str) -> EngineFit:
-    return EngineFit(
-        engine=engine,
-        flash_bytes=None,
-        flash_is="",
-        ram_bytes=None,
-        ram_is="",
-        fits=None,
-        reason=f"not known: {reason}",
-    )
-
-
-def _verdict(used: tuple[int, int], there: tuple[int, int], most_flash: str, most_ram: str) -> str:
-    (flash, ram), (flash_there, ram_there) = used, there
-    over = []
-    if flash > flash_there:
-        over.append(f"{flash - flash_there:,} bytes of flash are missing ({most_flash})")
-    if ram > ram_there:
-        over.append(f"{ram - ram_there:,} bytes of RAM are missing ({most_ram})")
-    if over:
-        return f"does not fit: {' and '.join(over)}"
-    return f"fits: {flash_there - flash:,} bytes of flash and {ram_there - ram:,} bytes of RAM are left"
+    return EngineFit(engine=engine, fits=None, verdict=reason, flash={}, ram={}, basis="")

@@ -2,50 +2,64 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgecnn.errors import InputError
-from edgecnn.visualization.plots import FIRST, MUTED, SECOND, figure
+from edgecnn.visualization.plots import FIRST, INK, MUTED, NOTE_SIZE, SECOND, figure
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from edgecnn.records import Fit
+    from edgecnn.records import Fit, StepMemory
 
-INCHES_A_LAYER, INCHES_HIGH = 0.42, 4.2
-MOST_INCHES = 40
-MOST_EMPTY = 8  # a line further up than so many times what is drawn is named instead
+INCHES_A_LAYER, INCHES_HIGH = 0.42, 4.6
+LEAST_INCHES, MOST_INCHES = 6.4, 40
+MOST_EMPTY = 8  # a line further up than so many times what is drawn is named only
 KIB = 1024
+WIDTH, SHADE = 0.86, 0.55  # of a layer's bars: their share of its place, and how opaque they are
 
 
 def draw_memory(record: Fit, path: Path) -> None:
-    """Write a PNG: for each layer, its tensors where they lie; the RAM there is, and TFLite Micro's arena, as lines.
+    """Write a PNG: for each layer its tensors where they lie, and as lines all that generated C needs, the RAM there
+    is, and TFLite Micro's arena.
 
     Raises InputError where generated C cannot compute the model, so that there is nothing to draw.
     """
+    generated, *others = record.engines
     if not record.steps:
-        raise InputError(f"There is nothing to draw: generated C is {record.engines[0].reason}.")
+        raise InputError(f"There is nothing to draw: {generated.verdict}.")
     names = [step.layer for step in record.steps]
-    top = max(high for step in record.steps for _, high in step.ranges)
-    limits = [(record.ram_bytes, "RAM", SECOND)]
-    limits += [(e.ram_bytes, f"{e.engine}'s arena", MUTED) for e in record.engines[1:] if e.ram_bytes]
-    shown = [limit for limit in limits if limit[0] <= MOST_EMPTY * top]
-    beyond = [f"{words} {size / KIB:,.0f} KiB" for size, words, _ in limits if size > MOST_EMPTY * top]
-    size = (min(MOST_INCHES, max(6.4, 3.4 + INCHES_A_LAYER * len(names))), INCHES_HIGH)
+    lines = [(generated.ram_bytes, f"{generated.engine} with output and stack", FIRST, "-")]
+    lines += [(record.ram_bytes, "RAM there is", SECOND, "--")] if record.ram_bytes else []
+    lines += [(engine.ram_bytes, f"{engine.engine}'s arena", MUTED, ":") for engine in others if engine.ram]
+    top = max(height for height, *_ in lines if height <= MOST_EMPTY * generated.ram_bytes)
+    size = (min(MOST_INCHES, max(LEAST_INCHES, 3.4 + INCHES_A_LAYER * len(names))), INCHES_HIGH)
     with figure(path, size, names=names) as axes:
-        for x, step in enumerate(record.steps):
-            for low, high in step.ranges:
-                axes.bar(
-                    x, (high - low) / KIB, bottom=low / KIB, width=0.86, color=FIRST, alpha=0.55, edgecolor="white"
-                )
-        for bytes_there, words, color in shown:
-            axes.axhline(bytes_there / KIB, color=color, linewidth=1.4, linestyle="--")
-            label = f"{words}, {bytes_there / KIB:,.1f} KiB"
-            axes.text(len(names) - 0.5, bytes_there / KIB, label, va="bottom", ha="right", color=color)
-        axes.set_ylim(0, max([top, *(limit[0] for limit in shown)]) / KIB * 1.12)
+        _draw_steps(axes, record.steps)
+        for height, words, color, style in lines:
+            shown = "" if height <= top else " (above the picture)"
+            label = f"{words}, {height / KIB:,.1f} KiB{shown}"
+            axes.axhline(min(height, 2 * top) / KIB, color=color, linewidth=1.4, linestyle=style, label=label)
+        axes.set_ylim(0, top / KIB * 1.08)
         axes.set_xlim(-0.6, len(names) - 0.4)
-        axes.set_xticks(range(len(names)), names, rotation=40, ha="right")
-        axes.set_ylabel("KiB of the arena")
+        axes.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor")
+        axes.set_ylabel("KiB of RAM")
         axes.grid(axis="y")
-        note = f"; above the picture: {', '.join(beyond)}" if beyond else ""
-        axes.set_title(f"Bytes of the arena in use while each layer runs (darker: output over input){note}")
+        axes.set_title("RAM in use while each layer runs")
+        axes.figure.legend(loc="outside lower center", ncols=2, frameon=False)
+
+
+def _draw_steps(axes: Any, steps: Sequence[StepMemory]) -> None:
+    """A bar of each tensor, and the peak in words."""
+    label = "tensors (darker: one over another)"
+    for x, step in enumerate(steps):
+        for low, high in step.ranges:
+            axes.bar(
+                x, (high - low) / KIB, bottom=low / KIB, width=WIDTH, color=FIRST, alpha=SHADE, edgecolor="white",
+                label=label,
+            )  # fmt: skip
+            label = ""
+        if step.peak:
+            words = f"peak\n{step.arena_bytes / KIB:,.1f} KiB"
+            axes.text(x, 0, words, ha="center", va="bottom", color=INK, fontsize=NOTE_SIZE)

@@ -80,6 +80,14 @@ NAMES = [
             "bench cifar10-cnn --remote ssh://pi@raspberry", parses=True),
     Mistake("bench cifar10-cnn --cpu haswell", 2, "measure on the device itself with --remote",
             "bench cifar10-cnn --remote ssh://pi@raspberry", parses=True),
+    Mistake("fit cifar10-cnn", 2, "Say how much memory there is: --flash, --ram, or --board, one of ",
+            "fit cifar10-cnn --ram 16K"),
+    Mistake("fit cifar10-cnn --board {micro}", 2, "No board is called 'micro'"),
+    Mistake("fit cifar10-cnn --ram 16KB/s", 2, "'16KB/s' is no size: 16384, 16K and 2M are",
+            "fit cifar10-cnn --ram 16KB"),
+    Mistake("fit cifar10-cnn --flash 0", 2, "'0' is no size: 16384, 16K and 2M are", "fit cifar10-cnn --flash 256K"),
+    Mistake("fit cifar10-cnn --board microbit --plot .", 2, "is a directory",
+            "fit cifar10-cnn --board microbit --plot memory.png"),
     Mistake(f"{CHECK} --cpu {{hasswell}}", 2, "No CPU is called 'hasswell'", parses=True),
 ]  # fmt: skip
 
@@ -108,6 +116,15 @@ FILES = [
     Mistake("inspect nowhere.onnx", 4, "check the path", "inspect mine/exports/onnx_int8.onnx"),
     Mistake("inspect mine/model.keras", 4, "is a Keras model, not an exported file", IMPORT, parses=True),
     Mistake("inspect cat.png", 4, "cat.png is not", "inspect mine/exports/onnx_int8.onnx"),
+    Mistake("fit {cifar10-cnm} --ram 16K", 4, "There is no run at cifar10-cnm"),
+    Mistake("fit lost.tflite --ram 16K", 4, "lost.tflite does not exist; give a run or a .tflite file",
+            "fit mine/exports/tflite_int8_micro.tflite --ram 16K"),
+    Mistake("fit cut.tflite --ram 16K", 4, "cut.tflite is damaged", "fit mine --ram 16K"),
+    Mistake("fit mine/model.keras --ram 16K", 4, "is a Keras model: create a run", IMPORT, parses=True),
+    Mistake("fit mine/exports/onnx_int8.onnx --ram 16K", 4, "is an .onnx file and no .tflite file; `edgecnn export RUN",
+            "fit mine --ram 16K"),
+    Mistake("fit cat.png --ram 16K", 4, "cat.png is no run and no .tflite file", "fit mine --ram 16K"),
+    Mistake("fit {mine/exports} --ram 16K", 4, "holds other files and is not a run"),
 ]  # fmt: skip
 
 PRETRAINED = [
@@ -143,6 +160,7 @@ SLOW = [  # what they advise measures, or loads TensorFlow
     Mistake("predict trained cat.png", 4, "holds no exports/onnx_float32.onnx", options="--format onnx_float32"),
     Mistake("bench without --format c_int8 --threads 1 --time-budget 1", 4, "c_int8 is not exported yet"),
     Mistake("bundle without --target cmake --out new", 4, "c_int8 is not exported yet"),
+    Mistake("fit without --ram 16K", 4, "tflite_int8_micro is not exported yet"),
     Mistake(_replaced(IMPORT, "own.keras", "mine/exports/tflite_int8.tflite"), 4, "is not a .keras or .h5", IMPORT),
     Mistake(_replaced(IMPORT, "own.keras", "mine/exports/saved_model"), 4, "give the .keras or .h5 file", IMPORT),
     Mistake(_replaced(IMPORT, "own.keras", "regression.keras"), 4, "as of a regression", IMPORT),
@@ -175,6 +193,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("model.keras", "contract.json", "training.json"):
         (place / "trained").mkdir(exist_ok=True)
         shutil.copy(published / name, place / "trained")
+    (place / "cut.tflite").write_bytes((published / "exports" / "tflite_int8_micro.tflite").read_bytes()[:5000])
     without = Run(shutil.copytree(place / "trained", place / "without"))  # a record of no export
     without.save(ARTIFACTS, replace(Run(published).artifacts(), artifacts=()))
     for run in ("mine", "trained", "without"):

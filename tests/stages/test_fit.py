@@ -1,93 +1,135 @@
-"""`edgecnn fit`: whether a model fits a board, in numbers, in a picture, as JSON."""
+"""What a model takes of a microcontroller, by a run or a file."""
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from PIL import Image
 
-from edgecnn.cli import _run as command
-from edgecnn.cli.fit import Bytes
+from edgecnn.environment import not_installed
+from edgecnn.errors import InputError
+from edgecnn.model_files.tflite_model import packed
 from edgecnn.pretrained import pretrained_runs
-from edgecnn.records import Fit, decode
+from edgecnn.run_directory import ARTIFACTS, Run
 from edgecnn.runtimes import tflm_interpreter
-from edgecnn.stages.fit import fit
-from tests import schemas
+from edgecnn.stages.fit import FORMAT, fit
+from tests.codegen.networks import random_network
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-CNN = pretrained_runs()["cifar10-cnn"]
-
-
-def test_the_cnn_fits_a_microbit_as_c(capsys: pytest.CaptureFixture[str]) -> None:
-    assert command(["fit", "cifar10-cnn", "--board", "microbit"]) == 0
-    out = capsys.readouterr().out
-    assert "generated C: fits: " in out
-    assert "micro:bit V1, nRF51822, Cortex-M0: 262,144 bytes of flash, 16,384 bytes of RAM." in out
-    if tflm_interpreter.is_installed():
-        assert "TFLite Micro: does not fit: 24,064 bytes of RAM are missing" in out
-    else:
-        assert "TFLite Micro: not known: " in out
-
-
-def test_what_does_not_fit_fails_with_bytes_and_the_layer(capsys: pytest.CaptureFixture[str]) -> None:
-    assert command(["fit", "cifar10-resnet8", "--flash", "64K", "--ram", "16K"]) == 1
-    error = capsys.readouterr().err
-    assert "bytes of flash are missing (batch_normalization_6 has the most constants)" in error
-    assert "bytes of RAM are missing (batch_normalization_2 needs the most)" in error
-
-
-def test_sizes_on_the_command_line_come_before_the_board_s() -> None:
-    assert command(["fit", "cifar10-cnn", "--board", "microbit", "--ram", "4K"]) == 1
-    assert command(["fit", "cifar10-resnet8", "--board", "microbit", "--ram", "64K"]) == 0
-
-
-def test_json_is_the_record(capsys: pytest.CaptureFixture[str]) -> None:
-    assert command(["fit", "cifar10-cnn", "--flash", "256K", "--ram", "16K", "--json"]) == 0
-    text = capsys.readouterr().out
-    schemas.check(text, "command-fit.json")
-    record = decode(text.encode(), Fit, "fit")
-    assert [step.layer for step in record.steps] == ["conv2d", "conv2d_1", "conv2d_2", "dense", "dense_1"]
-    assert record == fit(CNN, 256 * 1024, 16 * 1024)
-
-
-def test_a_file_alone_does_too(tmp_path: Path) -> None:
-    record = fit(CNN / "exports" / "tflite_int8_micro.tflite", 1 << 20, 1 << 20)
-    assert record.engines[0].fits
-
-
-@pytest.mark.parametrize("run", ["cifar10-cnn", "cifar10-resnet8"])
-def test_the_picture_shows_it(run: str, tmp_path: Path) -> None:
-    assert command(["fit", run, "--board", "nucleo-l4r5", "--plot", str(tmp_path / "memory.png")]) == 0
-    with Image.open(tmp_path / "memory.png") as picture:
-        assert picture.width > 600
-        assert len(picture.convert("RGB").getcolors(1 << 20) or ()) > 20
-
-
-def test_what_c_cannot_compute_is_said_by_the_layer(capsys: pytest.CaptureFixture[str]) -> None:
-    assert command(["fit", str(CNN / "exports" / "tflite_float32.tflite"), "--board", "microbit"]) == 4
-    assert "The layer 'image' cannot become C" in capsys.readouterr().err
+RUNS = pretrained_runs()
+CNN = RUNS["cifar10-cnn"]
+FILE = CNN / "exports" / "tflite_int8_micro.tflite"
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "sentence"),
-    [
-        (["cifar10-cnn"], 2, "Say how much there is: --flash and --ram, or --board, one of arduino"),
-        (["cifar10-cnn", "--flash", "1M"], 2, "Say how much there is"),
-        (["cifar10-cnn", "--board", "micro"], 2, "No board is called 'micro'; did you mean microbit"),
-        (["cifar10-cnn", "--flash", "big", "--ram", "1K"], 2, "'big' is no size: 16384, 16K and 2M are."),
-        (["cifar10-cnn", "--flash", "0", "--ram", "1K"], 2, "'0' is no size"),
-        (["nothing.tflite", "--board", "microbit"], 4, "nothing.tflite does not exist."),
-        (["model.onnx", "--board", "microbit"], 4, "model.onnx is no run and no .tflite file; `"),
-    ],
+    ("run", "constants", "arena"), [("cifar10-cnn", 124_602, 7_564), ("cifar10-resnet8", 80_554, 33_312)]
 )
-def test_mistakes_are_sentences(words: list[str], code: int, sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command(["fit", *words]) == code
-    assert sentence in capsys.readouterr().err
+def test_generated_c_takes_what_its_header_says(run: str, constants: int, arena: int) -> None:
+    generated = fit(RUNS[run], 1 << 20, 1 << 20).engines[0]
+    assert generated.flash["constants"] == constants
+    assert generated.ram["arena"] == arena
+    assert generated.ram["output"] == 10
+    assert generated.fits
 
 
-@pytest.mark.parametrize(("text", "size"), [("16384", 16384), ("16K", 16384), ("2m", 2 << 20), ("16KiB", 16384)])
-def test_sizes(text: str, size: int) -> None:
-    assert Bytes().convert(text, None, None) == size
+def test_tflite_micro_is_measured() -> None:
+    if not tflm_interpreter.is_installed():
+        pytest.skip(not_installed("tflite_micro"))
+    micro = fit(CNN, 256 * 1024, 16 * 1024).engines[1]
+    assert micro.flash == {"file": FILE.stat().st_size}
+    assert micro.ram == {"arena": 40_448}
+    assert micro.fits is False
+    assert micro.verdict == "does not fit: 24,064 bytes of RAM are missing (for the arena alone)"
+
+
+def test_without_the_package_tflite_micro_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tflm_interpreter, "is_installed", lambda: False)
+    generated, micro = fit(CNN, None, 16 * 1024).engines
+    assert generated.fits
+    assert micro.fits is None
+    assert micro.verdict.startswith("skipped; tflite_micro is not installed: ")
+    assert micro.verdict.endswith(" install tflite-micro")
+
+
+def test_a_byte_too_few_does_not_fit_and_the_layer_is_named() -> None:
+    generated = fit(RUNS["cifar10-resnet8"], 1 << 20, 1 << 20).engines[0]
+    flash, ram = generated.flash_bytes, generated.ram_bytes
+    exact = fit(RUNS["cifar10-resnet8"], flash, ram).engines[0]
+    assert exact.fits
+    assert exact.verdict == "fits: 0 bytes of flash and 0 bytes of RAM are left"
+    short = fit(RUNS["cifar10-resnet8"], flash - 1, ram - 2).engines[0]
+    assert short.fits is False
+    assert short.verdict == (
+        "does not fit: 1 bytes of flash are missing (batch_normalization_6 has the most constants) and 2 bytes of RAM "
+        "are missing (batch_normalization_2 needs the most)"
+    )
+
+
+def test_what_is_not_asked_for_is_not_judged() -> None:
+    assert fit(CNN, None, 16 * 1024).engines[0].verdict.startswith("fits: 8,")
+    assert fit(CNN, None, 16 * 1024).engines[0].verdict.endswith(" bytes of RAM are left")
+    assert fit(CNN, 1024, None).engines[0].fits is False
+
+
+def test_a_file_alone_takes_the_same_and_its_tensors_are_the_layers() -> None:
+    of_run, of_file = fit(CNN, None, 1 << 20), fit(FILE, None, 1 << 20)
+    assert of_file.engines == of_run.engines
+    assert [replace(step, layer="") for step in of_file.steps] == [replace(step, layer="") for step in of_run.steps]
+    assert [step.layer for step in of_run.steps] == ["conv2d", "conv2d_1", "conv2d_2", "dense", "dense_1"]
+
+
+@pytest.mark.parametrize("format", ["tflite_float32", "tflite_int8", "tflite_dynamic"])
+def test_what_c_cannot_compute_is_said_by_the_layer_and_tflite_micro_is_asked_all_the_same(format: str) -> None:
+    record = fit(CNN / "exports" / f"{format}.tflite", 1 << 20, 1 << 20)
+    generated, micro = record.engines
+    assert record.steps == ()
+    assert generated.fits is None
+    assert generated.verdict.startswith("The layer '")
+    if not tflm_interpreter.is_installed():
+        pytest.skip(not_installed("tflite_micro"))
+    assert micro.ram or micro.verdict.startswith("TFLite Micro ")
+
+
+@pytest.mark.parametrize("place", [1_000, 5_000, -1_000])
+def test_a_damaged_file_is_refused_or_judged(place: int, tmp_path: Path) -> None:
+    content = bytearray(FILE.read_bytes())
+    content[place : place + 64] = b"\xff" * 64
+    path = tmp_path / "damaged.tflite"
+    path.write_bytes(content)
+    try:
+        assert fit(path, 1 << 20, None).engines
+    except InputError as error:
+        assert "damaged" in str(error)
+
+
+def test_a_graph_that_breaks_its_reader_is_damaged(tmp_path: Path) -> None:
+    network = random_network(0)
+    network.graph.tensors[network.last].quantization.zeroPoint = None
+    path = tmp_path / "odd.tflite"
+    path.write_bytes(network.bytes())
+    with pytest.raises(InputError, match=r"odd.tflite is damaged or not a valid TFLite model \("):
+        fit(path, 1 << 20, None)
+
+
+def test_a_model_without_one_image_is_refused_by_both(tmp_path: Path) -> None:
+    network = random_network(0)
+    network.graph.inputs = [*network.graph.inputs, 0]
+    network.graph.outputs = [network.last]
+    path = tmp_path / "two.tflite"
+    path.write_bytes(packed(network.model))
+    generated, micro = fit(path, 1 << 20, None).engines
+    assert (generated.fits, micro.fits) == (None, None)
+    assert "needs one uint8 image" in generated.verdict
+    assert micro.verdict == "The model does not take one image" or not tflm_interpreter.is_installed()
+
+
+def test_a_run_without_the_export_says_how_to_make_it(tmp_path: Path) -> None:
+    run = Run(shutil.copytree(CNN, tmp_path / "run"))
+    record = run.artifacts()
+    run.save(ARTIFACTS, replace(record, artifacts=tuple(one for one in record.artifacts if one.format != FORMAT)))
+    with pytest.raises(InputError, match=r"is not exported yet; run `edgecnn export .* --format tflite_int8_micro`"):
+        fit(run.root, 1 << 20, None)
