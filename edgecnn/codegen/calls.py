@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from edgecnn.codegen.graph import Step, Tensor
     from edgecnn.codegen.target import Target
+
 PARTS = ("weights", "bias", "multipliers", "shifts")  # the arrays of a layer
 C_TYPES = {"int8": "int8_t", "int32": "int32_t", "float32": "float"}
 

@@ -76,7 +76,6 @@ def emit(graph: Graph, contract: Contract, folder: Path, target: Target = TARGET
         "windows": windows,
         "sums": sums,
         "buffer_bytes": windows * target.window_bytes + sums * 4,
-        "buffer_bytes_without_vectors": 0 if target.only_if else windows * target.window_bytes + sums * 4,
         "patterns": PATTERNS,
         "golden": outputs_of(graph, images).tolist(),
     }

@@ -11,7 +11,7 @@ from edgecnn.codegen.target import DEFAULT_TARGET, TARGETS
 from edgecnn.records import StepMemory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from edgecnn.codegen.graph import Graph
     from edgecnn.codegen.planner import Plan
@@ -35,7 +35,8 @@ def steps_in_memory(graph: Graph, planned: Plan) -> tuple[StepMemory, ...]:
     Of a graph with the default rounding, for the default target.
     """
     target = TARGETS[DEFAULT_TARGET]
-    ranges = [_ranges(graph, planned, number) for number in range(len(graph.steps))]
+    lives = lives_of(graph)
+    ranges = [_ranges(graph, planned, lives, number) for number in range(len(graph.steps))]
     peak = max(map(_covered, ranges))
     found = []
     for step, used in zip(graph.steps, ranges, strict=True):
@@ -63,9 +64,10 @@ def code_bytes(steps: Iterable[StepMemory]) -> int:
     return sum(step.code_bytes for step in every) + CODE_BYTES_ALONE + division
 
 
-def _ranges(graph: Graph, planned: Plan, number: int) -> tuple[tuple[int, int], ...]:
+def _ranges(
+    graph: Graph, planned: Plan, lives: Mapping[int, tuple[int, int]], number: int
+) -> tuple[tuple[int, int], ...]:
     """Where the tensors lie that are in use during a step, the lowest first; the model's output lies elsewhere."""
-    lives = lives_of(graph)
     used = [owner for owner, (made, read) in lives.items() if made <= number <= read and owner in planned.offsets]
     begins = [planned.offsets[owner] for owner in used]
     ends = [low + graph.tensors[owner].size_bytes for low, owner in zip(begins, used, strict=True)]

@@ -35,10 +35,11 @@ class Conflict:
 
 def plan(graph: Graph) -> Plan:
     """A plan found by hill climbing over the order in which tensors are placed, each as low as it fits."""
+    lives = lives_of(graph)
     sizes = {
         number: tensor.size_bytes
         for number, tensor in enumerate(graph.tensors)
-        if number in lives_of(graph) and number != graph.storage[graph.output]
+        if number in lives and number != graph.storage[graph.output]
     }
     conflicts = [c for c in conflicts_of(graph) if c.below in sizes and c.above in sizes]
     best = min(

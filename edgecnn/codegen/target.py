@@ -22,13 +22,11 @@ class Target:
     multiply: tuple[tuple[str, str], ...] = ()
     largest_block: int = 0  # output channels at a time
     sums: int = 0  # pixels times channels at a time, at most
-    window_bytes: int = 0  # of an input as the instructions take it, in a window
+    window_bytes: int = 0  # of an input in a window, as the instructions take it, at most
     input_offset: int = 0  # that is added to each input
     group: tuple[int, ...] = (0, 1, 2, 3)  # the order of the inputs that are multiplied at once
     rows: bool = False  # whether the weights of an output lie side by side, whatever the block
-    only_if: str = (
-        ""  # the condition under which blocks are used at all; else one output after the other, without buffers
-    )
+    only_if: str = ""  # when there are blocks at all; else one output comes after the other, without buffers
 
     def block(self, channels: int) -> int:
         """How many output channels of a layer are computed at a time."""
@@ -38,7 +36,7 @@ class Target:
 
     def pixels(self, channels: int) -> int:
         """How many pixels of a convolution are computed at a time."""
-        return 4 if self.rows else self.sums // self.block(channels)
+        return PIXELS_IN_ROWS if self.rows else self.sums // self.block(channels)
 
     def buffers(self, step: Convolution) -> tuple[int, int]:
         """How many inputs a step copies at a time, in windows, and how many sums it computes of them."""
@@ -51,6 +49,7 @@ class Target:
         return windows * depth, windows * block
 
 
+PIXELS_IN_ROWS = 4  # as multiply_plain.h has them
 ARM = ("arm",)
 X86 = ("x86_64", "AMD64")
 AVX2 = "multiply_avx2.h"

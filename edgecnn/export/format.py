@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec, TypeVar
 
+from edgecnn.codegen.rounding import DEFAULT_ROUNDING
+from edgecnn.codegen.target import DEFAULT_TARGET
 from edgecnn.plugins import discover
 
 if TYPE_CHECKING:
@@ -36,8 +38,8 @@ class ExportOptions:
     """What exports depend on beside the model and its images."""
 
     max_accuracy_drop: float = 0.5  # points that full quantization may cost before layers are kept in float32
-    rounding: str = "tflite-micro"  # of generated C: which runtime's outputs it gives
-    target: str = "portable"  # of generated C: for which instructions it is written
+    rounding: str = DEFAULT_ROUNDING  # of generated C: which runtime's outputs it gives
+    target: str = DEFAULT_TARGET  # of generated C: for which instructions it is written
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from edgecnn.records.common import DataSource, Machine, Origin, Placement, target_name
 
+MOST_MS = 1e9  # eleven days
+
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
@@ -78,6 +80,11 @@ class LatencyRow:
     cpu_affinity: tuple[int, ...]  # cores on which the worker may run, as it says itself
     blocks_per_start: tuple[int, ...] = ()  # how many of the blocks are of each start, in order; empty: equally many
     timed_region: str = ""  # what the timed region is, where it is not the usual one
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a latency that no clock gives."""
+        if not 0 < min(self.p50_ms, self.p90_ms, self.p99_ms) <= max(self.p50_ms, self.p90_ms, self.p99_ms) < MOST_MS:
+            raise ValueError("a latency that no clock gives")
 
     @property
     def name(self) -> str:

@@ -7,7 +7,6 @@ import platform
 import re
 import shlex
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from edgecnn.errors import InputError, MachineError
 from edgecnn.model_files.c_header import read
 from edgecnn.records import Placement
 from edgecnn.runtimes.runtime import Runtime
+from edgecnn.runtimes.tool import compile_c, wrong_target
 
 if TYPE_CHECKING:
     import numpy as np
@@ -85,7 +85,7 @@ def flags_of(header: CHeader) -> tuple[str, ...]:
     """The compiler's flags for what the C is written for; raises MachineError where that is another kind of machine."""
     target = pick_target(header.target)
     if target.machines and platform.machine() not in target.machines:
-        raise MachineError(f"{header.source.name} is written for {target.summary}; this is {platform.machine()}.")
+        raise wrong_target(header.source, header.target, platform.machine())
     return target.flags
 
 
@@ -96,13 +96,14 @@ def _library(header: CHeader) -> Any:
     with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
         library = Path(folder) / "model.so"
         command = [*compiler(), *FLAGS, *flags_of(header), str(header.source), "-o", str(library)]
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
-        if refused := NOT_FOR.search(done.stderr):
-            raise MachineError(f"{header.source.name} cannot run here: {refused[1].strip()}.")
-        if done.returncode:
-            lines = [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines() or [""]
-            raise InputError(f"{header.source.name} does not compile with {command[0]}: {lines[0].strip()}")
+        compile_c(command, header.source, _check_instructions)
         return ctypes.CDLL(str(library))
+
+
+def _check_instructions(said: str) -> None:
+    """Raise MachineError where the C says that it is for other instructions."""
+    if refused := NOT_FOR.search(said):
+        raise MachineError(f"The generated C cannot run here: {refused[1].strip()}.")
 
 
 def load(path: Path, threads: int, provider: str, extra_outputs: tuple[str, ...]) -> Session:

@@ -13,7 +13,6 @@ from typing import TypeVar
 import edgecnn
 from edgecnn import run_directory
 from edgecnn.console import log
-from edgecnn.errors import InputError
 from edgecnn.files import staged
 from edgecnn.records import SCHEMA, Features, Latency, Layers, Parity, Report
 from edgecnn.report.page import page_view
@@ -39,8 +38,7 @@ def is_current(run: Run) -> bool:
 def report(run: Run) -> Path:
     """Write report.html, report.md and report.json, and return the page's path.
 
-    Raises InputError when contract, training or exports are missing, a picture is no PNG file of the run, or a record
-    has numbers that no measurement gives.
+    Raises InputError when contract, training or exports are missing, or a picture is no PNG file of the run.
     """
     contract = run.contract()
     record = Report(
@@ -55,12 +53,7 @@ def report(run: Run) -> Path:
         latency=_optional(run, run_directory.LATENCY, Latency),
         features=_optional(run, run_directory.FEATURES, Features),
     )
-    try:
-        view = page_view(run, record)
-    except (ArithmeticError, ValueError) as error:
-        raise InputError(
-            f"A record of {run.root} has numbers that nothing measures ({error}); run its stage again."
-        ) from None
+    view = page_view(run, record)
     for name in (PAGE, MARKDOWN):
         with staged(run.path(name)) as draft:
             draft.write_text(render(name, vars(view), html=name == PAGE), encoding="utf-8")

@@ -60,24 +60,27 @@ class _Files:
             return
         self._seen.add(name)
         if name == "multiply.h":
-            for header in SHARED if self._target.rows else ("kernel.h", "unroll.h"):
-                self.add(header)
             self._multiply()
             return
         text = (FOLDER / name).read_text(encoding="utf-8")
+        self._include(text)
+        self.texts.append(_stripped(text))
+
+    def _include(self, text: str) -> None:
         for found in INCLUDE.finditer(text):
             if found["name"].startswith('"'):
                 self.add(found["name"].strip('"'))
-        self.texts.append(_stripped(text))
 
     def _multiply(self) -> None:
         """The headers of the target, each behind its condition."""
-        parts = []
+        parts, several = [], len(self._target.multiply) > 1
         for number, (condition, name) in enumerate(self._target.multiply):
-            if len(self._target.multiply) > 1:
+            text = (FOLDER / name).read_text(encoding="utf-8")
+            self._include(text)
+            if several:
                 parts.append(f"#{'if' if number == 0 else 'elif'} {condition}" if condition else "#else")
-            parts.append(_stripped((FOLDER / name).read_text(encoding="utf-8")))
-        self.texts.append("\n".join([*parts, *(["#endif"] if len(self._target.multiply) > 1 else [])]))
+            parts.append(_stripped(text))
+        self.texts.append("\n".join([*parts, *(["#endif"] if several else [])]))
 
 
 def _stripped(text: str) -> str:

@@ -6,6 +6,7 @@
 #include <arm_acle.h>
 #include <string.h>
 #include "kernel.h"
+#include "unroll.h"
 
 #define GROUP 4
 typedef int16_t window_t;

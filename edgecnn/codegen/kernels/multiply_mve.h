@@ -6,6 +6,7 @@
 #include <arm_mve.h>
 #include <string.h>
 #include "kernel.h"
+#include "unroll.h"
 
 #define GROUP 16
 typedef int8_t window_t;

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgecnn.errors import InputError, MachineError
-from edgecnn.runtimes.tool import require_tools
+from edgecnn.runtimes.tool import compile_c, require_tools, wrong_target
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,9 +67,7 @@ class Program:
 
     def __init__(self, header: CHeader, board: Board) -> None:
         if header.target not in board.targets:
-            raise MachineError(
-                f"{header.source.name} is written for {header.target}, which {board.title} does not run."
-            )
+            raise wrong_target(header.source, header.target, board.title)
         require_tools(PACKAGES)
         self._header, self._board = header, board
         self._scratch = tempfile.TemporaryDirectory(prefix="edgecnn-")
@@ -90,14 +88,13 @@ class Program:
             *(f"-Wl,--defsym={name}={value}" for name, value in sizes.items()),
             str(FOLDER / "main.c"), str(header.source), "-lgcc", "-o", str(self._folder / "model.elf"),
         ]  # fmt: skip
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
-        if not done.returncode:
-            return
-        if over := OVERFLOW.search(done.stderr):
-            region = REGIONS[over[1]]
-            raise InputError(f"The model does not fit {board.title}: it needs {int(over[2]):,} bytes more of {region}.")
-        lines = [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines() or [""]
-        raise InputError(f"{header.source.name} does not compile with {COMPILER}: {lines[0].strip()}")
+        compile_c(command, header.source, self._check_size)
+
+    def _check_size(self, said: str) -> None:
+        """Raise InputError where the linker said that the model does not fit."""
+        if over := OVERFLOW.search(said):
+            more = f"{int(over[2]):,} bytes more of {REGIONS[over[1]]}"
+            raise InputError(f"The model does not fit {self._board.title}: it needs {more}.")
 
     def run(self, images: Pixels) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int64]]:
         """int8 outputs [N, labels] of uint8 images [N, H, W, C], and the instructions that each image took, int64 [N].
