@@ -1,5 +1,6 @@
 """Facts of this machine: its CPU and instruction sets, the packages installed, and how to get those that are not."""
 
+from edgecnn.environment.cache import user_cache
 from edgecnn.environment.installing import (
     import_name,
     install_command,
@@ -31,5 +32,6 @@ __all__ = [
     "runtime_versions",
     "this_machine",
     "usable_cores",
+    "user_cache",
     "versions_of",
 ]

@@ -1,0 +1,100 @@
+"""Golden images of a web bundle: files that need all of preprocessing, their pixels' checksums, and their outputs."""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+from edgecnn.preprocessing.decode import prepare
+from edgecnn.runtimes.onnxruntime import OnnxRuntimeSession
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from edgecnn.arrays import Floats, Pixels
+    from edgecnn.bundles.bundle import BundleSource
+
+COUNT = 16
+TOLERANCE = 1e-4  # of outputs, as a share of the largest: a float sum's order differs between CPUs
+LARGER, SMALLER = (48, 64), (17, 23)  # height, width of the images that have to be resized
+ROTATED = 6  # an EXIF orientation
+
+
+def golden(source: BundleSource, *, webgpu: bool) -> dict[str, Any]:
+    """What the self-test knows: the model's checksum, the labels, and of each image its file, the checksum of its
+    prepared pixels, and float32 outputs of ONNX Runtime, of int8 models on kernels that do not saturate."""
+    import numpy as np
+
+    files = list(_files(source.images))
+    pixels = [prepare(file, source.contract) for file in files]
+    session = OnnxRuntimeSession(source.path, 1, "cpu", (), exact_int8=True)
+    (outputs,) = list(session.run(np.stack(pixels)).values())[:1]
+    return {
+        "model_crc32": zlib.crc32(source.path.read_bytes()),
+        "labels": source.contract.labels,
+        "webgpu": webgpu,
+        "bound": _bound(outputs),
+        "images": [
+            {
+                "png": base64.b64encode(file).decode(),
+                "pixels_crc32": zlib.crc32(image.tobytes()),
+                "scores": [float(score) for score in row],
+            }
+            for file, image, row in zip(files, pixels, outputs, strict=True)
+        ],
+    }
+
+
+def _bound(outputs: Floats) -> float:
+    """How far outputs may differ, to two digits."""
+    import numpy as np
+
+    return float(f"{TOLERANCE * max(1.0, float(np.abs(outputs).max())):.1e}")
+
+
+def _files(images: Pixels) -> Iterator[bytes]:
+    """PNG files: of images as they are, but the last ones larger, smaller, gray, with alpha, turned."""
+    from PIL import Image
+
+    special = [_scaled(LARGER), _scaled(SMALLER), _gray, _with_alpha, _turned]
+    chosen = [Image.fromarray(_rgb(images[number % len(images)])) for number in range(COUNT)]
+    for number, image in enumerate(chosen):
+        place = number - (COUNT - len(special))
+        changed, options = special[place](image) if place >= 0 else (image, {})
+        buffer = BytesIO()
+        changed.save(buffer, "PNG", optimize=True, **options)
+        yield buffer.getvalue()
+
+
+def _rgb(image: Pixels) -> Pixels:
+    import numpy as np
+
+    return image if image.shape[2] == 3 else np.repeat(image, 3, axis=2)
+
+
+def _scaled(size: tuple[int, int]) -> Any:
+    from PIL import Image
+
+    return lambda image: (image.resize(size[::-1], Image.Resampling.NEAREST), {})
+
+
+def _gray(image: Any) -> tuple[Any, dict[str, Any]]:
+    return image.convert("L"), {}
+
+
+def _with_alpha(image: Any) -> tuple[Any, dict[str, Any]]:
+    from PIL import Image
+
+    changed = image.copy()
+    changed.putalpha(Image.linear_gradient("L").resize(image.size))
+    return changed, {}
+
+
+def _turned(image: Any) -> tuple[Any, dict[str, Any]]:
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[0x0112] = ROTATED
+    return image, {"exif": exif}
