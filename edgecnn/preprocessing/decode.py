@@ -21,6 +21,8 @@ from edgecnn.errors import InputError
 from edgecnn.preprocessing.resize import resize
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     import numpy.typing as npt
     import PIL.Image
@@ -36,6 +38,11 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")  # to Pillow, JPEG inclu
 MAX_PIXELS = 100_000_000
 
 _ORIENTATION_TAG = 0x0112
+_TO_8_BITS: dict[object, Callable[..., object]] = {  # how a PNG stores pixels -> its transparent color as they are read
+    "L;2": lambda gray: gray * 85,
+    "L;4": lambda gray: gray * 17,
+    "RGB;16B": lambda color: tuple(value >> 8 for value in color),
+}
 _BAND = 1 << 18  # values worked on at a time, so that memory stays bounded
 
 
@@ -138,7 +145,11 @@ def _upright_rgb(image: PIL.Image.Image, name: str) -> Pixels:
     import numpy as np
 
     _check_size(*image.size, name)
+    tiles = getattr(image, "tile", ())
+    stored = tiles[0].args if image.format == "PNG" and tiles else ""
     image.load()  # only now are the frame, its mode and metadata that follows the pixels final
+    if stored in _TO_8_BITS and "transparency" in image.info:
+        image.info["transparency"] = _TO_8_BITS[stored](image.info["transparency"])
     if image.mode.startswith("I;16"):
         pixels = _rgb_of_grey16(image)
     elif image.mode in ("I", "F"):

@@ -21,7 +21,8 @@ export class Classifier {
   /** See classifier.d.ts. */
   static async load(/** @type {any} */ files = {}, /** @type {any} */ options = {}) {
     const given = typeof files === "string" || files instanceof URL ? inFolder(files) : files;
-    const { worker, ...all } = { ...ownFiles(), ...given };
+    const isWhole = ["model", "golden", "runtime", "wasm"].every((name) => name in given);
+    const { worker, ...all } = isWhole ? given : { ...ownFiles(), ...given };
     const classifier = new Classifier(await port(worker));
     Object.assign(classifier, await classifier.#call("load", [plain(all), { threads: 1, ...options }]));
     return classifier;

@@ -159,8 +159,7 @@ function putRow({ header, palette, transparent }, row, count, data, at, step) {
         data.fill(gray, at, at + 3);
       }
     } else if (type === 2) {
-      const hidden = clear && [0, 1, 2].every((c) =>
-        wide === 2 ? clear[2 * c] === row[i + 2 * c] && clear[2 * c + 1] === row[i + 2 * c + 1] : clear[2 * c + 1] === row[i + c]);
+      const hidden = clear && [0, 1, 2].every((c) => clear[2 * c + 2 - wide] === row[i + c * wide]); // the upper 8 bits of 16
       for (let c = 0; c < 3; c++) data[at + c] = hidden ? 255 : row[i + c * wide];
     } else {
       const alpha = row[i + (channels - 1) * wide];
