@@ -41,7 +41,9 @@ def _file(color: int, depth: int, generator: np.random.Generator) -> bytes:
         parts.append(_chunk(b"tRNS", values[0, 0].astype(">u2").tobytes()))
     if generator.random() < 0.3:
         orientation = int(generator.integers(0, 10))
-        parts.append(_chunk(b"eXIf", b"MM\0*\0\0\0\x08\0\x01" + struct.pack(">HHIHHI", 0x0112, 3, 1, orientation, 0, 0)))
+        parts.append(
+            _chunk(b"eXIf", b"MM\0*\0\0\0\x08\0\x01" + struct.pack(">HHIHHI", 0x0112, 3, 1, orientation, 0, 0))
+        )
     passes = ADAM7 if interlaced else [(0, 0, 1, 1)]
     content = b"".join(_pass(values[y0::dy, x0::dx], depth, generator) for x0, y0, dx, dy in passes)
     packed = zlib.compress(content, int(generator.integers(0, 10)))

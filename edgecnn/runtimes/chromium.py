@@ -1,9 +1,12 @@
-"""A page in a headless Chromium, driven through Playwright. What it may load is given: it needs no server."""
+"""A page in a headless Chromium, driven through Playwright, whose files a small web server on this machine gives it."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import threading
+from functools import cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.errors import InputError, MachineError
@@ -14,7 +17,6 @@ if TYPE_CHECKING:
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 VARIABLE = "EDGECNN_CHROMIUM"
-ORIGIN = "http://localhost"  # a secure context, and nothing is asked of it
 TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm", ".html": "text/html"}
 ISOLATED = {  # a finer clock, and threads
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -33,35 +35,31 @@ def find_chromium() -> str:
     return found
 
 
+@cache
+def driver() -> Any:
+    """Playwright, started once in a process; it ends, and all its browsers with it, when the process does."""
+    from playwright.sync_api import sync_playwright
+
+    return sync_playwright().start()
+
+
 class Page:
-    """A page of these files, by name; `index.html` is opened. Everything else that it asks for is refused."""
+    """A page of these files, by name; `index.html` is opened. Nothing else is there to be loaded."""
 
     def __init__(self, files: Mapping[str, Path | bytes], flags: tuple[str, ...] = ()) -> None:
-        from playwright.sync_api import Error, sync_playwright
+        from playwright.sync_api import Error
 
-        self._files, self._error = files, Error
+        self._error = Error
         program = find_chromium()
-        self._playwright: Any = sync_playwright().start()
         try:
-            self._browser: Any = self._playwright.chromium.launch(executable_path=program, args=list(flags))
+            self._browser: Any = driver().chromium.launch(executable_path=program, args=list(flags))
         except Error as error:
-            self._playwright.stop()
             raise MachineError(f"{program} does not start: {_first_line(error)}.") from None
         self.version = f"Chromium {self._browser.version}"
+        self._server = _serve(files)
         self._page: Any = self._browser.new_page()
         self._page.set_default_timeout(TIMEOUT_MS)
-        self._page.route("**/*", self._answer)
-        self._page.goto(f"{ORIGIN}/index.html")
-
-    def _answer(self, route: Any) -> None:
-        name = route.request.url.removeprefix(f"{ORIGIN}/")
-        content = self._files.get(name)
-        if content is None:
-            route.fulfill(status=404)
-            return
-        body = content if isinstance(content, bytes) else content.read_bytes()
-        kind = TYPES.get(name[name.rfind(".") :], "application/octet-stream")
-        route.fulfill(body=body, headers={"Content-Type": kind, **ISOLATED})
+        self._page.goto(f"http://localhost:{self._server.server_port}/index.html")  # a secure context
 
     def call(self, function: str, argument: object = None) -> Any:
         """What a function of the page returns, which may be a promise; raises InputError with the page's own error."""
@@ -73,7 +71,33 @@ class Page:
     def close(self) -> None:
         """End the browser."""
         self._browser.close()
-        self._playwright.stop()
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def _serve(files: Mapping[str, Path | bytes]) -> ThreadingHTTPServer:
+    """A web server of these files, on a free port of this machine alone, that has started."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            content = files.get(self.path.lstrip("/"))
+            if content is None:
+                self.send_error(404)
+                return
+            body = content if isinstance(content, bytes) else content.read_bytes()
+            kind = TYPES.get(self.path[self.path.rfind(".") :], "application/octet-stream")
+            self.send_response(200)
+            for name, value in {"Content-Type": kind, "Content-Length": str(len(body)), **ISOLATED}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("localhost", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
 
 
 def _first_line(error: Exception) -> str:

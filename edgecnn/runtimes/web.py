@@ -92,6 +92,10 @@ class WebSession:
             self._repeat = math.ceil(STEPS_OF_CLOCK * self._step_ms / mean)
         return [round(sample * 1e6) for sample in samples]
 
+    def close(self) -> None:
+        """End the browser."""
+        self._page.close()
+
 
 def _text(pixels: Pixels) -> str:
     return base64.b64encode(pixels.tobytes()).decode()

@@ -2,7 +2,9 @@
 
 const DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;/=>?@^_`{|}~";
 const VALUES = new Uint8Array(128);
-[...DIGITS].forEach((digit, value) => { VALUES[digit.charCodeAt(0)] = value; });
+[...DIGITS].forEach((digit, value) => {
+  VALUES[digit.charCodeAt(0)] = value;
+});
 
 /** The bytes of base 85 text: five digits are four bytes, the last ones fewer. */
 function bytesOf(/** @type {string} */ text) {
@@ -37,7 +39,17 @@ async function add(/** @type {string} */ name) {
   modules[name] = String(reader.result);
 }
 
-const names = ["ort.mjs", "png.js", "pixels.js", "onnx_file.js", "model.js", "service.js", "classifier.js", "colors.js", "page.js"];
+const names = [
+  "ort.mjs",
+  "png.js",
+  "pixels.js",
+  "onnx_file.js",
+  "model.js",
+  "service.js",
+  "classifier.js",
+  "colors.js",
+  "page.js",
+];
 for (const name of names) await add(name);
 const script = `
   const ready = import(${JSON.stringify(modules["service.js"])}).then(({ Service, messageOf }) => [new Service(), messageOf]);
@@ -49,8 +61,11 @@ const script = `
 const address = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
 Object.assign(globalThis, {
   edgecnnFiles: {
-    model: await part("model.onnx"), golden: await part("golden.json"), wasm: await part("ort.wasm"),
-    runtime: modules["ort.mjs"], worker: () => new Worker(address),
+    model: await part("model.onnx"),
+    golden: await part("golden.json"),
+    wasm: await part("ort.wasm"),
+    runtime: modules["ort.mjs"],
+    worker: () => new Worker(address),
   },
 });
 await import(modules["page.js"]);

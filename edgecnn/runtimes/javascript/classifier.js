@@ -14,7 +14,7 @@ export class Classifier {
     this.#port = port;
     port.onmessage = (/** @type {any} */ { data: { id, value, error } }) => this.#settle(id, value, error);
     port.onerror = (/** @type {any} */ event) => {
-      for (const id of [...this.#waiting.keys()]) this.#settle(id, null, `The worker failed: ${event.message ?? "it did not start"}`);
+      this.#settleAll(`The worker failed: ${event.message ?? "it did not start"}`);
     };
   }
 
@@ -54,7 +54,7 @@ export class Classifier {
 
   close() {
     this.#port.terminate();
-    for (const id of [...this.#waiting.keys()]) this.#settle(id, null, "The classifier is closed.");
+    this.#settleAll("The classifier is closed.");
   }
 
   async #onImage(/** @type {string} */ command, /** @type {any} */ image, /** @type {any[]} */ ...args) {
@@ -67,6 +67,10 @@ export class Classifier {
     const answer = new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
     this.#port.postMessage({ id, command, args }, transfer);
     return answer;
+  }
+
+  #settleAll(/** @type {string} */ error) {
+    for (const id of [...this.#waiting.keys()]) this.#settle(id, null, error);
   }
 
   #settle(/** @type {number} */ id, /** @type {any} */ value, /** @type {string | undefined} */ error) {
@@ -116,6 +120,7 @@ async function port(/** @type {(() => Worker) | undefined} */ worker) {
 /** An image that can be sent to a worker: an element becomes a bitmap. */
 async function portable(/** @type {any} */ image) {
   const isElement = ["HTMLCanvasElement", "OffscreenCanvas", "HTMLImageElement", "HTMLVideoElement"].some(
-    (kind) => /** @type {any} */ (globalThis)[kind] && image instanceof /** @type {any} */ (globalThis)[kind]);
+    (kind) => /** @type {any} */ (globalThis)[kind] && image instanceof /** @type {any} */ (globalThis)[kind],
+  );
   return isElement ? createImageBitmap(image, { colorSpaceConversion: "none" }) : image;
 }

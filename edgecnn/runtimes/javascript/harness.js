@@ -33,7 +33,10 @@ async function load({ provider, threads, tensors }) {
 /** @param {{pixels: string, shape: number[]}} batch */
 async function run({ pixels, shape }) {
   const outputs = await model.run(bytesOf(pixels), shape);
-  return model.outputNames.map((/** @type {string} */ name) => ({ shape: outputs[name].dims, data: textOf(outputs[name].data) }));
+  return model.outputNames.map((/** @type {string} */ name) => ({
+    shape: outputs[name].dims,
+    data: textOf(outputs[name].data),
+  }));
 }
 
 /** @param {string[]} batches */

@@ -78,7 +78,8 @@ async function requireGpu() {
   const adapter = await /** @type {any} */ (navigator).gpu?.requestAdapter();
   if (!adapter) throw new Error("WebGPU is not there");
   const { architecture, isFallbackAdapter } = adapter.info;
-  if (isFallbackAdapter || architecture === "swiftshader") throw new Error("WebGPU would compute on the CPU: there is no GPU");
+  if (isFallbackAdapter || architecture === "swiftshader")
+    throw new Error("WebGPU would compute on the CPU: there is no GPU");
 }
 
 async function open(/** @type {any} */ ort, /** @type {Uint8Array} */ bytes, /** @type {string} */ provider) {

@@ -38,7 +38,11 @@ function field(number, content) {
 /** @param {Uint8Array[]} parts */
 function concatenated(parts) {
   const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  parts.reduce((at, part) => (whole.set(part, at), at + part.length), 0);
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
   return whole;
 }
 

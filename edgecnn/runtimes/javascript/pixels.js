@@ -7,7 +7,9 @@ export const RESIZE_RULE = "antialiased-bilinear-q15";
 const MAX_PIXELS = 100_000_000;
 const MAX_SIDE = 65_535;
 const BAND = 1 << 20; // pixels that are drawn at a time
-const NO_IMAGE = "This is not an image that a browser decodes, or its beginning is damaged; give a JPEG, PNG, WEBP, BMP or GIF file.";
+const DAMAGED = "The image is damaged or cut short; copy or save it again.";
+const NO_IMAGE =
+  "This is not an image that a browser decodes, or its beginning is damaged; give a JPEG, PNG, WEBP, BMP or GIF file.";
 
 /** @typedef {import("./png.js").Rgb} Rgb */
 
@@ -55,12 +57,13 @@ async function decodeFile(file) {
     return turned(image, image.orientation);
   }
   checkSize(...declaredSize(bytes));
-  if (typeof createImageBitmap === "undefined") throw new Error("Node decodes PNG files only; give a PNG file, or pixels.");
+  if (typeof createImageBitmap === "undefined")
+    throw new Error("Node decodes PNG files only; give a PNG file, or pixels.");
   let bitmap;
   try {
     bitmap = await createImageBitmap(file, { colorSpaceConversion: "none", imageOrientation: "from-image" });
   } catch {
-    throw new Error("The image is damaged or cut short; copy or save it again.");
+    throw new Error(DAMAGED);
   }
   const image = drawn(bitmap);
   bitmap.close();
@@ -104,8 +107,17 @@ function jpegSize(view) {
     if (view.getUint8(at + 9) === 4) {
       throw new Error("The image is a CMYK JPEG, which browsers convert in other ways than Python; save it as RGB.");
     }
+    if (!hasEnd(view, at)) throw new Error(DAMAGED); // a browser would show what is there
     return [view.getUint16(at + 7), view.getUint16(at + 5)];
   }
+}
+
+/** Whether a JPEG's end marker follows. @param {DataView} view @param {number} at */
+function hasEnd(view, at) {
+  for (let i = view.byteLength - 2; i > at; i--) {
+    if (view.getUint16(i) === 0xffd9) return true;
+  }
+  return false;
 }
 
 /** The pixels of a bitmap over white, a band at a time. @param {ImageBitmap} bitmap @returns {Rgb} */
@@ -171,7 +183,8 @@ function weights(inputs, outputs) {
     const first = Math.max(0, center - half);
     const count = Math.min(inputs, center + half + 1) - first;
     const triangle = Array.from({ length: count }, (_, k) =>
-      Math.max(0, reach - Math.abs((2 * (first + k) + 1) * outputs - (2 * i + 1) * inputs)));
+      Math.max(0, reach - Math.abs((2 * (first + k) + 1) * outputs - (2 * i + 1) * inputs)),
+    );
     const total = triangle.reduce((sum, part) => sum + part, 0);
     let running = 0;
     let before = 0;
@@ -223,8 +236,10 @@ function resizePass(data, lines, inputs, outputs, line, step, lineOut, stepOut) 
 
 /** @param {Uint8Array} rgb */
 function luma(rgb) {
-  return Uint8Array.from({ length: rgb.length / 3 }, (_, i) =>
-    (19595 * rgb[3 * i] + 38470 * rgb[3 * i + 1] + 7471 * rgb[3 * i + 2] + 32768) >> 16);
+  return Uint8Array.from(
+    { length: rgb.length / 3 },
+    (_, i) => (19595 * rgb[3 * i] + 38470 * rgb[3 * i + 1] + 7471 * rgb[3 * i + 2] + 32768) >> 16,
+  );
 }
 
 const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, value) => {

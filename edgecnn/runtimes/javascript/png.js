@@ -3,7 +3,15 @@
 
 const CHANNELS = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 }; // of each color type
 const DEPTHS = { 0: [1, 2, 4, 8, 16], 2: [8, 16], 3: [1, 2, 4, 8], 4: [8, 16], 6: [8, 16] };
-const PASSES = [[0, 0, 8, 8], [4, 0, 8, 8], [0, 4, 4, 8], [2, 0, 4, 4], [0, 2, 2, 4], [1, 0, 2, 2], [0, 1, 1, 2]]; // Adam7
+const PASSES = [
+  [0, 0, 8, 8],
+  [4, 0, 8, 8],
+  [0, 4, 4, 8],
+  [2, 0, 4, 4],
+  [0, 2, 2, 4],
+  [1, 0, 2, 2],
+  [0, 1, 1, 2],
+]; // Adam7
 const ORIENTATION_TAG = 0x0112;
 
 /** @typedef {{data: Uint8Array, width: number, height: number}} Rgb  RGB, 8 bits a channel, row by row */
@@ -42,6 +50,7 @@ export async function decodePng(bytes, checkSize) {
 /** @param {Uint8Array} bytes */
 function readChunks(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  /** @type {any} */
   const file = { header: null, palette: null, transparent: null, orientation: 1, compressed: [] };
   for (let at = 8; at + 8 <= bytes.length; ) {
     const length = view.getUint32(at);
@@ -104,7 +113,7 @@ function rowReader(parts) {
     for (let filled = 0; filled < count; ) {
       if (!rest.length) {
         const { value, done } = await reader.read().catch(() => ({ value: undefined, done: true }));
-        if (done) throw new Error("The PNG file is damaged or cut short.");
+        if (done || !value) throw new Error("The PNG file is damaged or cut short.");
         rest = value;
       }
       const part = rest.subarray(0, count - filled);
@@ -155,7 +164,8 @@ function putRow({ header, palette, transparent }, row, count, data, at, step) {
         for (let c = 0; c < 3; c++) data[at + c] = overWhite(palette[3 * value + c] ?? 0, alpha);
       } else {
         const whole = wide === 2 ? value * 256 + row[i + 1] : value;
-        const gray = clear && clear[0] * 256 + clear[1] === whole ? 255 : depth < 8 ? value * (255 / (2 ** depth - 1)) : value;
+        const gray =
+          clear && clear[0] * 256 + clear[1] === whole ? 255 : depth < 8 ? value * (255 / (2 ** depth - 1)) : value;
         data.fill(gray, at, at + 3);
       }
     } else if (type === 2) {

@@ -19,22 +19,28 @@ export class Service {
     return answer;
   }
 
-  /** @param {{model: any, golden: any, runtime: string, wasm: any}} files @param {{webgpu: boolean, threads: number}} options */
+  /** @param {{model: any, golden: any, runtime: string, wasm: any}} files @param {{webgpu?: boolean, threads: number}} options */
   async load(files, options) {
     const [bytes, wasm, golden] = await Promise.all([files.model, files.wasm, files.golden].map(bytesOf));
     this.#golden = JSON.parse(new TextDecoder().decode(golden));
     this.#modelCrc = crc32(bytes);
     const loaded = await this.#loadOn(bytes, wasm, files.runtime, { webgpu: this.#golden.webgpu, ...options });
     const { contract } = this.#model;
-    if (contract?.resize !== RESIZE_RULE) throw new Error("The model has no contract that this code knows; export it again.");
+    if (contract?.resize !== RESIZE_RULE)
+      throw new Error("The model has no contract that this code knows; export it again.");
     const shape = contract.input.shape.slice(1);
     return { ...loaded, contract, shape, layers: Object.keys(contract.export.layers) };
   }
 
   /** On WebGPU where that is wanted and there; otherwise on WebAssembly, with the reason. */
-  async #loadOn(/** @type {Uint8Array} */ bytes, /** @type {Uint8Array} */ wasm, /** @type {string} */ runtime, /** @type {any} */ { webgpu, threads }) {
+  async #loadOn(
+    /** @type {Uint8Array} */ bytes,
+    /** @type {Uint8Array} */ wasm,
+    /** @type {string} */ runtime,
+    /** @type {any} */ { webgpu, threads },
+  ) {
     let reason = "";
-    const isolated = globalThis.crossOriginIsolated || typeof process !== "undefined";
+    const isolated = globalThis.crossOriginIsolated || "process" in globalThis;
     for (const provider of webgpu ? ["webgpu", "wasm"] : ["wasm"]) {
       try {
         const used = provider === "wasm" && isolated ? threads : 1;
@@ -80,10 +86,14 @@ export class Service {
     if (JSON.stringify(contract.labels) !== JSON.stringify(golden.labels)) problems.push("The labels were changed.");
     for (const [number, image] of golden.images.entries()) {
       const { pixels, shape } = await this.#prepared(new Blob([bytesOfBase64(image.png)]));
-      if (crc32(pixels) !== image.pixels_crc32) problems.push(`Golden image ${number}: its pixels are prepared otherwise.`);
+      if (crc32(pixels) !== image.pixels_crc32)
+        problems.push(`Golden image ${number}: its pixels are prepared otherwise.`);
       const scores = this.#scores(await this.#model.run(pixels, shape));
-      const difference = Math.max(...image.scores.map((/** @type {number} */ score, /** @type {number} */ i) => Math.abs(score - scores[i])));
-      if (!(difference <= golden.bound)) problems.push(`Golden image ${number}: its outputs differ by ${difference.toPrecision(3)}.`);
+      const difference = Math.max(
+        ...image.scores.map((/** @type {number} */ score, /** @type {number} */ i) => Math.abs(score - scores[i])),
+      );
+      if (!(difference <= golden.bound))
+        problems.push(`Golden image ${number}: its outputs differ by ${difference.toPrecision(3)}.`);
       largestDifference = Math.max(largestDifference, difference);
     }
     return { passed: !problems.length, images: golden.images.length, largestDifference, bound: golden.bound, problems };
@@ -123,7 +133,8 @@ export class Service {
 /** @param {Float32Array} scores @param {any} contract */
 function ranked(scores, contract) {
   const largest = Math.max(...scores);
-  const parts = contract.output_meaning === "logits" ? Array.from(scores, (score) => Math.exp(score - largest)) : [...scores];
+  const parts =
+    contract.output_meaning === "logits" ? Array.from(scores, (score) => Math.exp(score - largest)) : [...scores];
   const sum = contract.output_meaning === "logits" ? parts.reduce((a, b) => a + b, 0) : 1;
   return parts
     .map((part, i) => ({ label: contract.labels[i], probability: part / sum, score: scores[i] }))
@@ -153,7 +164,9 @@ async function bytesOf(/** @type {any} */ file) {
   if (typeof file !== "string") return new Uint8Array(file);
   if (file.startsWith("file:")) {
     const node = "node:fs/promises";
-    return new Uint8Array(await (await import(/* @vite-ignore */ /* webpackIgnore: true */ node)).readFile(new URL(file)));
+    return new Uint8Array(
+      await (await import(/* @vite-ignore */ /* webpackIgnore: true */ node)).readFile(new URL(file)),
+    );
   }
   const response = await fetch(file);
   if (!response.ok) throw new Error(`${file} cannot be loaded: ${response.status} ${response.statusText}`);

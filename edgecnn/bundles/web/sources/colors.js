@@ -1,9 +1,23 @@
 // Values as colors.
 
 const ANCHORS = {
-  0: "440154", 17: "481a6c", 34: "472f7d", 50: "414287", 73: "365c8d", 114: "25838e", 139: "1e9b8a", 149: "20a486",
-  161: "29af7f", 174: "3bbb75", 188: "56c667", 203: "77d153", 227: "b5de2b", 237: "d0e11c", 243: "dfe318",
-  249: "efe51c", 255: "fde725",
+  0: "440154",
+  17: "481a6c",
+  34: "472f7d",
+  50: "414287",
+  73: "365c8d",
+  114: "25838e",
+  139: "1e9b8a",
+  149: "20a486",
+  161: "29af7f",
+  174: "3bbb75",
+  188: "56c667",
+  203: "77d153",
+  227: "b5de2b",
+  237: "d0e11c",
+  243: "dfe318",
+  249: "efe51c",
+  255: "fde725",
 };
 
 /** The viridis color map: 256 times red, green, blue, within 2 levels of matplotlib's. */
@@ -15,7 +29,8 @@ export const VIRIDIS = (() => {
   for (let i = 0, k = 0; i < 256; i++) {
     while (k + 2 < places.length && places[k + 1] <= i) k++;
     const share = (i - places[k]) / (places[k + 1] - places[k]);
-    for (let c = 0; c < 3; c++) table[3 * i + c] = Math.round(color(places[k], c) * (1 - share) + color(places[k + 1], c) * share);
+    for (let c = 0; c < 3; c++)
+      table[3 * i + c] = Math.round(color(places[k], c) * (1 - share) + color(places[k + 1], c) * share);
   }
   return table;
 })();

@@ -133,7 +133,8 @@ function drawMosaic(/** @type {number[]} */ shape) {
     paint(image, (c % columns) * (width + GAP), Math.floor(c / columns) * (height + GAP), maps, c);
   }
   context.putImageData(image, 0, 0);
-  element("mosaic-words").textContent = `${shape.join(" x ")} values, each channel from its lowest (dark) to its highest`;
+  element("mosaic-words").textContent =
+    `${shape.join(" x ")} values, each channel from its lowest (dark) to its highest`;
 }
 
 function drawMap() {
@@ -187,7 +188,8 @@ async function measure() {
 
 function listen() {
   const drop = element("drop");
-  const take = (/** @type {Blob | undefined} */ file, /** @type {string} */ words) => file && attempt(() => showFile(file, words));
+  const take = (/** @type {Blob | undefined} */ file, /** @type {string} */ words) =>
+    file && attempt(() => showFile(file, words));
   element("file").addEventListener("change", (/** @type {any} */ event) => {
     take(event.target.files[0], event.target.files[0]?.name);
     event.target.value = ""; // the same file may be chosen again
