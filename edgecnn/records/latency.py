@@ -76,9 +76,7 @@ class LatencyRow:
     ratio: Ratio | None  # of the time for an image, to the baseline's; None of the baseline itself
     first_call_ms: float
     warm: bool  # whether warm-up was seen to end
-    busy_cores: (
-        float  # CPU time of the worker while it was timed, as a share of that time; 0 where others compute for it
-    )
+    busy_cores: float  # CPU time of the worker as a share of the time timed; 0 where others compute for it
     cpu_affinity: tuple[int, ...]  # cores on which the worker may run, as it says itself
     blocks_per_start: tuple[int, ...] = ()  # how many of the blocks are of each start, in order; empty: equally many
     timed_region: str = ""  # what the timed region is, where it is not the usual one

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgecnn.bundles.bundle import Bundle
 from edgecnn.bundles.sources import write_sources
-from edgecnn.bundles.web.golden import golden
+from edgecnn.bundles.web.golden import golden_images
 from edgecnn.codegen.c_source import render_source
 from edgecnn.environment.onnxruntime_web import web_runtime
 from edgecnn.runtimes import javascript
@@ -39,7 +39,7 @@ def make(
     Raises MachineError where ONNX Runtime Web is not to be had.
     """
     runtime = web_runtime(runtime_dir, webgpu=webgpu)
-    known = golden(source, webgpu=webgpu)
+    known = golden_images(source, webgpu=webgpu)
     files = {
         "model.onnx": source.path.read_bytes(),
         "golden.json": json.dumps(known, separators=(",", ":")).encode(),

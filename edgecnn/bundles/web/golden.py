@@ -22,7 +22,7 @@ LARGER, SMALLER = (48, 64), (17, 23)  # height, width of the images that have to
 ROTATED = 6  # an EXIF orientation
 
 
-def golden(source: BundleSource, *, webgpu: bool) -> dict[str, Any]:
+def golden_images(source: BundleSource, *, webgpu: bool) -> dict[str, Any]:
     """What the self-test knows: the model's checksum, the labels, and of each image its file, the checksum of its
     prepared pixels, and float32 outputs of ONNX Runtime, of int8 models on kernels that do not saturate."""
     import numpy as np
