@@ -62,6 +62,11 @@ def cache() -> Path:
     return user_cache() / f"{NPM_PACKAGE}-{VERSION}"
 
 
+def to_fetch() -> str:
+    """What npm would fetch, in words; "" where it is there."""
+    return "" if cache().is_dir() else f"{NPM_PACKAGE} {VERSION}"
+
+
 def _chosen(folder: Path) -> Path:
     place = next((place for place in (folder, folder / "dist") if (place / WASM[0]).is_file()), None)
     if place is None:

@@ -62,6 +62,7 @@ class Runtime:
 
     modules: tuple[str, ...] = ()  # to import in the place of `packages`
     set_up: Callable[[], object] = lambda: None  # what comes before these imports
+    to_fetch: Callable[[], str] = lambda: ""  # what its first load would fetch, in words; "" for nothing
     why_died: Callable[[Path], str] = lambda path: ""  # what in a file ended its process, in words; "" if not known
 
     def missing(self) -> str:

@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from edgecnn.environment import onnxruntime_web
 from edgecnn.environment.onnxruntime_web import web_runtime
 from edgecnn.errors import InputError, MachineError
 from edgecnn.model_files.compute_nodes import is_compute_node
@@ -118,4 +119,5 @@ PLUGIN = Runtime(
     default_words="all, where web is named",
     modules=("numpy", "playwright.sync_api"),
     fuses=True,
+    to_fetch=onnxruntime_web.to_fetch,
 )

@@ -105,6 +105,8 @@ def _try(runtime: Runtime, provider: str, models: Mapping[str, Path], folder: Pa
         state, detail, remedy = MISSING, f"{package} is not installed", remedy_for(package)
     elif model is None:
         state, detail = MISSING, "not tried: edgecnn came without a model for it"
+    elif fetched := runtime.to_fetch():
+        state, detail = MISSING, f"not tried: {fetched} is fetched when it is first used"
     else:
         try:
             places = run_once(runtime.name, provider, model, folder / "images.npy", outputs)

@@ -19,7 +19,8 @@ from edgecnn.pretrained import pretrained_runs
 from edgecnn.run_directory import Run
 from edgecnn.runtimes import onnxruntime
 from edgecnn.runtimes.chromium import VARIABLE, find_chromium
-from edgecnn.runtimes.web import WebSession, load
+from edgecnn.runtimes.web import PLUGIN, WebSession, load
+from edgecnn.stages import doctor
 from edgecnn.stages.bench import BenchOptions, bench
 from edgecnn.stages.parity import ParityOptions, parity
 from tests.web_tools import require_browser
@@ -151,3 +152,10 @@ def test_a_browser_ends_with_its_worker_however_that_ends() -> None:
 
 def _children(process: int) -> set[str]:
     return set(Path(f"/proc/{process}/task/{process}/children").read_text().split())
+
+
+def test_doctor_fetches_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "none"))
+    check = doctor._try(PLUGIN, "wasm", {"onnx": RUN.path("exports/onnx_float32.onnx")}, tmp_path)
+    assert check.state == "missing" and "is fetched when it is first used" in check.detail
+    assert not (tmp_path / "none").exists()
