@@ -53,8 +53,7 @@ def test_messages_in_troubleshooting_are_ones_the_program_has() -> None:
 def _numbers() -> list[tuple[str, str]]:
     """(page, phrase that it has to have): numbers in the text, from where the program has them."""
     from edgecnn.benchmark import budget, latency_stats, session
-    from edgecnn.bundles import tflite_micro
-    from edgecnn.bundles.web import golden
+    from edgecnn.bundles import golden, python, tflite_micro
     from edgecnn.cli.bench import command as bench
     from edgecnn.data.datasets import cifar10, synthetic
     from edgecnn.execution import emulation
@@ -92,6 +91,9 @@ def _numbers() -> list[tuple[str, str]]:
         ("formats", f"of those within {deployment.CLOSE - 1:.0%} of it the smallest"),
         ("formats", f"ONNX is opset {first}, IR 8; opset {second} where"),
         ("bundles", f"up to {tflite_micro.GOLDEN_IMAGES} images"),
+        ("bundles", f"of {golden.COUNT} images the pixels to the bit"),
+        ("bundles", f"within {python.TOLERANCE[False]:.0e} of the largest".replace("e-0", "e-")),
+        ("bundles", f"depends on the CPU, within {python.TOLERANCE[True]:.0e}".replace("e-0", "e-")),
         ("web", f"{golden.COUNT} golden images"),
         ("web", f"agree with Python's within {golden.TOLERANCE:.0e}".replace("e-0", "e-")),
         ("pretrained", f"gave for {golden_check.COUNT} synthetic images"),
@@ -166,7 +168,7 @@ def test_the_pretrained_runs_are_checked_on_as_many_cpus_as_the_readme_says() ->
         assert {row.cpu for row in record.rows} == {"", *CPUS}
 
 
-@pytest.mark.parametrize("target", ["arduino", "cmake", "tflite-micro", "web"])
+@pytest.mark.parametrize("target", ["arduino", "cmake", "python", "tflite-micro", "web"])
 def test_the_table_of_a_bundle_s_files_is_complete(target: str) -> None:
     sources = ROOT / "edgecnn" / "bundles" / target.replace("-", "_") / "sources"
     made = {str(path.relative_to(sources)).removesuffix(".j2") for path in sources.rglob("*") if path.is_file()}

@@ -30,7 +30,7 @@ from edgecnn.cli.options import list_option, run_argument
     default="",
     metavar="NAME",
     shell_complete=completion.plugins("format"),
-    help="Format to make it from, where a target takes several: onnx_float32 (default) or onnx_int8 for web.",
+    help="Format to make it from, where a target takes several: for instance onnx_int8 for web or python.",
 )
 @click.option("--single-file", is_flag=True, help="web: one HTML file, which opens from disk without a network.")
 @click.option("--webgpu", is_flag=True, help="web: ask for WebGPU; the page says where it does not run.")

@@ -5,14 +5,13 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-import re
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.bundles.bundle import Bundle
-from edgecnn.bundles.sources import write_sources
-from edgecnn.bundles.web.golden import golden_images
+from edgecnn.bundles.golden import golden_images
+from edgecnn.bundles.sources import package_name, write_sources
 from edgecnn.codegen.c_source import render_source
 from edgecnn.environment.onnxruntime_web import web_runtime
 from edgecnn.runtimes import javascript
@@ -39,7 +38,7 @@ def make(
     Raises MachineError where ONNX Runtime Web is not to be had.
     """
     runtime = web_runtime(runtime_dir, webgpu=webgpu)
-    known = golden_images(source, webgpu=webgpu)
+    known = {"webgpu": webgpu, **golden_images(source)}
     files = {
         "model.onnx": source.path.read_bytes(),
         "golden.json": json.dumps(known, separators=(",", ":")).encode(),
@@ -47,7 +46,7 @@ def make(
         "ort.wasm": runtime.wasm.read_bytes(),
     }
     facts = {
-        "name": re.sub(r"[^a-z0-9]+", "-", source.contract.model.lower()).strip("-") or "classifier",
+        "name": package_name(source.contract),
         "model": source.contract.model,
         "format": source.artifact.format,
         "data": source.contract.data.name,

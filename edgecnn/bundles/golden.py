@@ -1,4 +1,4 @@
-"""Golden images of a web bundle: files that need all of preprocessing, their pixels' checksums, and their outputs."""
+"""Golden images of a bundle: files that need all of preprocessing, their pixels' checksums, and their outputs."""
 
 from __future__ import annotations
 
@@ -8,34 +8,36 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.preprocessing.decode import prepare
-from edgecnn.runtimes.onnxruntime import OnnxRuntimeSession
+from edgecnn.runtimes import litert, onnxruntime
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from edgecnn.arrays import Floats, Pixels
     from edgecnn.bundles.bundle import BundleSource
 
 COUNT = 16
-TOLERANCE = 1e-4  # of outputs, as a share of the largest: a float sum's order differs between CPUs
+TOLERANCE = 1e-4  # a float sum's order differs between CPUs
 LARGER, SMALLER = (48, 64), (17, 23)  # height, width of the images that have to be resized
 ROTATED = 6  # an EXIF orientation
 
 
-def golden_images(source: BundleSource, *, webgpu: bool) -> dict[str, Any]:
+def golden_images(source: BundleSource, tolerance: float = TOLERANCE) -> dict[str, Any]:
     """What the self-test knows: the model's checksum, the labels, and of each image its file, the checksum of its
-    prepared pixels, and float32 outputs of ONNX Runtime, of int8 models on kernels that do not saturate."""
+    prepared pixels, and its float32 outputs in ONNX Runtime or LiteRT, of int8 models on kernels that do not saturate.
+
+    `tolerance` is how far outputs may be from those, as a share of the largest.
+    """
     import numpy as np
 
     files = list(_files(source.images))
     pixels = [prepare(file, source.contract) for file in files]
-    session = OnnxRuntimeSession(source.path, 1, "cpu", (), exact_int8=True)
-    (outputs,) = list(session.run(np.stack(pixels)).values())[:1]
+    outputs = _outputs(source.path, np.stack(pixels))
     return {
         "model_crc32": zlib.crc32(source.path.read_bytes()),
         "labels": source.contract.labels,
-        "webgpu": webgpu,
-        "bound": _bound(outputs),
+        "bound": float(f"{tolerance * max(1.0, float(np.abs(outputs).max())):.1e}"),  # two digits
         "images": [
             {
                 "png": base64.b64encode(file).decode(),
@@ -47,11 +49,13 @@ def golden_images(source: BundleSource, *, webgpu: bool) -> dict[str, Any]:
     }
 
 
-def _bound(outputs: Floats) -> float:
-    """How far outputs may differ, to two digits."""
-    import numpy as np
-
-    return float(f"{TOLERANCE * max(1.0, float(np.abs(outputs).max())):.1e}")
+def _outputs(path: Path, pixels: Pixels) -> Floats:
+    """float32 [N, labels] of the runtime that the file is for."""
+    if path.suffix == ".onnx":
+        session = onnxruntime.load(path, 1, "cpu", (), exact_int8=True)
+    else:
+        session = litert.load(path, 1, "xnnpack", ())
+    return next(iter(session.run(pixels).values()))
 
 
 def _files(images: Pixels) -> Iterator[bytes]:
