@@ -58,4 +58,5 @@ class Classifier:
 
 def _softmax(scores: Floats) -> Floats:
     shares: Floats = np.exp(scores - scores.max())
-    return shares / shares.sum()
+    shares /= shares.sum()
+    return shares
