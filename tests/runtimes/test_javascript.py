@@ -107,6 +107,16 @@ def test_png_files_of_every_kind_are_decoded_as_in_python(tmp_path: Path) -> Non
         assert line == f"{height} {width} {zlib.crc32(pixels.tobytes())}", (number, KINDS[number % len(KINDS)])
 
 
+def test_the_test_images_become_the_pixels_that_are_listed(tmp_path: Path) -> None:
+    require_node()
+    (tmp_path / "decode.mjs").write_text(DECODE)
+    listing = [one for one in pages.corpus() if one["file"].endswith(".png")]
+    paths = [pages.ROOT / "docs" / "corpus" / one["file"] for one in listing]
+    lines = node(tmp_path / "decode.mjs", *paths).stdout.splitlines()
+    for one, line in zip(listing, lines, strict=True):
+        assert line == " ".join(map(str, [*one["size"], int(one["decoded_crc32"], 16)])), one["file"]
+
+
 def test_the_resize_gives_the_page_s_vectors(tmp_path: Path) -> None:
     require_node()
     rows = pages.table("docs/preprocessing.md", "vectors")
@@ -182,6 +192,12 @@ def test_other_files_are_decoded_in_chromium_as_in_python(kind: str, page: Page)
         pixels = decode_image(buffer.getvalue())
         height, width, crc, _ = _looked_at(page, buffer.getvalue())
         assert (height, width, crc) == (*pixels.shape[:2], zlib.crc32(pixels.tobytes()))
+
+
+def test_chromium_makes_the_listed_pixels_of_all_test_images(page: Page) -> None:
+    for one in pages.corpus():
+        content = (pages.ROOT / "docs" / "corpus" / one["file"]).read_bytes()
+        assert _looked_at(page, content)[:3] == (*one["size"], int(one["decoded_crc32"], 16)), one["file"]
 
 
 def test_webp_with_alpha_is_within_one_level(page: Page) -> None:
