@@ -53,7 +53,7 @@ def test_messages_in_troubleshooting_are_ones_the_program_has() -> None:
 def _numbers() -> list[tuple[str, str]]:
     """(page, phrase that it has to have): numbers in the text, from where the program has them."""
     from edgecnn.benchmark import budget, latency_stats, session
-    from edgecnn.bundles import golden, python, tflite_micro
+    from edgecnn.bundles import golden, tflite_micro
     from edgecnn.cli.bench import command as bench
     from edgecnn.data.datasets import cifar10, synthetic
     from edgecnn.execution import emulation
@@ -92,8 +92,8 @@ def _numbers() -> list[tuple[str, str]]:
         ("formats", f"ONNX is opset {first}, IR 8; opset {second} where"),
         ("bundles", f"up to {tflite_micro.GOLDEN_IMAGES} images"),
         ("bundles", f"of {golden.COUNT} images the pixels to the bit"),
-        ("bundles", f"within {python.TOLERANCE[False]:.0e} of the largest".replace("e-0", "e-")),
-        ("bundles", f"depends on the CPU, within {python.TOLERANCE[True]:.0e}".replace("e-0", "e-")),
+        ("bundles", f"within {golden.TOLERANCE:.0e} of the largest".replace("e-0", "e-")),
+        ("bundles", f"depends on the CPU, within {golden.INTEGER_TOLERANCE:.0e}".replace("e-0", "e-")),
         ("web", f"{golden.COUNT} golden images"),
         ("web", f"agree with Python's within {golden.TOLERANCE:.0e}".replace("e-0", "e-")),
         ("pretrained", f"gave for {golden_check.COUNT} synthetic images"),

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgecnn.bundles import golden
 from edgecnn.bundles.bundle import Bundle
+from edgecnn.bundles.golden import golden_images
 from edgecnn.bundles.sources import package_name, write_sources
 from edgecnn.preprocessing import decode, resize
 from edgecnn.records.codec import encode
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 SOURCES, ENGINES = HERE / "sources", HERE / "engines"
-INTEGER_FORMATS = ("onnx_int8", "tflite_int8", "tflite_dynamic")  # they round otherwise on other CPUs
-TOLERANCE = {False: golden.TOLERANCE, True: 1e-2}
 COPIED = (decode, resize)  # modules of edgecnn's own
 
 
@@ -43,7 +41,7 @@ def make(source: BundleSource, folder: Path) -> None:
     """Write the project's files into `folder`; raises MachineError where the file's runtime is not installed."""
     suffix = source.path.suffix
     engine, model = ENGINE_OF[suffix], f"model{suffix}"
-    known = {"model": model, **golden.golden_images(source, TOLERANCE[source.artifact.format in INTEGER_FORMATS])}
+    known = {"model": model, **golden_images(source)}
     name = package_name(source.contract).replace("-", "_")
     facts = {
         "name": name,

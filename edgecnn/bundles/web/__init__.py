@@ -38,7 +38,7 @@ def make(
     Raises MachineError where ONNX Runtime Web is not to be had.
     """
     runtime = web_runtime(runtime_dir, webgpu=webgpu)
-    known = {"webgpu": webgpu, **golden_images(source)}
+    known = {"webgpu": webgpu, **golden_images(source, same_kernels=True)}  # WebAssembly's
     files = {
         "model.onnx": source.path.read_bytes(),
         "golden.json": json.dumps(known, separators=(",", ":")).encode(),
