@@ -168,7 +168,7 @@ def test_the_pretrained_runs_are_checked_on_as_many_cpus_as_the_readme_says() ->
         assert {row.cpu for row in record.rows} == {"", *CPUS}
 
 
-@pytest.mark.parametrize("target", ["arduino", "cmake", "python", "tflite-micro", "web"])
+@pytest.mark.parametrize("target", ["android", "arduino", "cmake", "python", "tflite-micro", "web"])
 def test_the_table_of_a_bundle_s_files_is_complete(target: str) -> None:
     sources = ROOT / "edgecnn" / "bundles" / target.replace("-", "_") / "sources"
     made = {str(path.relative_to(sources)).removesuffix(".j2") for path in sources.rglob("*") if path.is_file()}

@@ -33,7 +33,8 @@ TOOLS = (
     Tool("npm", ("npm",), "bundle --target web, parity --runtime web", "npm"),
     Tool("Node.js", ("node",), "self-tests of web bundles", "nodejs"),
     Tool("Chromium", ("chromium", "chromium-browser", "google-chrome", "chrome"), "parity --runtime web", "chromium"),
-    Tool("JDK", ("javac",), "Android apps with an export", "default-jdk-headless"),
+    Tool("JDK", ("javac",), "self-tests of Android bundles", "default-jdk-headless"),
+    Tool("Maven", ("mvn",), "self-tests of Android bundles", "maven"),
 )
 
 
