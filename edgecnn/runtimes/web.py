@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from edgecnn.runtimes.runtime import Session
 
 WASM, WEBGPU = "wasm", "webgpu"
-HTML = b'<!DOCTYPE html><title>edgecnn</title><script type="module" src="harness.js"></script>'
+HTML = b"<!DOCTYPE html><title>edgecnn</title>"
 FLAGS = {WASM: (), WEBGPU: ("--enable-unsafe-webgpu",)}  # Chromium on Linux has WebGPU behind this flag
 STEPS_OF_CLOCK = 100  # minimum length of a timed loop in steps of the page's clock
-READY = "async () => { while (!globalThis.edgecnn) await new Promise(done => setTimeout(done, 5)); }"
+START = "(async () => { await import('./harness.js'); })"
 
 
 class WebSession:
@@ -44,7 +44,6 @@ class WebSession:
             "index.html": HTML, "model.onnx": content, "ort.mjs": runtime.module, "ort.wasm": runtime.wasm, **library
         }  # fmt: skip
         self._page = Page(files, FLAGS[provider])
-        self._page.call(f"({READY})")
         loaded = self._load(provider, threads, extra_outputs)
         self._names: list[str] = loaded["outputs"]
         self._step_ms: float = self._page.call("edgecnn.clockStep")
@@ -58,17 +57,15 @@ class WebSession:
         )
 
     def _load(self, provider: str, threads: int, tensors: tuple[str, ...]) -> dict[str, Any]:
+        wanted = {"provider": provider, "threads": threads, "tensors": tensors}
         try:
-            loaded: dict[str, Any] = self._page.call(
-                "edgecnn.load", {"provider": provider, "threads": threads, "tensors": tensors}
-            )
+            self._page.call(START)
+            loaded: dict[str, Any] = self._page.call("edgecnn.load", wanted)
         except InputError as error:
             self._page.close()
             if provider == WEBGPU:  # not there, or it does not take all of the model
                 raise MachineError(f"{error.reason}.") from None
             raise
-        if threads > 1 and not loaded["isolated"]:
-            raise MachineError(f"{self._page.version} runs one thread only: the page is not cross-origin isolated.")
         return loaded
 
     def run(self, pixels: Pixels) -> dict[str, npt.NDArray[np.float32]]:

@@ -65,14 +65,14 @@ for (const [h, w, height, width] of JSON.parse(process.argv[2])) {{
   console.log(crc32(result).toString(16).padStart(8, "0"), [...result.subarray(0, 3)].join(", "));
 }}
 """
-LOOK = b"""<!DOCTYPE html><script type="module">
+LOOK = b"""
 import { decode, crc32 } from "./pixels.js";
 globalThis.look = async (text) => {
   const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
   const { data, width, height } = await decode(new Blob([bytes]));
   return [height, width, crc32(data), data.length < 20000 ? [...data] : []];
 };
-</script>"""
+"""
 
 
 def test_the_sources_pass_the_linter_and_the_type_checker(tmp_path: Path) -> None:
@@ -143,8 +143,10 @@ def test_any_size_is_resized_as_in_python(seed: int, tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def page() -> Iterator[Page]:
     require_browser()
-    opened = Page({"index.html": LOOK, **{name: javascript.FOLDER / name for name in javascript.MODULES}})
-    opened.call("(async () => { while (!globalThis.look) await new Promise(done => setTimeout(done, 5)); })")
+    opened = Page(
+        {"index.html": b"", "look.js": LOOK, **{name: javascript.FOLDER / name for name in javascript.MODULES}}
+    )
+    opened.call("(async () => { await import('./look.js'); })")
     yield opened
     opened.close()
 

@@ -50,7 +50,6 @@ def make(
         "model": source.contract.model,
         "format": source.artifact.format,
         "data": source.contract.data.name,
-        "labels": source.contract.labels,
         "golden_count": len(known["images"]),
         "bound": known["bound"],
         "single": single_file,

@@ -11,7 +11,8 @@ let images = [];
 
 const bytesOf = (/** @type {string} */ text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 
-const textOf = (/** @type {Float32Array} */ values) => {
+const textOf = (/** @type {any} */ data) => {
+  const values = data instanceof Float32Array ? data : Float32Array.from(data);
   const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
   let text = "";
   for (let i = 0; i < bytes.length; i += LETTERS) text += String.fromCharCode(...bytes.subarray(i, i + LETTERS));
@@ -24,10 +25,11 @@ async function fetched(/** @type {string} */ name) {
 
 /** @param {{provider: string, threads: number, tensors: string[]}} wanted */
 async function load({ provider, threads, tensors }) {
+  if (threads > 1 && !crossOriginIsolated) throw new Error("this browser runs one thread only");
   const runtime = new URL("ort.mjs", location.href).href;
   model = await Model.load(await fetched("model.onnx"), runtime, await fetched("ort.wasm"), provider, threads);
   await model.expose(tensors);
-  return { runtime: model.runtime, outputs: model.outputNames, isolated: crossOriginIsolated };
+  return { runtime: model.runtime, outputs: model.outputNames };
 }
 
 /** @param {{pixels: string, shape: number[]}} batch */
