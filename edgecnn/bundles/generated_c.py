@@ -24,7 +24,7 @@ def write_bundle(source: BundleSource, sources: Path, folder: Path) -> dict[str,
     Raises MachineError without a C compiler, which runs the image, and InputError for C that it refuses.
     """
     code = folder / "src"
-    _write_code(source, code)
+    write_code(source, code)
     for path in sorted(image.FOLDER.glob("edgecnn_image.*")):
         (code / path.name).write_bytes(path.read_bytes())
     header, pixels = c_header.read(code), source.images[0]
@@ -43,7 +43,7 @@ def write_bundle(source: BundleSource, sources: Path, folder: Path) -> dict[str,
     return facts
 
 
-def _write_code(source: BundleSource, folder: Path) -> None:
+def write_code(source: BundleSource, folder: Path) -> None:
     """The export itself, or what is generated from a .tflite file of the same graph."""
     from edgecnn.codegen.emitter import emit
     from edgecnn.codegen.reader import read

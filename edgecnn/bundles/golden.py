@@ -8,7 +8,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.preprocessing.decode import prepare
-from edgecnn.runtimes import litert, onnxruntime
+from edgecnn.runtimes import c_host, litert, onnxruntime
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from edgecnn.arrays import Floats, Pixels
     from edgecnn.bundles.bundle import BundleSource
+    from edgecnn.runtimes.runtime import Session
 
 COUNT = 16
 TOLERANCE = 1e-4  # a float sum's order differs between CPUs
@@ -25,9 +26,10 @@ LARGER, SMALLER = (48, 64), (17, 23)  # height, width of the images that have to
 ROTATED = 6  # an EXIF orientation
 
 
-def golden_images(source: BundleSource, *, same_kernels: bool = False) -> dict[str, Any]:
+def golden_images(source: BundleSource, code: Path | None = None, *, same_kernels: bool = False) -> dict[str, Any]:
     """What the self-test knows: the model's checksum, the labels, and of each image its file, the checksum of its
     prepared pixels, and its float32 outputs in ONNX Runtime or LiteRT, of int8 models on kernels that do not saturate.
+    With `code`, a folder of generated C, they are that code's, and the model is no file.
 
     The bound says how far outputs may be from those; it is wider for integers unless all devices have the same kernels.
     """
@@ -35,11 +37,11 @@ def golden_images(source: BundleSource, *, same_kernels: bool = False) -> dict[s
 
     files = list(_files(source.images))
     pixels = [prepare(file, source.contract) for file in files]
-    outputs = _outputs(source.path, np.stack(pixels))
+    outputs = _outputs(code or source.path, np.stack(pixels))
     is_wide = source.artifact.format in INTEGER_FORMATS and not same_kernels
     tolerance = INTEGER_TOLERANCE if is_wide else TOLERANCE
     return {
-        "model_crc32": zlib.crc32(source.path.read_bytes()),
+        "model_crc32": None if code else zlib.crc32(source.path.read_bytes()),
         "labels": source.contract.labels,
         "bound": float(f"{tolerance * max(1.0, float(np.abs(outputs).max())):.1e}"),  # two digits
         "images": [
@@ -55,7 +57,10 @@ def golden_images(source: BundleSource, *, same_kernels: bool = False) -> dict[s
 
 def _outputs(path: Path, pixels: Pixels) -> Floats:
     """float32 [N, labels] of the runtime that the file is for."""
-    if path.suffix == ".onnx":
+    session: Session
+    if path.is_dir():
+        session = c_host.load(path, 1, "cpu", ())
+    elif path.suffix == ".onnx":
         session = onnxruntime.load(path, 1, "cpu", (), exact_int8=True)
     else:
         session = litert.load(path, 1, "xnnpack", ())

@@ -1,4 +1,4 @@
-"""The bundle for Android: compiled against Android's classes, run with its decoders and ONNX Runtime's Java build."""
+"""The bundle for Android: compiled against Android's classes, run with its decoders, ONNX Runtime for Java, and C."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from edgecnn.bundles.android import PLUGIN
 from edgecnn.data.samples import synthetic_images
-from edgecnn.inference.predictor import Predictor
 from edgecnn.preprocessing.decode import decode_image, prepare
 from edgecnn.pretrained import pretrained_runs
 from edgecnn.run_directory import Run
+from edgecnn.runtimes import c_host, onnxruntime
 from edgecnn.stages.bundle import bundle
 from tests import pages
 from tests.png_files import png_files
@@ -25,10 +26,13 @@ from tests.png_files import png_files
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from edgecnn.arrays import Floats, Pixels
+
 pytestmark = pytest.mark.slow
 RUN = Run(pretrained_runs()["cifar10-cnn"])
 CODE = "src/main/kotlin/edgecnn/classifier"
 PNG_FILES, SYNTHETIC = 140, 60
+MOST_NATIVE_BYTES = 200_000  # code and weights
 SECONDS = 1200  # with all that Maven fetches, on a busy machine
 AGGREGATE = """<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
 <groupId>edgecnn</groupId><artifactId>all</artifactId><version>1</version><packaging>pom</packaging>
@@ -63,7 +67,7 @@ def _write_images(folder: Path) -> None:
     (folder / "text.png").write_text("no image")
 
 
-@pytest.mark.parametrize("format", ["onnx_float32", "onnx_int8"])
+@pytest.mark.parametrize("format", PLUGIN.formats)
 def test_pixels_and_answers_are_python_s(format: str, tmp_path: Path) -> None:
     folder = bundle(RUN, "android", tmp_path / "made", format=format)
     _write_images(tmp_path / "images")
@@ -72,16 +76,27 @@ def test_pixels_and_answers_are_python_s(format: str, tmp_path: Path) -> None:
     listed = dict(line.split(" ", 1) for line in (tmp_path / "images" / "listed.txt").read_text().splitlines())
     assert listed.pop("text.png") == "refused"
     assert len(listed) == len(pages.corpus()) + PNG_FILES + SYNTHETIC
-    with Predictor(RUN.root, format=format) as predictor:
-        for name, line in listed.items():
-            path = tmp_path / "images" / name
-            decoded, pixels = decode_image(path), prepare(path, predictor.contract)
-            *found, scores = line.split(" ")
-            sums = [zlib.crc32(array.tobytes()) for array in (decoded, pixels)]
-            assert [int(one) for one in found] == [*decoded.shape[:2], *sums], name
-            values = np.array(scores.split(","), np.float32)
-            expected = predictor.predict(pixels).scores
-            np.testing.assert_allclose(values, expected, rtol=0, atol=1e-4 if format == "onnx_float32" else 0)
+    prepared, scores = [], []
+    for name, line in listed.items():
+        decoded, pixels = decode_image(tmp_path / "images" / name), prepare(tmp_path / "images" / name, RUN.contract())
+        *found, values = line.split(" ")
+        sums = [zlib.crc32(array.tobytes()) for array in (decoded, pixels)]
+        assert [int(one) for one in found] == [*decoded.shape[:2], *sums], name
+        prepared.append(pixels)
+        scores.append([float(value) for value in values.split(",")])
+    atol = {"onnx_float32": 1e-4, "onnx_int8": 0, "c_int8": 1e-5}[format]  # C's are dequantized twice
+    np.testing.assert_allclose(np.float32(scores), _expected(format, np.stack(prepared), folder), rtol=0, atol=atol)
+    if format == "c_int8":
+        assert (folder / "target" / "native" / "libedgecnn_model.so").stat().st_size <= MOST_NATIVE_BYTES
+
+
+def _expected(format: str, pixels: Pixels, folder: Path) -> Floats:
+    """What Python gives for the same pixels."""
+    if format == "c_int8":
+        session = c_host.load(folder / "src" / "main" / "cpp", 1, "cpu", ())
+    else:
+        session = onnxruntime.load(RUN.path(f"exports/{format}.onnx"), 1, "cpu", (), exact_int8=True)
+    return next(iter(session.run(pixels).values()))
 
 
 def _replace(name: str, old: str, new: str) -> Callable[[Path], None]:
@@ -113,7 +128,7 @@ MUTATIONS: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "labels": (_swap_labels, "The labels were changed."),
     "scale": (
-        _replace(f"{CODE}/EdgeClassifier.kt", ".put(pixels)", ".put(pixels.map { (it / 255).toByte() }.toByteArray())"),
+        _replace(f"{CODE}/ModelEngine.kt", ".put(pixels)", ".put(pixels.map { (it / 255).toByte() }.toByteArray())"),
         "its outputs differ by",
     ),
 }  # fmt: skip

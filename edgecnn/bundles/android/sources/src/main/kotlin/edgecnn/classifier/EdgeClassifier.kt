@@ -1,13 +1,8 @@
 package edgecnn.classifier
 
-import ai.onnxruntime.OnnxJavaType
-import ai.onnxruntime.OnnxTensor
-import ai.onnxruntime.OrtEnvironment
-import ai.onnxruntime.OrtSession
 import android.content.Context
 import android.graphics.Bitmap
 import android.net.Uri
-import java.nio.ByteBuffer
 import kotlin.math.exp
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.withContext
@@ -23,7 +18,9 @@ data class Label(val label: String, val probability: Float, val score: Float)
  * The model, ready to use. Its functions suspend and compute on [Dispatchers.Default], never on the main thread; several
  * may run at once. [close] frees the model.
  */
-class EdgeClassifier internal constructor(model: ByteArray, contract: JSONObject, threads: Int) : AutoCloseable {
+class EdgeClassifier private constructor(asset: (String) -> ByteArray, threads: Int) : AutoCloseable {
+    private val contract = JSONObject(String(asset("contract.json")))
+
     /** The labels in the order of the model's outputs. */
     val labels: List<String> = strings(contract.getJSONArray("labels"))
 
@@ -31,16 +28,11 @@ class EdgeClassifier internal constructor(model: ByteArray, contract: JSONObject
         longArrayOf(1, sides.getLong(1), sides.getLong(2), sides.getLong(3))
     }
     private val meaning: String = contract.getString("output_meaning")
-    private val environment = OrtEnvironment.getEnvironment()
-    private val session: OrtSession
+    private val engine: ModelEngine
 
     init {
         require(contract.getString("resize") == RESIZE_RULE) { "The model was made by a newer edgecnn; update this code." }
-        session = OrtSession.SessionOptions().use { options ->
-            options.setIntraOpNumThreads(threads)
-            options.addConfigEntry("session.x64quantprecision", "1") // on an emulator's CPU int8 kernels may saturate
-            environment.createSession(model, options)
-        }
+        engine = ModelEngine(asset, shape, threads)
     }
 
     /**
@@ -70,15 +62,7 @@ class EdgeClassifier internal constructor(model: ByteArray, contract: JSONObject
     private fun prepared(image: Rgb): ByteArray = prepare(image, shape[1].toInt(), shape[2].toInt(), shape[3].toInt())
 
     /** The model's outputs for pixels as it takes them. */
-    internal fun scores(pixels: ByteArray): FloatArray {
-        val buffer = ByteBuffer.allocateDirect(pixels.size).put(pixels).rewind() as ByteBuffer
-        OnnxTensor.createTensor(environment, buffer, shape, OnnxJavaType.UINT8).use { input ->
-            session.run(mapOf(session.inputNames.first() to input)).use { outputs ->
-                @Suppress("UNCHECKED_CAST")
-                return (outputs[0].value as Array<FloatArray>)[0]
-            }
-        }
-    }
+    internal fun scores(pixels: ByteArray): FloatArray = engine.run(pixels)
 
     private fun ranked(scores: FloatArray): List<Label> {
         val largest = scores.max()
@@ -87,22 +71,22 @@ class EdgeClassifier internal constructor(model: ByteArray, contract: JSONObject
         return labels.indices.map { Label(labels[it], parts[it] / sum, scores[it]) }.sortedByDescending { it.score }
     }
 
-    override fun close() = session.close()
+    override fun close() = engine.close()
 
     companion object {
         /** The classifier of the app's assets, on so many threads. */
         suspend fun load(context: Context, threads: Int = 1): EdgeClassifier = withContext(Dispatchers.IO) {
-            fun asset(name: String) = context.assets.open("$FOLDER/$name").use { it.readBytes() }
-            EdgeClassifier(asset("model.onnx"), JSONObject(String(asset("contract.json"))), threads)
+            EdgeClassifier(assetsOf(context), threads)
         }
 
         /** What does not fit on this device, in sentences; empty where the self-test passes. */
         suspend fun selfTest(context: Context): List<String> = withContext(Dispatchers.IO) {
-            fun asset(name: String) = context.assets.open("$FOLDER/$name").use { it.readBytes() }
-            val golden = JSONObject(String(asset("golden.json")))
-            load(context).use { problems(it, asset("model.onnx"), golden) }
+            val asset = assetsOf(context)
+            load(context).use { problems(it, ModelEngine.MODEL?.let(asset), JSONObject(String(asset("golden.json")))) }
         }
     }
 }
+
+private fun assetsOf(context: Context) = { name: String -> context.assets.open("$FOLDER/$name").use { it.readBytes() } }
 
 internal fun strings(array: JSONArray): List<String> = List(array.length()) { array.getString(it) }
