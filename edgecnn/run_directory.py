@@ -16,7 +16,21 @@ from typing import TYPE_CHECKING, TypeVar
 from edgecnn.environment import installed_versions, this_machine
 from edgecnn.errors import InputError, MachineError, UnsupportedSchema
 from edgecnn.files import TEMPORARY, delete, sha256_of, staged
-from edgecnn.records import Artifact, Artifacts, Contract, Origin, Training, decode, encode
+from edgecnn.records import (
+    Artifact,
+    Artifacts,
+    Contract,
+    Features,
+    Golden,
+    Latency,
+    Layers,
+    Origin,
+    Parity,
+    Report,
+    Training,
+    decode,
+    encode,
+)
 from edgecnn.records.contract import image_shape
 
 if TYPE_CHECKING:
@@ -38,6 +52,11 @@ REPORT = "report.json"
 EXPORTS = "exports"
 CHECKPOINT = "checkpoint"
 BUNDLES = "bundles"
+
+RECORDS: dict[str, type] = {
+    CONTRACT: Contract, TRAINING: Training, ARTIFACTS: Artifacts, PARITY: Parity, LAYERS: Layers, LATENCY: Latency,
+    FEATURES: Features, REPORT: Report, GOLDEN: Golden,
+}  # fmt: skip
 
 LOCK = ".lock"
 IMPORT = "import"  # the command a run begins with whose model was trained elsewhere

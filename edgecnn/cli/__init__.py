@@ -26,6 +26,7 @@ from edgecnn.cli import (
     report,
     run,
     train,
+    verify,
 )
 from edgecnn.cli.options import Resumable
 from edgecnn.cli.program import as_called
@@ -57,6 +58,7 @@ for _module in (
     parity,
     bench,
     report,
+    verify,
     compare,
     bundle,
     fit,

@@ -71,11 +71,23 @@ def load_predictions(run: Run, record: Parity) -> Predictions:
         with np.load(path, allow_pickle=False) as archive:
             by_name = dict(zip(archive["names"].tolist(), archive["predictions"], strict=True))
             by_name[KERAS] = archive["reference"]
-            return Predictions(by_name, archive["labels"], str(archive["images"]))
+            found = Predictions(by_name, archive["labels"], str(archive["images"]))
+        _check(found, record)
+        return found
     except FileNotFoundError:
         raise InputError(f"{path} is missing; {run.command('parity')} writes it.") from None
     except Exception as error:  # zip, zlib and numpy's parser each fail in their own ways
         raise InputError(f"{path} is damaged ({error}); {run.command('parity')} writes it again.") from None
+
+
+def _check(found: Predictions, record: Parity) -> None:
+    """Raises ValueError unless there is a class of each image for each row, and a label for each image or none."""
+    if missing := {row.name for row in record.rows} - {*found.by_name}:
+        raise ValueError(f"there are no classes of {min(missing)}")
+    count = len(found.by_name[KERAS])
+    for classes in (*found.by_name.values(), found.labels if len(found.labels) else found.by_name[KERAS]):
+        if classes.dtype.kind != "i" or classes.shape != (count,):
+            raise ValueError(f"{classes.dtype} {list(classes.shape)} is not a class of each of {count} images")
 
 
 def paired_change(old: Predictions, new: Predictions, name: str) -> Difference | None:

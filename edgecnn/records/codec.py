@@ -18,6 +18,13 @@ def encode(record: object, *, indent: int = 1) -> bytes:
     return msgspec.json.format(msgspec.json.encode(record), indent=indent) + b"\n"
 
 
+def plain(record: object) -> object:
+    """A record, or a value of one, as JSON's own types."""
+    import msgspec
+
+    return msgspec.to_builtins(record)
+
+
 def decode(data: bytes, kind: type[T], source: str, *, remedy: str = "export it again", upgrade: bool = False) -> T:
     """The record of the given kind in `data`; `source` names the file in errors.
 
