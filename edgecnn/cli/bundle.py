@@ -8,6 +8,7 @@ import click
 
 from edgecnn.cli import completion
 from edgecnn.cli.options import list_option, run_argument
+from edgecnn.console import say
 
 
 @click.command("bundle")
@@ -35,8 +36,8 @@ def command(run: Path, target: str, out: Path | None) -> None:
     from edgecnn.stages.bundle import bundle as stage
 
     if is_pretrained(run):
-        click.echo(stage(Run(run), target, out or Path(f"{run.name}-{target}")))
+        say(str(stage(Run(run), target, out or Path(f"{run.name}-{target}"))))
         return
     place = Run.at(run)
     with place.lock():
-        click.echo(stage(place, target, out))
+        say(str(stage(place, target, out)))

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from edgecnn.cli.options import gate_failed, json_option, print_json, run_argument
+from edgecnn.console import say
 
 
 @click.command("verify")
@@ -28,6 +29,4 @@ def command(run: Path, as_json: bool) -> None:
     if found.misfits:
         raise gate_failed(f"{found.run} does not fit together", [f"{one.file}: {one.reason}" for one in found.misfits])
     if not as_json:
-        click.echo(
-            f"{found.run} fits together: {found.records} records, {found.hashes} hashes, {found.figures} figures."
-        )
+        say(f"{found.run} fits together: {found.records} records, {found.hashes} hashes, {found.figures} figures.")
