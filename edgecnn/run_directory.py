@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from edgecnn.environment import installed_versions, this_machine
+from edgecnn.environment import UNKNOWN, installed_versions, this_machine
 from edgecnn.errors import InputError, MachineError, UnsupportedSchema
 from edgecnn.files import TEMPORARY, delete, sha256_of, staged
 from edgecnn.records import (
@@ -218,7 +218,8 @@ class Run:
         )
 
     def is_current(self, name: str, kind: type[R], inputs: dict[str, str]) -> bool:
-        """Whether the record was made from these very inputs and its outputs still are as written."""
+        """Whether the record was made from these very inputs and its outputs still are as written; never where the
+        version of one of them is not known."""
         try:
             origin = getattr(self.load(name, kind, ""), "origin", None)
         except UnsupportedSchema:
@@ -228,6 +229,7 @@ class Run:
         return (
             isinstance(origin, Origin)
             and origin.inputs == inputs
+            and UNKNOWN not in inputs.values()
             and all(self.hash_of(file) == sha256 for file, sha256 in origin.outputs.items())
         )
 
