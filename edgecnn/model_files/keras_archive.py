@@ -63,8 +63,10 @@ def read(path: Path) -> tuple[Any, int]:
                 if parts.getinfo(CONFIG).file_size > MOST_CONFIG_BYTES:
                     raise ValueError(f"{CONFIG} unpacks to more than {MOST_CONFIG_BYTES:,} bytes")
                 text = parts.read(CONFIG)
-                with h5py.File(BytesIO(parts.read(WEIGHTS))) as archive:
-                    weights = _declared(archive, most_unpacked(path))
+                weights = 0
+                if WEIGHTS in parts.namelist():
+                    with h5py.File(BytesIO(parts.read(WEIGHTS))) as archive:
+                        weights = _declared(archive, most_unpacked(path))
         config = json.loads(text)
         if (count := sum(len(layers) for layers in _lists_of_layers(config))) > MOST_LAYERS:
             raise ValueError(f"it has {count:,} layers; up to {MOST_LAYERS:,} are taken")
