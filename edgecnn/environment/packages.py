@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from functools import cache
 from typing import TYPE_CHECKING
 
-import edgecnn
 from edgecnn import plugins
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def _version(distribution: str) -> str:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
         if distribution == "edgecnn":  # run from a checkout
-            return edgecnn.__version__
+            return str(vars(sys.modules["edgecnn"])["__version__"])
         return UNKNOWN if importlib.util.find_spec(distribution) else MISSING
 
 
