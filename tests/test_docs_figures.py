@@ -9,7 +9,7 @@ import tomllib
 
 import pytest
 
-from edgecnn import errors
+from edgecnn import errors, processes
 from edgecnn.environment import not_installed
 from edgecnn.export.format import Format
 from edgecnn.plugins import discover
@@ -33,7 +33,8 @@ def test_the_table_of_cpus_names_those_that_there_are() -> None:
 
 def test_the_exit_codes_are_those_that_the_program_has() -> None:
     kinds = [kind for kind in vars(errors).values() if inspect.isclass(kind) and issubclass(kind, errors.EdgecnnError)]
-    codes = {0, errors.EXIT_INTERRUPTED, errors.EXIT_PIPE_CLOSED, *(kind.exit_code for kind in kinds)}
+    signals = {processes.SIGNALLED + number for number in processes.ENDING}
+    codes = {0, *signals, errors.EXIT_PIPE_CLOSED, *(kind.exit_code for kind in kinds)}
     section = PAGES["docs/cli.md"].split("\n## Exit codes\n", 1)[1].split("\n## ", 1)[0]
     assert {int(code) for code in re.findall(r"^\| (\d+) \|", section, re.MULTILINE)} == codes
     line = README.split("\n## Exit codes\n", 1)[1].split(". Errors", 1)[0]

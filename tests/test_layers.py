@@ -24,6 +24,7 @@ MAY_USE_TENSORFLOW = (
     "export.saved_model",
     "export.tflite_converter",
     "model_files.inspectors.saved_model",
+    "model_files.keras_archive",
     "runtimes.keras",
     "runtimes.saved_model",
     "stages.import_model",

@@ -9,6 +9,7 @@ import click
 
 from edgecnn.cli import completion
 from edgecnn.cli.options import list_option, run_argument
+from edgecnn.console import say
 
 
 @click.command("bundle")
@@ -50,8 +51,8 @@ def command(run: Path, target: str, out: Path | None, **options: Any) -> None:
     from edgecnn.stages.bundle import bundle as stage
 
     if is_pretrained(run):
-        click.echo(stage(Run(run), target, out or Path(f"{run.name}-{target}"), **options))
+        say(str(stage(Run(run), target, out or Path(f"{run.name}-{target}"), **options)))
         return
     place = Run.at(run)
     with place.lock():
-        click.echo(stage(place, target, out, **options))
+        say(str(stage(place, target, out, **options)))

@@ -12,12 +12,13 @@ from edgecnn.environment.installing import (
     requirements,
 )
 from edgecnn.environment.machine import DOT_PRODUCTS, INSTRUCTION_SETS, import_path, this_machine, usable_cores
-from edgecnn.environment.packages import MISSING, canonical, installed_versions, runtime_versions, versions_of
+from edgecnn.environment.packages import MISSING, UNKNOWN, canonical, installed_versions, runtime_versions, versions_of
 
 __all__ = [
     "DOT_PRODUCTS",
     "INSTRUCTION_SETS",
     "MISSING",
+    "UNKNOWN",
     "canonical",
     "import_name",
     "import_path",

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from edgecnn.environment import MISSING, canonical, user_cache, versions_of
+from edgecnn.environment import MISSING, UNKNOWN, canonical, user_cache, versions_of
 from edgecnn.errors import unknown_name
 from edgecnn.plugins import discover
 from edgecnn.runtimes.runtime import Runtime
@@ -191,7 +191,7 @@ def guest_packages() -> tuple[str, ...]:
 def wanted_versions() -> dict[str, str]:
     """The guest's packages in the versions of this environment; only those installed here."""
     here = {package: next(iter(versions_of((package,)).values())) for package in guest_packages()}
-    return {canonical(package): version for package, version in here.items() if version != MISSING}
+    return {canonical(package): version for package, version in here.items() if version not in (MISSING, UNKNOWN)}
 
 
 def most_images(numbers: str) -> int:

@@ -44,6 +44,7 @@ from typing import IO, TYPE_CHECKING, Any
 from edgecnn.errors import EdgecnnError, InputError, MachineError, from_os_error, reason_of
 from edgecnn.execution import timing
 from edgecnn.files import save_array
+from edgecnn.processes import end_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -243,6 +244,7 @@ def serve(requests: IO[str], answers: IO[str]) -> None:
 
 def main() -> None:
     """Take the pipe off stdout, so that nothing a runtime prints can get into it, and serve."""
+    end_with_parent()
     if len(sys.argv) > 1:
         try:
             os.sched_setaffinity(0, {int(core) for core in sys.argv[1].split(",")})

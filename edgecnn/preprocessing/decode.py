@@ -16,7 +16,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from edgecnn.arrays import MAX_SIDE
+from edgecnn.arrays import MAX_PIXELS, MAX_SIDE, fits
 from edgecnn.errors import InputError
 from edgecnn.preprocessing.resize import resize
 
@@ -35,7 +35,6 @@ Source: TypeAlias = "ImageFile | Pixels"
 
 RESIZE_RULE = "antialiased-bilinear-q15"
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")  # to Pillow, JPEG includes the MPO files of some phones
-MAX_PIXELS = 100_000_000
 
 _ORIENTATION_TAG = 0x0112
 _TO_8_BITS: dict[object, Callable[..., object]] = {  # how a PNG stores pixels -> its transparent color as they are read
@@ -130,7 +129,7 @@ def _readable(source: str | Path | bytes, name: str) -> str | BytesIO:
 def _check_size(width: int, height: int, name: str) -> None:
     if not width or not height:
         raise InputError(f"{name} has no pixels ({width} x {height}); give an image with content.")
-    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
+    if not fits(height, width):
         raise _too_large(name, f"{width} x {height}")
 
 
