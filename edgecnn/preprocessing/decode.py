@@ -12,6 +12,7 @@ import os
 import stat
 import threading
 import warnings
+from contextlib import nullcontext, suppress
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -69,7 +70,35 @@ class _Silence:
                 self._filters.__exit__(None, None, None)
 
 
-_silence = _Silence()
+class _Muted:
+    """Nothing goes to stderr while any thread is inside: libtiff prints there, past Python, what is wrong with a
+    file, which is told in our own words."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._kept: int | None = None  # stderr; None where it is closed
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                with suppress(OSError):
+                    self._kept = os.dup(2)
+                    nowhere = os.open(os.devnull, os.O_WRONLY)
+                    os.dup2(nowhere, 2)
+                    os.close(nowhere)
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside and self._kept is not None:
+                os.dup2(self._kept, 2)
+                os.close(self._kept)
+                self._kept = None
+
+
+_silence, _muted = _Silence(), _Muted()
 
 
 def decode_image(source: ImageFile) -> Pixels:
@@ -146,7 +175,8 @@ def _upright_rgb(image: PIL.Image.Image, name: str) -> Pixels:
     _check_size(*image.size, name)
     tiles = getattr(image, "tile", ())
     stored = tiles[0].args if image.format == "PNG" and tiles else ""
-    image.load()  # only now are the frame, its mode and metadata that follows the pixels final
+    with _muted if image.format == "TIFF" else nullcontext():
+        image.load()  # only now are the frame, its mode and metadata that follows the pixels final
     if stored in _TO_8_BITS and "transparency" in image.info:
         image.info["transparency"] = _TO_8_BITS[stored](image.info["transparency"])
     if image.mode.startswith("I;16"):
