@@ -1,4 +1,4 @@
-"""Names of arrays, and the limit of an image's sides."""
+"""Names of arrays, and the limits of an image."""
 
 from __future__ import annotations
 
@@ -9,6 +9,12 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 MAX_SIDE = 65_535
+MAX_PIXELS = 100_000_000
 
 Pixels: TypeAlias = "npt.NDArray[np.uint8]"  # images [N, H, W, C], or one [H, W, C]
 Floats: TypeAlias = "npt.NDArray[np.float32]"
+
+
+def fits(height: int, width: int) -> bool:
+    """Whether an image of that size is small enough to be decoded."""
+    return height * width <= MAX_PIXELS and max(height, width) <= MAX_SIDE
