@@ -1,12 +1,15 @@
-"""What a person sees while a command works: lines and progress bars, all on stderr.
+"""What leaves the program as text: results on stdout; lines, progress bars and errors on stderr.
 
-Results go to stdout and are printed by the command line alone, so a pipe carries nothing but results. As a program of
-its own this file is the heartbeat, which no other module may delay: it imports the standard library only.
+Results are printed by the command line alone, so a pipe carries nothing but results. Nothing that comes from a file or
+a library reaches a terminal or a page other than through :func:`printable`. As a program of its own this file is the
+heartbeat, which no other module may delay: it imports the standard library only.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import sys
 import time
 from contextlib import ExitStack, contextmanager, suppress
@@ -25,14 +28,70 @@ SAID, DRAWN = "a line was printed", "a bar is drawn"  # what the heartbeat is to
 _heart: list[subprocess.Popen[bytes]] = []  # the heartbeat's process, where there is one
 
 
+# What a terminal or a reader would obey instead of showing it: controls, line and paragraph separators, changes of
+# direction, halves of characters (which stand for bytes of file names that are no text), and what XML has no place for.
+CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+
+
+def printable(text: str, *, lines: bool = False) -> str:
+    """A text to be shown anywhere, on one line, or with `lines` on its own: what is not to be shown is spelled, as
+    Python spells it in strings."""
+    return CONTROLS.sub(lambda found: found[0] if lines and found[0] == "\n" else ascii(found[0])[1:-1], text)
+
+
+def prepare_streams() -> None:
+    """Make the standard streams usable whatever they are: closed ones lead nowhere, and what an encoding has no place
+    for is spelled."""
+    for number in (0, 1, 2):  # or else the next files opened would be taken for them
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+
+
+def say(text: str) -> None:
+    """Print one line of results. Raises OSError, which names standard output, where that cannot take it."""
+    with _results():
+        if sys.stdout is None:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        sys.stdout.write(f"{printable(text)}\n")
+
+
+def flush() -> None:
+    """Hand over all results; raises OSError as :func:`say` does."""
+    with _results():
+        if sys.stdout is not None:
+            sys.stdout.flush()
+
+
+@contextmanager
+def _results() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or "standard output"
+        raise
+
+
 def log(text: str) -> None:
-    """Print one line of narration, above the bar where one is drawn."""
+    """Print one line of narration, above the bar where one is drawn. That it cannot be printed ends nothing, but that
+    its reader has gone does: raises BrokenPipeError."""
     _tell(SAID)
-    if bars := sys.modules.get("tqdm"):
-        bars.tqdm.write(text, file=sys.stderr)
+    if sys.stderr is None:
+        return
+    try:
+        if bars := sys.modules.get("tqdm"):
+            bars.tqdm.write(printable(text), file=sys.stderr)
+        else:
+            print(printable(text), file=sys.stderr)
         sys.stderr.flush()
-    else:
-        print(text, file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError:
+        return
 
 
 @contextmanager
@@ -42,7 +101,7 @@ def progress(label: str, total: float, done: int = 0, delay_seconds: float = 0.0
 
     Where stderr is no terminal nothing is drawn: :func:`heartbeat` says how far it is.
     """
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         told = ""
 
         def note(done: float) -> None:
@@ -148,7 +207,7 @@ def late_progress(label: str, total: float) -> Iterator[Callable[[float], None]]
 
         def advance(done: float) -> None:
             nonlocal due, draw
-            if time.monotonic() < due or sys.stdout.isatty():
+            if time.monotonic() < due or (sys.stdout and sys.stdout.isatty()):
                 return
             if draw is None:
                 draw = stack.enter_context(progress(label, total))

@@ -9,7 +9,8 @@
         ├── NoSuchData          no data set at the path given
         └── UnsupportedSchema   a file was written by a newer or an older edgecnn, in another schema
 
-130 is left for an interrupted command, 141 for one whose reader went away. Every message is one sentence a person
+130 is left for an interrupted command, 143 and 129 for one ended by SIGTERM and SIGHUP, 141 for one whose reader went
+away. Every message is one sentence a person
 can act on.
 """
 
@@ -21,10 +22,9 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-EXIT_INTERRUPTED = 130
 EXIT_PIPE_CLOSED = 141  # what a shell reports of a program ended by SIGPIPE
 
 MAX_REASON = 300  # characters
@@ -57,7 +57,11 @@ class EdgecnnError(Exception):
 
 
 class GateFailed(EdgecnnError):
-    """A result is not good enough to ship."""
+    """A result is not good enough to ship; several `failures` are told on lines of their own."""
+
+    def __init__(self, message: str, failures: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.failures = tuple(failures)
 
 
 class UsageError(EdgecnnError):
@@ -110,7 +114,7 @@ def nearest(name: str, known: Iterable[str]) -> list[str]:
 
 
 def reason_of(error: BaseException) -> str:
-    """The line of a library's error that says what is wrong, printable, without a full stop and never empty.
+    """The line of a library's error that says what is wrong, without a full stop and never empty.
 
     Keras and TensorFlow announce a message in lines of their own and put it further down. Where a message says nothing
     without the kind of the error, as a missing key's, the kind stands before it.
@@ -125,8 +129,7 @@ def reason_of(error: BaseException) -> str:
     reason = f"TFLite has no operator for {operators}" if operators else ONNXRUNTIME.sub("", line).rstrip(" .:")
     if isinstance(error, LookupError | UnicodeError | AssertionError):
         reason = f"{kind}: {reason}"
-    printable = "".join(letter if letter.isprintable() else "?" for letter in reason)
-    return printable if len(printable) <= MAX_REASON else f"{printable[:MAX_REASON]} ..."
+    return reason if len(reason) <= MAX_REASON else f"{reason[:MAX_REASON]} ..."
 
 
 def damaged(path: Path, kind: str, error: Exception) -> InputError:
@@ -136,6 +139,10 @@ def damaged(path: Path, kind: str, error: Exception) -> InputError:
 
 def from_os_error(error: OSError) -> MachineError | None:
     """The sentence for what the system refuses: a full disk, a place not writable; None if it gives no reason."""
+    if error.errno is None or error.errno == errno.EPIPE:
+        return None
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return MachineError("Too many files are open; raise the limit (`ulimit -n`) and run the same command again.")
     place = error.filename or "the output directory"
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return MachineError(f"The disk is full at {place}; free some space and run the same command again.")
@@ -145,6 +152,4 @@ def from_os_error(error: OSError) -> MachineError | None:
         )
     if error.errno in (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOENT):
         return MachineError(f"{place} cannot be used; part of this path is not a directory, or cannot be created.")
-    if error.errno is None or error.errno == errno.EPIPE:
-        return None
-    return MachineError(f"The system refuses {place}: {error.strerror}.")
+    return MachineError(f"The system refuses {error.filename or 'it'}: {error.strerror}.")

@@ -7,21 +7,24 @@ the disk, and renamed. So a process killed at any moment leaves old or new files
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import shutil
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from edgecnn.errors import MachineError
+from edgecnn.errors import InputError, MachineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from zipfile import ZipFile
 
     import numpy.typing as npt
 
 TEMPORARY = ".tmp-"
+MOST_UNPACKED, MOST_RATIO = 1 << 28, 16  # what an archive may unpack to: so many bytes, or so many times its own size
 
 
 def sha256_of(path: Path) -> str:
@@ -99,3 +102,49 @@ def save_array(path: Path, array: npt.NDArray[Any]) -> None:
     content = BytesIO()
     np.save(content, array)
     path.write_bytes(content.getbuffer())
+
+
+def most_unpacked(path: Path) -> int:
+    """How many bytes a file may declare that it unpacks to."""
+    return max(MOST_UNPACKED, MOST_RATIO * path.stat().st_size)
+
+
+def check_unpacked(path: Path, archive: ZipFile) -> None:
+    """Raise InputError for an archive that would unpack to far more than it is."""
+    declared, most = sum(part.file_size for part in archive.infolist()), most_unpacked(path)
+    if declared > most:
+        raise InputError(f"{path} would unpack to {declared:,} bytes, and {most:,} are taken from a file of its size.")
+
+
+def load_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of an .npz file; what they declare is looked at before one is allocated.
+
+    Raises InputError for more than the file can hold, FileNotFoundError, and whatever zip, zlib and numpy's parser
+    raise of a damaged file.
+    """
+    from zipfile import ZipFile
+
+    import numpy as np
+
+    found = {}
+    with ZipFile(path) as archive:
+        check_unpacked(path, archive)
+        for part in archive.infolist():
+            with archive.open(part) as stream:
+                _check_array(stream, part.file_size)
+            with archive.open(part) as stream:
+                found[part.filename.removesuffix(".npy")] = np.lib.format.read_array(stream, allow_pickle=False)
+    return found
+
+
+def _check_array(stream: IO[bytes], size: int) -> None:
+    """Raise ValueError unless a part of an .npz file holds what its header declares."""
+    import numpy as np
+
+    headers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    version = np.lib.format.read_magic(stream)
+    if version not in headers:
+        raise ValueError(f"an array in version {version} of the format")
+    shape, _, dtype = headers[version](stream)
+    if dtype.hasobject or min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize > size:
+        raise ValueError(f"{dtype} {list(shape)} in {size:,} bytes")

@@ -11,6 +11,7 @@ from edgecnn.console import heartbeat, log
 from edgecnn.environment import require_extra
 from edgecnn.parity.verdict import FAIL
 from edgecnn.records import Layers, Parity
+from edgecnn.report.page import PAGE
 from edgecnn.stages import bench, export, features, from_pretrained, layerwise_parity, parity, report, train
 from edgecnn.stages.bench import BenchOptions
 from edgecnn.stages.parity import ParityOptions
@@ -97,4 +98,4 @@ def run_all(
         verdict = run.load(run_directory.PARITY, Parity, "parity").verdict
         if any(file.first_divergent_layer for file in run.load(run_directory.LAYERS, Layers, "parity").files):
             verdict = FAIL
-    return run.path(report.PAGE), verdict
+    return run.path(PAGE), verdict

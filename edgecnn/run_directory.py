@@ -13,10 +13,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from edgecnn.environment import installed_versions, this_machine
+from edgecnn.environment import UNKNOWN, installed_versions, this_machine
 from edgecnn.errors import InputError, MachineError, UnsupportedSchema
 from edgecnn.files import TEMPORARY, delete, sha256_of, staged
-from edgecnn.records import Artifact, Artifacts, Contract, Origin, Training, decode, encode
+from edgecnn.records import (
+    Artifact,
+    Artifacts,
+    Contract,
+    Features,
+    Golden,
+    Latency,
+    Layers,
+    Origin,
+    Parity,
+    Report,
+    Training,
+    decode,
+    encode,
+)
 from edgecnn.records.contract import image_shape
 
 if TYPE_CHECKING:
@@ -38,6 +52,11 @@ REPORT = "report.json"
 EXPORTS = "exports"
 CHECKPOINT = "checkpoint"
 BUNDLES = "bundles"
+
+RECORDS: dict[str, type] = {
+    CONTRACT: Contract, TRAINING: Training, ARTIFACTS: Artifacts, PARITY: Parity, LAYERS: Layers, LATENCY: Latency,
+    FEATURES: Features, REPORT: Report, GOLDEN: Golden,
+}  # fmt: skip
 
 LOCK = ".lock"
 IMPORT = "import"  # the command a run begins with whose model was trained elsewhere
@@ -199,7 +218,8 @@ class Run:
         )
 
     def is_current(self, name: str, kind: type[R], inputs: dict[str, str]) -> bool:
-        """Whether the record was made from these very inputs and its outputs still are as written."""
+        """Whether the record was made from these very inputs and its outputs still are as written; never where the
+        version of one of them is not known."""
         try:
             origin = getattr(self.load(name, kind, ""), "origin", None)
         except UnsupportedSchema:
@@ -209,6 +229,7 @@ class Run:
         return (
             isinstance(origin, Origin)
             and origin.inputs == inputs
+            and UNKNOWN not in inputs.values()
             and all(self.hash_of(file) == sha256 for file, sha256 in origin.outputs.items())
         )
 

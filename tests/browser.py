@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from edgecnn.runtimes.chromium import PROGRAMS
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 # The page in frames of several widths, so that its own media queries apply; what is found goes into the host's body.
 HOST = """<!DOCTYPE html><meta charset="utf-8"><body><script>
 const source = %(source)s, found = [];
@@ -48,9 +49,9 @@ def measured(source: str, widths: Sequence[int], contained: str, folder: Path) -
     """Of a page at each width in pixels: its own width, the labels of the elements `contained` (a selector) that are
     wider than their place, and the height of the smallest text in a chart. Skips the test where Chromium is missing.
     """
-    program = next((found for name in NAMES if (found := shutil.which(name))), None)
+    program = next((found for name in PROGRAMS if (found := shutil.which(name))), None)
     if program is None:
-        pytest.skip(f"needs one of {', '.join(NAMES)}")
+        pytest.skip(f"needs one of {', '.join(PROGRAMS)}")
     script = json.dumps(source).replace("</", "<\\/")
     host = folder / "host.html"
     host.write_text(HOST % {"source": script, "widths": json.dumps([*widths]), "contained": contained})

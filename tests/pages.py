@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -66,6 +68,12 @@ def table(page: str, mark: str) -> list[list[str]]:
     """The rows of the table below `<!-- test: mark -->`, without its head."""
     rows = PAGES[page].split(f"<!-- test: {mark} -->\n", 1)[1].split("\n\n", 1)[0].splitlines()
     return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows[2:]]
+
+
+def corpus() -> list[dict[str, Any]]:
+    """The test images in docs/corpus/, as corpus.json lists them."""
+    found: list[dict[str, Any]] = json.loads((ROOT / "docs" / "corpus" / "corpus.json").read_text())
+    return found
 
 
 def shell_lines() -> list[tuple[str, str]]:

@@ -120,3 +120,16 @@ def test_a_bar_on_a_terminal_is_left_alone_and_the_heartbeat_ends_with_a_killed_
     os.close(keys)
     assert b"training" in drawn
     assert b"[train] training" not in drawn
+
+
+def test_what_a_terminal_would_obey_is_spelled() -> None:
+    assert console.printable("größe 鸟 \U0001f426\u200d") == "größe 鸟 \U0001f426\u200d"
+    assert console.printable("a\x1b[2Jb\nc\x9b\u202e") == "a\\x1b[2Jb\\nc\\x9b\\u202e"
+    assert console.printable(os.fsdecode(b"\xff.png")) == "\\udcff.png"
+    assert console.printable("one\ntwo\r", lines=True) == "one\ntwo\\r"
+
+
+def test_lines_stay_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    console.say("an answer\x1b[2J\nof two lines")
+    console.log("a remark\x07\nof two lines")
+    assert capsys.readouterr() == ("an answer\\x1b[2J\\nof two lines\n", "a remark\\x07\\nof two lines\n")

@@ -9,7 +9,7 @@ import tomllib
 
 import pytest
 
-from edgecnn import errors
+from edgecnn import errors, processes
 from edgecnn.environment import not_installed
 from edgecnn.export.format import Format
 from edgecnn.plugins import discover
@@ -33,7 +33,8 @@ def test_the_table_of_cpus_names_those_that_there_are() -> None:
 
 def test_the_exit_codes_are_those_that_the_program_has() -> None:
     kinds = [kind for kind in vars(errors).values() if inspect.isclass(kind) and issubclass(kind, errors.EdgecnnError)]
-    codes = {0, errors.EXIT_INTERRUPTED, errors.EXIT_PIPE_CLOSED, *(kind.exit_code for kind in kinds)}
+    signals = {processes.SIGNALLED + number for number in processes.ENDING}
+    codes = {0, *signals, errors.EXIT_PIPE_CLOSED, *(kind.exit_code for kind in kinds)}
     section = PAGES["docs/cli.md"].split("\n## Exit codes\n", 1)[1].split("\n## ", 1)[0]
     assert {int(code) for code in re.findall(r"^\| (\d+) \|", section, re.MULTILINE)} == codes
     line = README.split("\n## Exit codes\n", 1)[1].split(". Errors", 1)[0]
@@ -53,7 +54,7 @@ def test_messages_in_troubleshooting_are_ones_the_program_has() -> None:
 def _numbers() -> list[tuple[str, str]]:
     """(page, phrase that it has to have): numbers in the text, from where the program has them."""
     from edgecnn.benchmark import budget, latency_stats, session
-    from edgecnn.bundles import tflite_micro
+    from edgecnn.bundles import golden, tflite_micro
     from edgecnn.cli.bench import command as bench
     from edgecnn.data.datasets import cifar10, synthetic
     from edgecnn.execution import emulation
@@ -91,6 +92,11 @@ def _numbers() -> list[tuple[str, str]]:
         ("formats", f"of those within {deployment.CLOSE - 1:.0%} of it the smallest"),
         ("formats", f"ONNX is opset {first}, IR 8; opset {second} where"),
         ("bundles", f"up to {tflite_micro.GOLDEN_IMAGES} images"),
+        ("bundles", f"of {golden.COUNT} images the pixels to the bit"),
+        ("bundles", f"within {golden.TOLERANCE:.0e} of the largest".replace("e-0", "e-")),
+        ("bundles", f"depends on the CPU, within {golden.INTEGER_TOLERANCE:.0e}".replace("e-0", "e-")),
+        ("web", f"{golden.COUNT} golden images"),
+        ("web", f"agree with Python's within {golden.TOLERANCE:.0e}".replace("e-0", "e-")),
         ("pretrained", f"gave for {golden_check.COUNT} synthetic images"),
         ("pretrained", ", ".join(f"{db:.0f} dB in {dtype}" for dtype, db in golden_check.LEAST_DB.items())),
         ("ci", f"`--max-slowdown`, {allowed.max_slowdown_percent:g}%"),
@@ -163,11 +169,12 @@ def test_the_pretrained_runs_are_checked_on_as_many_cpus_as_the_readme_says() ->
         assert {row.cpu for row in record.rows} == {"", *CPUS}
 
 
-@pytest.mark.parametrize("target", ["arduino", "cmake", "tflite-micro"])
+@pytest.mark.parametrize("target", ["android", "arduino", "cmake", "python", "tflite-micro", "web"])
 def test_the_table_of_a_bundle_s_files_is_complete(target: str) -> None:
     sources = ROOT / "edgecnn" / "bundles" / target.replace("-", "_") / "sources"
     made = {str(path.relative_to(sources)).removesuffix(".j2") for path in sources.rglob("*") if path.is_file()}
-    named = [cells[0] for cells in pages.table("docs/bundles.md", f"bundle files {target}")]
+    page = "docs/web.md" if target == "web" else "docs/bundles.md"
+    named = [cells[0] for cells in pages.table(page, f"bundle files {target}")]
     assert set(re.findall(r"`([^`]+)`", " ".join(named))) == made
 
 

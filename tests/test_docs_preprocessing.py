@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgecnn.preprocessing.decode import decode_image, fitted
 from edgecnn.preprocessing.resize import resize
 from tests import pages
-from tests.pages import PAGES, blocks
+from tests.pages import PAGES, ROOT, blocks
 
 
 @lru_cache
@@ -63,3 +64,14 @@ def _formula() -> str:
     found = re.search(r"^`(.+) mod (256)`", PAGES["docs/preprocessing.md"], re.MULTILINE)
     assert found
     return f"{found[1]} % {found[2]}"
+
+
+@pytest.mark.parametrize("one", pages.corpus(), ids=lambda one: one["file"])
+def test_the_test_images_become_the_pixels_that_are_listed(one: dict[str, Any]) -> None:
+    path = ROOT / "docs" / "corpus" / one["file"]
+    decoded = decode_image(path)
+    assert [*decoded.shape[:2]] == one["size"]
+    assert f"{zlib.crc32(decoded.tobytes()):08x}" == one["decoded_crc32"]
+    for size, checksum in one["input_crc32"].items():
+        height, width, channels = map(int, size.split("x"))
+        assert f"{zlib.crc32(fitted(path, height, width, channels).tobytes()):08x}" == checksum

@@ -8,16 +8,15 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
+from edgecnn.pretrained import pretrained_runs
+from edgecnn.run_directory import Run
 from tests import pages
 from tests.pages import ROOT, Block, blocks
-
-if TYPE_CHECKING:
-    from edgecnn.run_directory import Run
+from tests.web_tools import node, require_node
 
 pytestmark = pytest.mark.slow
 # Commands that take seconds. The others train, measure, or need a device; that the program takes them is tested in
@@ -74,6 +73,19 @@ def test_the_predictor_s_snippets_run(block: Block, tmp_path: Path) -> None:
         "\nassert maps['conv2d'].shape == (30, 30, 32), maps['conv2d'].shape"
     )
     _run(block.code + (after if "maps" in block.code else ""), block.where, tmp_path)
+
+
+@pytest.mark.parametrize("block", _marked("web", "js"), ids=lambda block: block.where)
+def test_the_snippets_of_the_web_bundle_run(block: Block, tmp_path: Path) -> None:
+    require_node()
+    _pictures(tmp_path)
+    _edgecnn(ROOT, tmp_path, "bundle", "cifar10-cnn", "--target", "web", "--out", "made")
+    file = 'const file = new Blob([(await import("node:fs")).readFileSync("../cat.png")]);\n'
+    code = f"{file}{block.code}console.log(best.label, conv2d.shape.join(' x '), passed);\n"
+    (tmp_path / "made" / "snippet.mjs").write_text(code)
+    label, *rest = node("snippet.mjs", cwd=tmp_path / "made").stdout.split(maxsplit=1)
+    assert label in Run(pretrained_runs()["cifar10-cnn"]).contract().labels
+    assert rest == ["30 x 30 x 32 true\n"]
 
 
 @pytest.mark.parametrize("block", _marked("exports"), ids=lambda block: block.where)

@@ -100,7 +100,7 @@ Retval[31] has already been set.
             "Please install TensorRT libraries as mentioned",
         ),
         (ValueError("2026-11-26 01:02:03.456789: E tensorflow/core/a.cc:12] a kernel is missing"), "a kernel is miss"),
-        (ValueError("\x1b[1mbold\x1b[0m and \x07"), "bold and ?"),
+        (ValueError("\x1b[1mbold\x1b[0m and \x07"), "bold and \x07"),
         (RuntimeError(MLIR), "TFLite has no operator for Igamma"),
         (RuntimeError(MLIR.splitlines()[0]), "'tf.Igamma' op is neither"),
         (RuntimeError(GRAPH), "Retval[31] has already been set"),

@@ -24,6 +24,7 @@ MAY_USE_TENSORFLOW = (
     "export.saved_model",
     "export.tflite_converter",
     "model_files.inspectors.saved_model",
+    "model_files.keras_archive",
     "runtimes.keras",
     "runtimes.saved_model",
     "stages.import_model",
@@ -34,7 +35,8 @@ MAY_USE_TENSORFLOW = (
     "training.keras_import",
     "training.optimizer",
 )
-MODULES = sorted(p for p in PACKAGE.rglob("*.py"))
+HANDED_OVER = ("sources", "engines")  # folders of a bundle's files: they run elsewhere
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if not {*HANDED_OVER} & {*path.relative_to(PACKAGE).parts})
 
 
 def _name(path: Path) -> str:

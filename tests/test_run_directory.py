@@ -11,11 +11,29 @@ import pytest
 
 from edgecnn.errors import InputError, MachineError, UnsupportedSchema
 from edgecnn.files import TEMPORARY, sha256_of, size_of, staged
-from edgecnn.records import SCHEMA, Progress
-from edgecnn.run_directory import LOCK, Run
+from edgecnn.records import SCHEMA, Features, Progress
+from edgecnn.run_directory import FEATURES, LOCK, Run
+from tests.factories import DATA
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+def test_what_records_no_version_is_never_up_to_date(tmp_path: Path) -> None:
+    from edgecnn.environment import MISSING, UNKNOWN, versions_of
+
+    (tmp_path / "homemade_runtime.py").touch()
+    sys.path.insert(0, str(tmp_path))
+    try:
+        inputs = versions_of(["homemade_runtime", "no_such_runtime"])
+    finally:
+        sys.path.remove(str(tmp_path))
+    assert inputs == {"homemade-runtime": UNKNOWN, "no-such-runtime": MISSING}
+    run = Run(tmp_path)
+    for found in (inputs, {**inputs, "homemade-runtime": "1.0"}):
+        origin = run.origin("features", found, [])
+        run.save(FEATURES, Features(schema=SCHEMA, origin=origin, data=DATA, image="x", input="x", pictures={}))
+        assert run.is_current(FEATURES, Features, found) == (found is not inputs)
 
 
 def test_staged_replaces_a_file_only_on_success(tmp_path: Path) -> None:

@@ -191,16 +191,12 @@ def row_of(measured: Measurement, baseline: Measurement) -> LatencyRow:
     from statistics import median
 
     target = measured.target
-    (p50, p50_interval), (p90, p90_interval), (p99, p99_interval) = quantiles_ms(measured.blocks)
     assert measured.placement is not None
     busy = median(measured.busy)
     if busy > target.threads + MORE_CORES:
         raise MachineError(f"{target.name} computed on {busy:.1f} cores, more than the number of threads.")
-    compared = None
-    if measured is not baseline:
-        compared = ratio(
-            measured.blocks, target.batch, baseline.blocks, baseline.target.batch, measured.blocks_per_start
-        )
+    others = [] if measured is baseline else baseline.blocks
+    figures = figures_of(measured.blocks, target.batch, measured.blocks_per_start, others, baseline.target.batch)
     return LatencyRow(
         format=target.pair.artifact.format,
         runtime=target.pair.runtime.name,
@@ -208,10 +204,6 @@ def row_of(measured: Measurement, baseline: Measurement) -> LatencyRow:
         artifact_sha256=target.pair.artifact.sha256,
         threads=target.threads,
         batch=target.batch,
-        p50_ms=p50,
-        p90_ms=p90,
-        p99_ms=p99,
-        iterations=sum(len(block.samples_ns) for block in measured.blocks),
         warmup_iterations=measured.warmup_calls,
         load_ms=median(measured.load_ms),
         peak_memory_bytes=measured.peak_bytes,
@@ -221,17 +213,32 @@ def row_of(measured: Measurement, baseline: Measurement) -> LatencyRow:
         block_positions=tuple(block.at for block in measured.blocks),
         restarts=len(measured.blocks_per_start),
         blocks_per_start=tuple(measured.blocks_per_start),
-        p50_interval_ms=p50_interval,
-        p90_interval_ms=p90_interval,
-        p99_interval_ms=p99_interval,
-        images_per_s=throughput(measured.blocks, target.batch),
-        ratio=compared,
         first_call_ms=median(measured.first_ms),
         warm=measured.is_warm,
         busy_cores=busy,
         cpu_affinity=measured.cpu_affinity,
         timed_region=BOUND if "io_binding" in target.extras else "",
+        **figures,
     )
+
+
+def figures_of(
+    blocks: Sequence[Block],
+    batch: int,
+    blocks_per_start: Sequence[int],
+    baseline: Sequence[Block],
+    baseline_batch: int,
+) -> dict[str, Any]:
+    """The fields of a row that follow from its samples; `baseline` are the blocks of the target that the ratio is to,
+    none for the baseline itself."""
+    (p50, p50_interval), (p90, p90_interval), (p99, p99_interval) = quantiles_ms(blocks)
+    return {
+        "p50_ms": p50, "p90_ms": p90, "p99_ms": p99,
+        "p50_interval_ms": p50_interval, "p90_interval_ms": p90_interval, "p99_interval_ms": p99_interval,
+        "iterations": sum(len(block.samples_ns) for block in blocks),
+        "images_per_s": throughput(blocks, batch),
+        "ratio": ratio(blocks, batch, baseline, baseline_batch, blocks_per_start) if baseline else None,
+    }  # fmt: skip
 
 
 def blocks_of(row: LatencyRow) -> list[Block]:

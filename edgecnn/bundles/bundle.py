@@ -26,11 +26,12 @@ class BundleSource:
 
 @dataclass(frozen=True)
 class Bundle:
-    """Integration code for a target, made from the export of one format: `make` writes its files into a folder."""
+    """Integration code for a target, made from an export: `make` writes its files into a folder."""
 
     PACKAGE: ClassVar[str] = "edgecnn.bundles"  # where its plug-ins lie
 
     name: str
     summary: str
-    format: str
-    make: Callable[[BundleSource, Path], None]
+    formats: tuple[str, ...]  # it can be made from, the default first
+    make: Callable[..., None]  # make(source, folder, **options)
+    options: tuple[str, ...] = ()  # that `make` takes: "single_file", "webgpu", "runtime_dir"

@@ -6,6 +6,7 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.bundles.sources import write_sources
+from edgecnn.codegen import image
 from edgecnn.model_files import c_header
 
 if TYPE_CHECKING:
@@ -23,15 +24,17 @@ def write_bundle(source: BundleSource, sources: Path, folder: Path) -> dict[str,
     Raises MachineError without a C compiler, which runs the image, and InputError for C that it refuses.
     """
     code = folder / "src"
-    _write_code(source, code)
-    header, image = c_header.read(code), source.images[0]
-    output = _output(code, header, image)
+    write_code(source, code)
+    for path in sorted(image.FOLDER.glob("edgecnn_image.*")):
+        (code / path.name).write_bytes(path.read_bytes())
+    header, pixels = c_header.read(code), source.images[0]
+    output = _output(code, header, pixels)
     facts: dict[str, Any] = {
         "name": header.name,
         "prefix": header.name.upper(),
         "contract": source.contract,
-        "image": image.tobytes(),
-        "shape": image.shape,
+        "image": pixels.tobytes(),
+        "shape": pixels.shape,
         "output": output.tolist(),
         "answer": _answer(output, header, source.contract.output_meaning),
         "arena_bytes": int(header.numbers["ARENA_BYTES"]),
@@ -40,7 +43,7 @@ def write_bundle(source: BundleSource, sources: Path, folder: Path) -> dict[str,
     return facts
 
 
-def _write_code(source: BundleSource, folder: Path) -> None:
+def write_code(source: BundleSource, folder: Path) -> None:
     """The export itself, or what is generated from a .tflite file of the same graph."""
     from edgecnn.codegen.emitter import emit
     from edgecnn.codegen.reader import read

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING
 
 import click
 
-from edgecnn import __version__
+from edgecnn import __version__, console, processes
 from edgecnn.cli import (
     bench,
     bundle,
@@ -26,20 +28,21 @@ from edgecnn.cli import (
     report,
     run,
     train,
+    verify,
 )
 from edgecnn.cli.options import Resumable
 from edgecnn.cli.program import as_called
 from edgecnn.console import log
 from edgecnn.environment import missing_package
-from edgecnn.errors import EXIT_INTERRUPTED, EXIT_PIPE_CLOSED, EdgecnnError, from_os_error
+from edgecnn.errors import EXIT_PIPE_CLOSED, EdgecnnError, GateFailed, MachineError, from_os_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 EPILOG = (
     "Exit codes: 0 done; 1 a gate failed; 2 wrong usage; 3 this machine cannot (missing package, lock held, disk "
-    "full, not writable, no network); 4 bad input (no such file, broken image, model, data or run); 130 interrupted; "
-    "141 the output pipe was closed."
+    "full, not writable, no network); 4 bad input (no such file, broken image, model, data or run); 130 interrupted, "
+    "143 and 129 ended by SIGTERM and SIGHUP; 141 the output pipe was closed."
 )
 
 
@@ -57,6 +60,7 @@ for _module in (
     parity,
     bench,
     report,
+    verify,
     compare,
     bundle,
     fit,
@@ -71,6 +75,9 @@ for _module in (
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with the code that errors.py documents."""
+    processes.claim_temporary_place()
+    console.prepare_streams()
+    processes.end_on_signals()
     sys.exit(_run(arguments))
 
 
@@ -79,38 +86,69 @@ def _run(arguments: Sequence[str] | None) -> int:
     if answered is not None:
         return answered
     try:
-        words = list(sys.argv[1:] if arguments is None else arguments)
+        code = _executed(list(sys.argv[1:] if arguments is None else arguments))
+        console.flush()
+        return code
+    except BrokenPipeError:  # the reader of our output has gone, `| head` for instance
+        _lead_nowhere(1, 2)
+        return EXIT_PIPE_CLOSED
+    except OSError as error:
+        _lead_nowhere(1)  # or Python would try to write the rest once more
+        return _fail(from_os_error(error) or MachineError(f"{error}."))
+
+
+def _executed(words: list[str]) -> int:
+    """The exit code of a command."""
+    try:
         with cli.make_context("edgecnn", words) as context:  # cli.main would end a closed pipe with exit code 1
             cli.invoke(context)
-        sys.stdout.flush()
         return 0
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.ClickException as error:
-        error.show()
-        return error.exit_code
+        return _refuse(error)
     except (click.Abort, KeyboardInterrupt) as end:
-        log("Interrupted; run the same command again to resume." if isinstance(end, Resumable) else "Interrupted.")
-        return EXIT_INTERRUPTED
-    except BrokenPipeError:  # the reader of our output has gone, `| head` for instance
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        for stream in (1, 2):
-            os.dup2(nowhere, stream)
-        return EXIT_PIPE_CLOSED
-    except EdgecnnError as error:
-        return _fail(error)
-    except ModuleNotFoundError as error:
-        known = missing_package(error)
+        return _interrupted(isinstance(end, Resumable))
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        if processes.received_signal():  # a library made an error of its own of it
+            return _interrupted()
+        known = error if isinstance(error, EdgecnnError) else None
+        if isinstance(error, ModuleNotFoundError):
+            known = missing_package(error)
+        elif isinstance(error, OSError):
+            known = from_os_error(error)
         if known is None:
             raise
         return _fail(known)
-    except OSError as error:
-        known_os = from_os_error(error)
-        if known_os is None:
-            raise
-        return _fail(known_os)
+
+
+def _interrupted(resumable: bool = False) -> int:
+    number = processes.received_signal() or signal.SIGINT
+    log(f"{processes.ending(number)}{'; run the same command again to resume' * resumable}.")
+    return processes.SIGNALLED + number
+
+
+def _refuse(error: click.ClickException) -> int:
+    """Say what is wrong with the command line, below its usage."""
+    usage = io.StringIO()
+    error.show(usage)
+    message = f"Error: {error.format_message()}"
+    for line in usage.getvalue().removesuffix(f"{message}\n").splitlines():
+        log(line)
+    log(message)
+    return error.exit_code
 
 
 def _fail(error: EdgecnnError) -> int:
     log(f"Error: {as_called(str(error))}")
+    for failure in error.failures if isinstance(error, GateFailed) else ():
+        log(f"  {as_called(failure)}")
     return error.exit_code
+
+
+def _lead_nowhere(*streams: int) -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in streams:
+        os.dup2(nowhere, stream)

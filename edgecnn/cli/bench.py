@@ -19,6 +19,7 @@ from edgecnn.cli.options import (
     run_argument,
     runtimes_option,
 )
+from edgecnn.console import say
 from edgecnn.errors import UsageError
 
 if TYPE_CHECKING:
@@ -126,9 +127,9 @@ def command(run: Path, as_json: bool, junit: Path | None, markdown: Path | None,
         print_json(record)
         return
     for line in (*_table(record), *remarks(record)):
-        click.echo(line)
+        say(line)
     if known:
-        click.echo(f"Nothing was written: {run.name} is a pretrained run.")
+        say(f"Nothing was written: {run.name} is a pretrained run.")
 
 
 def _table(record: Latency) -> Iterator[str]:

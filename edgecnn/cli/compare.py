@@ -10,6 +10,7 @@ import click
 
 from edgecnn.cli import completion
 from edgecnn.cli.options import DEFAULT, check_file_options, gate_failed, json_option, print_json
+from edgecnn.console import say
 from edgecnn.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def command(
         print_json(record)
     else:
         for line in _lines(record):
-            click.echo(line)
+            say(line)
     if record.regressions:
         failures = [f"{one.kind} of {one.name}: {one.reason}" for one in record.regressions]
         raise gate_failed(f"{record.new} is worse than {record.old}", failures)

@@ -6,6 +6,7 @@ import click
 
 from edgecnn.cli.options import json_option, print_json, resumable
 from edgecnn.cli.program import as_called
+from edgecnn.console import say
 
 
 @click.group("cpu")
@@ -24,8 +25,8 @@ def list_command(as_json: bool) -> None:
         print_json(found)
         return
     for cpu in found:
-        click.echo(f"{cpu.name:11} {cpu.stands_for}")
-        click.echo(f"{'':11} {f'ready: {cpu.emulator}' if cpu.ready else f'not ready: {as_called(cpu.reason)}'}")
+        say(f"{cpu.name:11} {cpu.stands_for}")
+        say(f"{'':11} {f'ready: {cpu.emulator}' if cpu.ready else f'not ready: {as_called(cpu.reason)}'}")
 
 
 @command.command("install")

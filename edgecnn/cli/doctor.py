@@ -8,6 +8,7 @@ import click
 
 from edgecnn.cli.options import json_option, print_json
 from edgecnn.cli.program import as_called
+from edgecnn.console import say
 from edgecnn.errors import MachineError
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def command(as_json: bool) -> None:
         print_json(found)
     else:
         for line in (*_table(found), *_remedies(found)):
-            click.echo(as_called(line))
+            say(as_called(line))
     if not found.ready:
         raise _not_ready(found)
 

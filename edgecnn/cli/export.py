@@ -10,6 +10,7 @@ import click
 from edgecnn.cli.options import formats_option, json_option, list_option, print_json, run_argument
 from edgecnn.codegen.rounding import ROUNDINGS
 from edgecnn.codegen.target import TARGETS
+from edgecnn.console import say
 from edgecnn.errors import UsageError
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def command(
     with place.lock():
         if check:
             same = stage.check(place, formats)
-            click.echo(f"Reproduced: {', '.join(same)}")
+            say(f"Reproduced: {', '.join(same)}")
             return
         given = {"rounding": rounding, "target": target}
         for option in (name for name, value in given.items() if value):
@@ -76,5 +77,5 @@ def command(
         print_json(record)
     else:
         for artifact in record.artifacts:
-            click.echo(f"{artifact.size_bytes:>12,} bytes  {place.path(artifact.path)}")
+            say(f"{artifact.size_bytes:>12,} bytes  {place.path(artifact.path)}")
     stage.require(record, formats)

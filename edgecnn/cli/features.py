@@ -11,6 +11,7 @@ import click
 
 from edgecnn.cli import completion
 from edgecnn.cli.sources import source_of
+from edgecnn.console import say
 from edgecnn.errors import UsageError
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def command(
         place = Run(Path(model))
         with place.lock():
             for name in stage.draw_run(place).pictures.values():
-                click.echo(place.path(name))
+                say(str(place.path(name)))
         return
     with ExitStack() as stack:
         if compare is None:
@@ -102,14 +103,14 @@ def command(
             return
         source, folder = None if image is None else source_of(image), out or Path("features")
         if output == "npz":
-            click.echo(stage.save(pair, source, folder, layers=layers, channel=channel))
+            say(str(stage.save(pair, source, folder, layers=layers, channel=channel)))
             return
         if compare is not None:
             pictures = stage.compare(pair, source, folder, layers=layers, channel=channel)
         else:
             pictures = stage.features(pair[model], source, folder, layers=layers, channel=channel)
         for picture in pictures.values():
-            click.echo(picture)
+            say(str(picture))
 
 
 def _compared(model: str, name: str) -> Predictor:
@@ -122,6 +123,6 @@ def _compared(model: str, name: str) -> Predictor:
 def _print_layers(predictor: Predictor) -> None:
     """Every layer with its shape, then those that have no maps of their own."""
     for name, shape in predictor.shapes.items():
-        click.echo(f"{name:32} {' x '.join(str(side) for side in shape)}")
+        say(f"{name:32} {' x '.join(str(side) for side in shape)}")
     for name, other in predictor.fused_into.items():
-        click.echo(f"{name:32} fused into {other}")
+        say(f"{name:32} fused into {other}")

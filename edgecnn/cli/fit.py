@@ -11,6 +11,7 @@ import click
 
 from edgecnn.cli import completion
 from edgecnn.cli.options import json_option, print_json, run_argument
+from edgecnn.console import say
 from edgecnn.environment.boards import BOARDS, pick_board
 from edgecnn.errors import GateFailed, InputError, UsageError
 
@@ -70,7 +71,8 @@ def command(run: Path, flash: int | None, ram: int | None, board: str | None, pl
     if as_json:
         print_json(record)
     else:
-        click.echo("\n".join(_lines(record)))
+        for line in _lines(record):
+            say(line)
     generated = record.engines[0]
     if generated.fits is None:
         raise InputError(f"{generated.verdict}.")

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from edgecnn.cli.options import json_option, print_json
+from edgecnn.console import say
 
 
 @click.command("inspect")
@@ -28,6 +29,7 @@ def command(file: Path, as_json: bool, visualize: bool) -> None:
     if as_json:
         print_json(record)
     else:
-        click.echo(stage.describe(record))
+        for line in stage.describe(record):
+            say(line)
     if visualize:
         stage.visualize(file)

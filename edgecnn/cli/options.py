@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgecnn.cli import completion
+from edgecnn.console import say
 from edgecnn.errors import GateFailed, InputError, UsageError, nearest
 
 if TYPE_CHECKING:
@@ -195,8 +196,8 @@ def check_file_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def gate_failed(what: str, failures: Sequence[str]) -> GateFailed:
-    """The error of a gate that failed, each failure on a line of its own where there are several."""
-    return GateFailed(f"{what}: {failures[0]}." if len(failures) == 1 else "\n  ".join([f"{what}:", *failures]))
+    """The error of a gate that failed, with its failures where there are several."""
+    return GateFailed(f"{what}: {failures[0]}.") if len(failures) == 1 else GateFailed(f"{what}:", failures)
 
 
 def list_option(kind: str, what: str) -> Callable[..., Any]:
@@ -208,7 +209,7 @@ def list_option(kind: str, what: str) -> Callable[..., Any]:
         from edgecnn import plugins
 
         for name, plugin in plugins.every(kind).items():
-            click.echo(f"{name:18} {plugin.summary}")
+            say(f"{name:18} {plugin.summary}")
         context.exit()
 
     return click.option(
@@ -288,7 +289,7 @@ def options_of(validation_images: int | None, **options: Any) -> TrainOptions:
 
 def print_accuracy(record: Training) -> None:
     figures = record.accuracy
-    click.echo(
+    say(
         f"{figures.split.capitalize()} accuracy {figures.share:.2%} on {figures.total:,} images "
         f"(95 % interval {figures.low:.2%} to {figures.high:.2%})"
     )
@@ -297,4 +298,5 @@ def print_accuracy(record: Training) -> None:
 def print_json(record: object) -> None:
     from edgecnn.records import encode
 
-    click.echo(encode(record).decode(), nl=False)
+    for line in encode(record).decode().splitlines():
+        say(line)

@@ -22,6 +22,7 @@ from edgecnn.cli.options import (
     run_argument,
     runtimes_option,
 )
+from edgecnn.console import say
 from edgecnn.errors import UsageError
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ def command(
         print_json(ParityAndLayers(parity=record, layers=layers) if layers else record)
     else:
         for line in (*_table(record), *(_layer_table(layers) if layers else ())):
-            click.echo(line)
+            say(line)
     failures = [*_failures(record), *(_divergences(layers) if layers else ())]
     if failures:
         proven = record.verdict == "fail" or (layers and any(file.first_divergent_layer for file in layers.files))

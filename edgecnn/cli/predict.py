@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import sys
@@ -14,8 +15,8 @@ import click
 
 from edgecnn.cli import completion
 from edgecnn.cli.options import LateHelpOption
-from edgecnn.cli.sources import image_paths, shown, source_of
-from edgecnn.console import late_progress, log
+from edgecnn.cli.sources import image_paths, source_of
+from edgecnn.console import flush, late_progress, log, printable, say
 from edgecnn.data.output_labels import SCORES
 from edgecnn.errors import InputError, UsageError, unknown_name
 
@@ -123,13 +124,13 @@ def _print(
     with late_progress("predicting", len(paths)) as advance:
         for done, path in enumerate(paths, 1):
             try:
-                write(shown(path), next(rest), "")
+                write(path, next(rest), "")
             except InputError as error:
                 refused += 1
-                log(f"Error: {shown(str(error))}")
-                write(shown(path), None, shown(str(error)))
+                log(f"Error: {error}")
+                write(path, None, str(error))
             if time.monotonic() - flushed > FLUSH_SECONDS:
-                sys.stdout.flush()
+                flush()
                 flushed = time.monotonic()
             advance(done)
     return refused
@@ -144,23 +145,28 @@ def _writer(
     if as_json:
         import msgspec
 
-        return lambda image, answer, why: print(json.dumps(msgspec.to_builtins(_record(image, answer, why, top))))
+        return lambda image, answer, why: say(json.dumps(msgspec.to_builtins(_record(image, answer, why, top))))
     if as_csv:
-        table = csv.writer(sys.stdout, lineterminator="\n")
-        table.writerow(["image", *(f"{what}_{i}" for i in range(1, top + 1) for what in ("label", word))])
+        _say_row(["image", *(f"{what}_{i}" for i in range(1, top + 1) for what in ("label", word))])
 
         def write_row(image: str, answer: Prediction | None, _: str) -> None:
             if answer is not None:
                 shares = [(label, f"{share:.6f}") for label, share in answer.top(top)]
-                table.writerow([image, *(cell for pair in shares for cell in pair)])
+                _say_row([image, *(cell for pair in shares for cell in pair)])
 
         return write_row
 
     def write_line(image: str, answer: Prediction | None, _: str) -> None:
         if answer is not None:
-            print(f"{image}: " + ", ".join(f"{label} {form.format(share)}" for label, share in answer.top(top)))
+            say(f"{image}: " + ", ".join(f"{label} {form.format(share)}" for label, share in answer.top(top)))
 
     return write_line
+
+
+def _say_row(cells: Sequence[str]) -> None:
+    row = io.StringIO()
+    csv.writer(row, lineterminator="").writerow([printable(cell) for cell in cells])
+    say(row.getvalue())
 
 
 def _record(image: str, answer: Prediction | None, why: str, top: int) -> ImagePrediction | ImageScores | ImageError:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from edgecnn.cli.options import run_argument
+from edgecnn.console import say
 
 
 @click.command("report")
@@ -19,4 +20,4 @@ def command(run: Path) -> None:
     place = Run.at(run)
     with place.lock():
         page = stage(place)
-    click.echo(f"Report: {page.resolve()}")
+    say(f"Report: {page.resolve()}")

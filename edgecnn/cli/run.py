@@ -10,6 +10,7 @@ import click
 from edgecnn.cli import completion
 from edgecnn.cli.bench import time_budget_option
 from edgecnn.cli.options import DEFAULT, options_of, resumable, run_argument, training_options
+from edgecnn.console import say
 from edgecnn.errors import GateFailed
 
 if TYPE_CHECKING:
@@ -64,9 +65,9 @@ def command(
     elif allow_synthetic:
         raise click.UsageError("--allow-synthetic needs --model.")
     with resumable(run, STATE, TRAINING):
-        page, verdict = run_all(Run(run), chosen, click.echo, BenchOptions(time_budget=time_budget))
+        page, verdict = run_all(Run(run), chosen, say, BenchOptions(time_budget=time_budget))
     if verdict == "not proven":
-        click.echo("Parity is not proven: the report says why.")
-    click.echo(f"Report: {page.resolve()}")
+        say("Parity is not proven: the report says why.")
+    say(f"Report: {page.resolve()}")
     if verdict == "fail":
         raise GateFailed("Parity failed: the report says which exports do not match Keras.")

@@ -43,12 +43,6 @@ def source_of(path: str) -> str | bytes:
     return _stdin() if path == STDIN else path
 
 
-def shown(path: str) -> str:
-    """A path as it can be printed anywhere: control characters and bytes that are no text are replaced."""
-    text = os.fsencode(path).decode(errors="replace")
-    return text if text.isprintable() else "".join(letter if letter.isprintable() else "?" for letter in text)
-
-
 def _in_folder(folder: str) -> Iterator[str]:
     for place, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -65,6 +59,8 @@ def _nonempty(files: Iterable[str], otherwise: str) -> list[str]:
 
 
 def _stdin() -> bytes:
+    if sys.stdin is None:
+        raise InputError("- reads an image from standard input, which is closed; redirect a file to it.")
     if sys.stdin.isatty():
         raise click.UsageError("- reads an image from standard input, which is this terminal; redirect a file to it.")
     content = sys.stdin.buffer.read(MAX_STDIN_BYTES + 1)

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from edgecnn.cli.options import options_of, print_accuracy, resumable, run_argument, training_options
+from edgecnn.console import say
 
 
 @click.command("train")
@@ -24,5 +25,5 @@ def command(run: Path, **options: Any) -> None:
 
     place = Run(run)
     with resumable(run, STATE), place.lock():
-        record = stage(place, options_of(**options), click.echo)
+        record = stage(place, options_of(**options), say)
     print_accuracy(record)

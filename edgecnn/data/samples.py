@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from edgecnn.data.fitting import fit
 from edgecnn.data.stratified import balanced, members, without
-from edgecnn.errors import InputError
-from edgecnn.files import staged
+from edgecnn.errors import InputError, reason_of
+from edgecnn.files import load_arrays, staged
 from edgecnn.records.contract import image_shape
 from edgecnn.run_directory import SAMPLES
 
@@ -110,13 +110,13 @@ def samples_of(run: Run, contract: Contract) -> Samples:
             is_synthetic=True,
         )
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            names = [field.name for field in fields(Samples) if field.name != "is_synthetic"]
-            samples = Samples(**{name: archive[name] for name in names}, is_synthetic=False)
+        arrays = load_arrays(path)
+        names = [field.name for field in fields(Samples) if field.name != "is_synthetic"]
+        samples = Samples(**{name: arrays[name] for name in names}, is_synthetic=False)
         _check(samples, contract)
         return samples
     except Exception as error:  # zip, zlib and numpy's parser each fail in their own ways
-        raise InputError(f"{path} is damaged ({error}); {run.maker()} writes it again.") from None
+        raise InputError(f"{path} is damaged ({reason_of(error)}); {run.maker()} writes it again.") from None
 
 
 def _check(samples: Samples, contract: Contract) -> None:

@@ -1,5 +1,6 @@
 """Facts of this machine: its CPU and instruction sets, the packages installed, and how to get those that are not."""
 
+from edgecnn.environment.cache import user_cache
 from edgecnn.environment.installing import (
     import_name,
     install_command,
@@ -11,12 +12,13 @@ from edgecnn.environment.installing import (
     requirements,
 )
 from edgecnn.environment.machine import DOT_PRODUCTS, INSTRUCTION_SETS, import_path, this_machine, usable_cores
-from edgecnn.environment.packages import MISSING, canonical, installed_versions, runtime_versions, versions_of
+from edgecnn.environment.packages import MISSING, UNKNOWN, canonical, installed_versions, runtime_versions, versions_of
 
 __all__ = [
     "DOT_PRODUCTS",
     "INSTRUCTION_SETS",
     "MISSING",
+    "UNKNOWN",
     "canonical",
     "import_name",
     "import_path",
@@ -31,5 +33,6 @@ __all__ = [
     "runtime_versions",
     "this_machine",
     "usable_cores",
+    "user_cache",
     "versions_of",
 ]

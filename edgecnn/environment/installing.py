@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
 EDGECNN = "edgecnn"
-EXTRAS = ("export", "micro")  # for users
+EXTRAS = ("export", "micro", "web")  # for users
 IMPORT_NAMES = {"pillow": "PIL"}  # of the only requirement that is not imported by its own name
 PACKAGE = Path(__file__).resolve().parent.parent
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 ALWAYS = ("edgecnn", "numpy", "PIL")  # import names of what decides results whatever the plug-in
 MISSING = "missing"  # the version of what is not installed
+UNKNOWN = "unknown"  # of what is there without one: nothing tells whether it has changed
 
 
 def installed_versions() -> dict[str, str]:
@@ -26,7 +28,8 @@ def runtime_versions() -> dict[str, str]:
 
 
 def versions_of(packages: Iterable[str]) -> dict[str, str]:
-    """Versions of the distributions that bring these packages (import names), "missing" where there is none.
+    """Versions of the distributions that bring these packages (import names), "missing" where there is none, "unknown"
+    where a package is there that records none.
 
     The name is that of what is installed: onnxruntime may be brought by onnxruntime-gpu, tensorflow by tensorflow-cpu.
     """
@@ -36,11 +39,14 @@ def versions_of(packages: Iterable[str]) -> dict[str, str]:
 
 def _version(distribution: str) -> str:
     import importlib.metadata  # takes 15 ms, a tenth of a whole prediction
+    import importlib.util
 
     try:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
-        return MISSING
+        if distribution == "edgecnn":  # run from a checkout
+            return str(vars(sys.modules["edgecnn"])["__version__"])
+        return UNKNOWN if importlib.util.find_spec(distribution) else MISSING
 
 
 def canonical(name: str) -> str:

@@ -30,8 +30,11 @@ TOOLS = (
     Tool("compiler for Cortex-M", ("arm-none-eabi-gcc",), "parity --runtime qemu", "gcc-arm-none-eabi"),
     Tool("QEMU for boards", ("qemu-system-arm",), "parity --runtime qemu", "qemu-system-arm"),
     Tool("ssh", ("ssh",), "parity and bench --remote", "openssh-client"),
-    Tool("Chromium", ("chromium", "chromium-browser", "google-chrome", "chrome"), "tests of report.html", "chromium"),
-    Tool("JDK", ("javac",), "Android apps with an export", "default-jdk-headless"),
+    Tool("npm", ("npm",), "bundle --target web, parity --runtime web", "npm"),
+    Tool("Node.js", ("node",), "self-tests of web bundles", "nodejs"),
+    Tool("Chromium", ("chromium", "chromium-browser", "google-chrome", "chrome"), "parity --runtime web", "chromium"),
+    Tool("JDK", ("javac",), "self-tests of Android bundles", "default-jdk-headless"),
+    Tool("Maven", ("mvn",), "self-tests of Android bundles", "maven"),
 )
 
 

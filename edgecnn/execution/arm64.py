@@ -23,6 +23,7 @@ from edgecnn.errors import MachineError
 from edgecnn.execution.emulation import CPUS, VERSIONS, cache_folder, guest_root, guest_versions, qemu, wanted_versions
 from edgecnn.execution.hosts import OLDEST, Emulated
 from edgecnn.files import TEMPORARY, size_of, staged
+from edgecnn.processes import bound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -186,7 +187,7 @@ def _call(words: Sequence[str], what: str, growing: Path | None = None, total: i
     Raises MachineError with the last line of what it said where it fails.
     """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, progress(what, max(total, 1)) as advance:
-        process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+        process = subprocess.Popen(bound(words), stdin=subprocess.DEVNULL, stdout=out, stderr=err)
         try:
             while process.poll() is None:
                 if growing is not None:

@@ -7,7 +7,6 @@ SME kernels classified 15 % correctly where every other CPU had 82 %, and whethe
 from __future__ import annotations
 
 import json
-import os
 import platform
 import shutil
 import subprocess
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from edgecnn.environment import MISSING, canonical, versions_of
+from edgecnn.environment import MISSING, UNKNOWN, canonical, user_cache, versions_of
 from edgecnn.errors import unknown_name
 from edgecnn.plugins import discover
 from edgecnn.runtimes.runtime import Runtime
@@ -166,8 +165,7 @@ def _not_installed() -> str:
 
 def cache_folder() -> Path:
     """Where programs for other architectures are kept, in the user's cache."""
-    home = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(home) if Path(home).is_absolute() else Path.home() / ".cache") / "edgecnn" / "cpu"
+    return user_cache() / "cpu"
 
 
 def guest_root() -> Path:
@@ -193,7 +191,7 @@ def guest_packages() -> tuple[str, ...]:
 def wanted_versions() -> dict[str, str]:
     """The guest's packages in the versions of this environment; only those installed here."""
     here = {package: next(iter(versions_of((package,)).values())) for package in guest_packages()}
-    return {canonical(package): version for package, version in here.items() if version != MISSING}
+    return {canonical(package): version for package, version in here.items() if version not in (MISSING, UNKNOWN)}
 
 
 def most_images(numbers: str) -> int:

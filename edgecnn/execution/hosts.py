@@ -16,6 +16,7 @@ from edgecnn.errors import MachineError
 from edgecnn.execution.emulation import guest_root, is_foreign, not_ready, pick_cpu, qemu
 from edgecnn.execution.process import Process
 from edgecnn.execution.ssh import SshHost
+from edgecnn.processes import bound
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -146,7 +147,9 @@ def _checked(python: str) -> str:
         raise MachineError(f"There is no Python at {python}; name the interpreter of an environment with a runtime.")
     code = "import sys; print(*sys.version_info[:2])"
     try:
-        said = subprocess.run([path, "-c", code], capture_output=True, text=True, timeout=ASK_SECONDS, check=False)
+        said = subprocess.run(
+            bound([path, "-c", code]), capture_output=True, text=True, timeout=ASK_SECONDS, check=False
+        )
         version = tuple(int(word) for word in said.stdout.split())
     except (OSError, ValueError, subprocess.TimeoutExpired):
         version = ()

@@ -1,6 +1,6 @@
 """A Python process that is talked to by lines: how workers are started, here and on a device.
 
-Standard library only: it is copied to devices.
+It needs the standard library only: it is copied to devices.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ import subprocess
 import tempfile
 from typing import TYPE_CHECKING
 
+from edgecnn.processes import spawn
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
 STDERR_LINES = 5
-STOP_SECONDS = 5.0
+STOP_SECONDS = 0.5  # for a worker to end by itself; all that it wrote is written by then
 
 
 class Process:
@@ -27,7 +29,7 @@ class Process:
         it may use, as in "0,1" ("": all), `without` the environment variables it does not inherit."""
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         try:
-            self.process = subprocess.Popen(
+            self.process = spawn(
                 [
                     *python,
                     "-P",
@@ -51,7 +53,8 @@ class Process:
         try:
             self.process.stdin.write(line + "\n")
             self.process.stdin.flush()
-            return self.process.stdout.readline()
+            answer: str = self.process.stdout.readline()
+            return answer
         except (BrokenPipeError, ValueError):  # ValueError: closed meanwhile, from another thread
             return ""
 

@@ -44,6 +44,7 @@ from typing import IO, TYPE_CHECKING, Any
 from edgecnn.errors import EdgecnnError, InputError, MachineError, from_os_error, reason_of
 from edgecnn.execution import timing
 from edgecnn.files import save_array
+from edgecnn.processes import end_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -152,9 +153,14 @@ class _Server:
         """Time the first call."""
         return timing.first(self._loaded().run, self._batches(images, batch))
 
-    def time(self, images: str, batch: int, **block: Any) -> dict[str, Any]:
+    def time(self, images: str, batch: int, slowdown: float = 0.0, **block: int) -> dict[str, Any]:
         """Time a block of calls of `batch` images each."""
-        return timing.block(self._loaded().run, self._batches(images, batch), **block)
+        from edgecnn.runtimes.runtime import TimedSession
+
+        session, batches = self._loaded(), self._batches(images, batch)
+        if isinstance(session, TimedSession) and not slowdown:
+            return {"samples_ns": session.time(batches, **block), "busy_cores": 0.0}
+        return timing.block(session.run, batches, **block, slowdown=slowdown)
 
     def _batches(self, images: str, batch: int) -> list[Any]:
         if self._inputs[0] != (images, batch):
@@ -173,14 +179,13 @@ class _Server:
         return {"runtimes": found, "machine": asdict(this_machine()), "versions": installed_versions()}
 
     def memory(self) -> dict[str, Any]:
-        """Peak resident memory of this process, in bytes.
+        """Peak resident memory of this process and of those it started, a browser's for instance, in bytes; pages that
+        they share count several times.
 
         Linux hands ru_maxrss down from the parent across fork and exec, so there the kernel's own VmHWM is read.
         """
-        status = Path("/proc/self/status")
-        if status.is_file():
-            fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
-            return {"peak_bytes": int(fields["VmHWM"].split()[0]) * 1024}
+        if Path("/proc/self/status").is_file():
+            return {"peak_bytes": sum(_peak_bytes(process) for process in _own_processes())}
         import resource
 
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -190,6 +195,29 @@ class _Server:
         if self._session is None:
             raise InputError("The worker was asked to run before it was asked to load.")
         return self._session
+
+
+def _own_processes() -> list[Path]:
+    """This process's folder in /proc, and those of its descendants."""
+    found, parents = [Path("/proc/self")], {str(os.getpid())}
+    everyone = {place: fields for place in Path("/proc").glob("[0-9]*") if (fields := _status(place))}
+    while children := [place for place, fields in everyone.items() if fields["PPid"] in parents]:
+        found += children
+        parents = {place.name for place in children}
+    return found
+
+
+def _peak_bytes(process: Path) -> int:
+    return int(_status(process).get("VmHWM", "0 kB").split()[0]) * 1024
+
+
+def _status(process: Path) -> dict[str, str]:
+    """What Linux says of a process; nothing of one that has ended."""
+    try:
+        lines = (process / "status").read_text().splitlines()
+    except OSError:
+        return {}
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
 def _offered(runtime: Runtime) -> dict[str, Any]:
@@ -216,6 +244,7 @@ def serve(requests: IO[str], answers: IO[str]) -> None:
 
 def main() -> None:
     """Take the pipe off stdout, so that nothing a runtime prints can get into it, and serve."""
+    end_with_parent()
     if len(sys.argv) > 1:
         try:
             os.sched_setaffinity(0, {int(core) for core in sys.argv[1].split(",")})

@@ -31,6 +31,7 @@ from edgecnn.export.format import ExportOptions, Format
 from edgecnn.files import TEMPORARY
 from edgecnn.model_files.keras_archive import recurrent_layers
 from edgecnn.plugins import pick
+from edgecnn.processes import end_with_parent, spawn
 from edgecnn.records import Artifact, Calibration, decode, encode
 from edgecnn.run_directory import MODEL, Run
 
@@ -67,12 +68,11 @@ class Converter:
         return decode(self._ask("convert", format=format.name, draft=str(draft)), Artifact, "the converter's answer")
 
     def _start(self) -> None:
-        self._process = subprocess.Popen(
+        self._process = spawn(
             [sys.executable, "-P", "-m", "edgecnn.export.conversion_worker"],  # -P: nothing of the current directory
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": import_path(), "TMPDIR": os.path.abspath(self._scratch.name)},
-            process_group=0,  # Ctrl-C is for its parent to take
             text=True,
         )
         self._ask("load", run=str(self._run.root), options=asdict(self._options))
@@ -158,27 +158,15 @@ class _Server:
 
 
 def main() -> None:
-    """Answer requests until their sender goes away, and then end at once, whatever is being converted.
-
-    The pipe is taken off stdout, so that nothing a converter prints can get into it.
-    """
-    from queue import SimpleQueue
-    from threading import Thread
-
+    """Answer requests. The pipe is taken off stdout, so that nothing a converter prints can get into it."""
+    end_with_parent()
     pipe = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    requests: SimpleQueue[str] = SimpleQueue()
-
-    def listen() -> None:
-        for line in sys.stdin:
-            requests.put(line)
-        os._exit(0)
-
-    Thread(target=listen, daemon=True).start()
     server = _Server()
-    while True:
-        pipe.write(server.answer(json.loads(requests.get())) + "\n")
+    for line in sys.stdin:
+        pipe.write(server.answer(json.loads(line)) + "\n")
         pipe.flush()
+    os._exit(0)
 
 
 if __name__ == "__main__":

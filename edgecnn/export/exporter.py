@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from edgecnn.console import log
 from edgecnn.data.samples import digests, samples_of
 from edgecnn.environment import versions_of
-from edgecnn.errors import InputError, reason_of
+from edgecnn.errors import InputError
 from edgecnn.export.format import ExportSource
 from edgecnn.export.layer_map import fused_into
 from edgecnn.files import sha256_of, size_of
+from edgecnn.model_files import keras_archive
 from edgecnn.records import Artifact, Calibration, Export, TensorSpec
 from edgecnn.run_directory import EXPORTS
 
@@ -50,13 +51,7 @@ def load_model(run: Run, contract: Contract) -> Any:
     from edgecnn.tensorflow_setup import configure_tensorflow
 
     configure_tensorflow()
-    import keras
-
-    path = run.model_path(contract)
-    try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # Keras raises whatever its parts raise
-        raise InputError(f"{path} cannot be loaded by Keras: {reason_of(error)}") from None
+    return keras_archive.load(run.model_path(contract))
 
 
 def _calibration(samples: Samples) -> Calibration:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import threading
 import weakref
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgecnn.errors import InputError, MachineError, UsageError, reason_of, unknown_name
+from edgecnn.errors import EdgecnnError, InputError, MachineError, UsageError, damaged, reason_of, unknown_name
 from edgecnn.model_files.onnx_protobuf import layouts, nodes, with_outputs
 from edgecnn.pretrained import find_run
 from edgecnn.records import Contract, LayerTensor, Placement, decode
@@ -17,6 +18,8 @@ from edgecnn.run_directory import EXPORTS, Run
 from edgecnn.runtimes.onnxruntime import CPU, check_available, check_placement, names_of, open_session, placement_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from edgecnn.runtimes.onnxruntime import Provider
 
 DEFAULT_FORMAT = "onnx_float32"
@@ -45,11 +48,12 @@ class OnnxModel:
         self._is_open = True
         self._session: Any = self._open(content)
         self._session_with_layers: Any = None
-        self.placement = placement_of(self._session)
-        self._contract = _contract_of(self._session, path)
-        export = self._contract.export if self._contract else None
-        self.fused_into = dict(export.fused_into) if export else {}
-        self.layers = self._own_tensors() if self._contract is None else dict(export.layers) if export else {}
+        with self._reading():
+            self.placement = placement_of(self._session)
+            self._contract = _contract_of(self._session, path)
+            export = self._contract.export if self._contract else None
+            self.fused_into = dict(export.fused_into) if export else {}
+            self.layers = self._own_tensors() if self._contract is None else dict(export.layers) if export else {}
         _MODELS.add(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -80,23 +84,52 @@ class OnnxModel:
                 session = self._session = self._session or self._open(self._content)
         return session
 
+    def run(self, outputs: list[str], inputs: dict[str, Any], session: Any = None) -> list[Any]:
+        """What these outputs hold for these inputs; the session is that of the file as it is unless another is given.
+
+        Raises :class:`InputError` where ONNX Runtime refuses them while it runs.
+        """
+        session = session or self.session()
+        try:
+            values: list[Any] = session.run(outputs, inputs)
+        except Exception as error:  # ONNX Runtime's errors share no base class
+            raise InputError(f"{self.path} cannot take this input ({reason_of(error)}).") from None
+        return values
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """The guard around what is read of the file: names that are not UTF-8, layers that are not there."""
+        try:
+            yield
+        except EdgecnnError:
+            raise
+        except Exception as error:  # of ONNX Runtime's binding, and of the reader of the file's bytes
+            raise damaged(self.path, "ONNX model", error) from None
+
     def session_with_layers(self) -> Any:
         """The same with each of `layers` as a further output: another session, so that the first stays what it is."""
         plain = self.session()
         with self._lock:
             if self._session_with_layers is None:
-                outputs = {output.name for output in plain.get_outputs()}
-                tensors = dict.fromkeys(layer.tensor for layer in self.layers.values() if layer.tensor not in outputs)
+                with self._reading():
+                    outputs = {output.name for output in plain.get_outputs()}
+                    tensors = dict.fromkeys(
+                        layer.tensor for layer in self.layers.values() if layer.tensor not in outputs
+                    )
                 self._session_with_layers = self._open(with_outputs(self._content, tensors))
             return self._session_with_layers
 
     def shapes(self) -> dict[str, tuple[int | str | None, ...]]:
         """Layer -> the shape of its maps for one image, as [H, W, C] or [N]; the name of a side that varies."""
-        found = {output.name: tuple(output.shape[1:]) for output in self.session_with_layers().get_outputs()}
-        return {
-            name: (*found[layer.tensor][1:], found[layer.tensor][0]) if layer.layout == "NCHW" else found[layer.tensor]
-            for name, layer in self.layers.items()
-        }
+        session = self.session_with_layers()
+        with self._reading():
+            found = {output.name: tuple(output.shape[1:]) for output in session.get_outputs()}
+            return {
+                name: (*found[layer.tensor][1:], found[layer.tensor][0])
+                if layer.layout == "NCHW"
+                else found[layer.tensor]
+                for name, layer in self.layers.items()
+            }
 
     def close(self) -> None:
         """Free the sessions."""
@@ -116,7 +149,8 @@ class OnnxModel:
             session = open_session(content, self._threads, self._providers, self.path.parent)
         except Exception as error:  # ONNX Runtime's errors share no base class
             raise self._refusal(content, error) from None
-        check_placement(placement_of(session), self._providers)
+        with self._reading():
+            check_placement(placement_of(session), self._providers)
         return session
 
     def _refusal(self, content: bytes, error: Exception) -> InputError | MachineError:

@@ -14,9 +14,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from edgecnn.errors import InputError, UsageError, reason_of, unknown_name
+from edgecnn.errors import UsageError, unknown_name
 from edgecnn.inference.ort_model import OnnxModel, model_file
-from edgecnn.inference.results import Prediction, Predictions, prediction_of, predictions_of
+from edgecnn.inference.results import Prediction, Predictions
 from edgecnn.preprocessing.batches import prepared
 from edgecnn.preprocessing.decode import Source, check_rules, fitted
 from edgecnn.preprocessing.reader_pool import Readers
@@ -119,8 +119,7 @@ class Predictor:
             at_once = 1 if isinstance(image, Iterator) and processes == 1 else self._batch
             return Predictions(self._predictions(image, at_once, processes))
         pixels = fitted(image, *self._shape)
-        scores = self._model.session().run(self._outputs, {self._input: pixels[None]})[0][0]
-        return prediction_of(scores, labels, self._meaning)
+        return Prediction(self._model.run(self._outputs, {self._input: pixels[None]})[0][0], labels, self._meaning)
 
     def _predictions(
         self, images: Iterable[Source], at_once: int, processes: int | Readers
@@ -138,8 +137,8 @@ class Predictor:
         """The results of a batch in the order of its images, errors in the places of those that could not be read."""
         predictions: Iterator[Prediction] = iter(())
         if len(batch.pixels):
-            scores = self._model.session().run(self._outputs, {self._input: batch.pixels})[0]
-            predictions = predictions_of(scores, self._labels, self._meaning)
+            scores = self._model.run(self._outputs, {self._input: batch.pixels})[0]
+            predictions = (Prediction(row, self._labels, self._meaning) for row in scores)
         if not batch.refused:
             return predictions
         return (batch.refused[i] if i in batch.refused else next(predictions) for i in range(len(batch)))
@@ -182,10 +181,8 @@ class Predictor:
             name, given = session.get_inputs()[0].name, image
         else:
             name, given = self.contract.input.name, fitted(image, *self._shape)
-        try:
-            return [np.asarray(value, np.float32) for value in session.run(tensors, {name: given[None]})]
-        except Exception as error:  # ONNX Runtime's errors share no base class
-            raise InputError(f"{self._model.path} cannot take this input ({reason_of(error)}).") from None
+        values = self._model.run(tensors, {name: given[None]}, session)
+        return [np.asarray(value, np.float32) for value in values]
 
     def close(self) -> None:
         """Free the model."""

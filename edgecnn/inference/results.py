@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from edgecnn.data.output_labels import LOGITS, SCORES
@@ -20,10 +21,29 @@ class Prediction:
     """What the model says of one image."""
 
     scores: Floats  # as the file gives them: float32 [classes], in the order of `labels`
-    probabilities: Floats  # float32 [classes] in [0, 1], their sum 1 unless `independent`
     labels: tuple[str, ...]
-    best: int  # where the highest score stands, among equals the first
-    independent: bool = False  # whether each score is of its own label: then any number of labels may hold
+    meaning: str  # of the scores: "logits", "probabilities" or "scores"
+
+    @cached_property
+    def best(self) -> int:
+        """Where the highest score stands, among equals the first."""
+        return int(self.scores.argmax())
+
+    @cached_property
+    def probabilities(self) -> Floats:
+        """float32 [classes] in [0, 1], their sum 1 unless `independent`; of logits the softmax."""
+        if self.meaning != LOGITS:
+            return self.scores
+        import numpy as np
+
+        shares: Floats = np.exp(self.scores - self.scores[self.best])  # at most 1, so nothing overflows
+        shares /= np.add.reduce(shares)
+        return shares
+
+    @property
+    def independent(self) -> bool:
+        """Whether each score is of its own label: then any number of labels may hold."""
+        return self.meaning == SCORES
 
     @property
     def label(self) -> str:
@@ -39,31 +59,6 @@ class Prediction:
         """The n most probable labels with their probabilities, best first; among equals the earlier label."""
         best = (-self.scores).argsort(kind="stable")[:n].tolist()
         return [(self.labels[i], float(self.probabilities[i])) for i in best]
-
-
-def prediction_of(scores: Floats, labels: tuple[str, ...], meaning: str) -> Prediction:
-    """The prediction for one image's outputs, float32 [classes]; of logits the probabilities are the softmax."""
-    best = scores.argmax()
-    probabilities = scores
-    if meaning == LOGITS:
-        import numpy as np
-
-        probabilities = np.exp(scores - scores[best])  # at most 1, so nothing overflows
-        probabilities /= np.add.reduce(probabilities)
-    return Prediction(scores, probabilities, labels, int(best), meaning == SCORES)
-
-
-def predictions_of(scores: Floats, labels: tuple[str, ...], meaning: str) -> Iterator[Prediction]:
-    """The same for each row of float32 [N, classes], equal to the bit."""
-    best = scores.argmax(axis=1)
-    probabilities = scores
-    if meaning == LOGITS:
-        import numpy as np
-
-        probabilities = np.exp(scores - scores.max(axis=1, keepdims=True))
-        probabilities /= np.add.reduce(probabilities, axis=1, keepdims=True)
-    for row, shares, place in zip(scores, probabilities, best.tolist(), strict=True):
-        yield Prediction(row, shares, labels, place, meaning == SCORES)
 
 
 class Predictions(Iterator[Prediction]):

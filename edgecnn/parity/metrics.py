@@ -79,7 +79,6 @@ def agreement(reference: Logits, logits: Logits, labels: Labels | None, meaning:
 
 def _flip(i: int, predictions: tuple[int, int], label: int | None, margins: tuple[float, float]) -> Flip:
     before, now = predictions
-    kind = "" if label is None else {before: "negative", now: "positive"}.get(label, "neutral")
     return Flip(
         image=i,
         label=label,
@@ -87,8 +86,13 @@ def _flip(i: int, predictions: tuple[int, int], label: int | None, margins: tupl
         prediction=now,
         reference_margin=margins[0],
         prediction_margin=margins[1],
-        kind=kind,
+        kind=flip_kind(label, before, now),
     )
+
+
+def flip_kind(label: int | None, before: int, now: int) -> str:
+    """What a change of an image's class is; see Flip."""
+    return "" if label is None else {before: "negative", now: "positive"}.get(label, "neutral")
 
 
 def _margin(outputs: Logits, meaning: str) -> float:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgecnn.data.output_labels import predicted_classes
-from edgecnn.errors import InputError
+from edgecnn.errors import InputError, reason_of
 from edgecnn.execution.targets import KERAS
-from edgecnn.files import staged
+from edgecnn.files import load_arrays, staged
 from edgecnn.parity.intervals import paired
 from edgecnn.run_directory import PREDICTIONS
 
@@ -62,20 +62,30 @@ def save_predictions(
 
 def load_predictions(run: Run, record: Parity) -> Predictions:
     """The predictions written with this record; raises InputError where they are missing, damaged or others."""
-    import numpy as np
-
     path = run.path(PREDICTIONS)
     if path.is_file() and run.hash_of(PREDICTIONS) != record.origin.outputs.get(PREDICTIONS):
         raise InputError(f"{path} does not belong to parity.json; {run.command('parity')} writes both again.")
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            by_name = dict(zip(archive["names"].tolist(), archive["predictions"], strict=True))
-            by_name[KERAS] = archive["reference"]
-            return Predictions(by_name, archive["labels"], str(archive["images"]))
+        arrays = load_arrays(path)
+        by_name = dict(zip(arrays["names"].tolist(), arrays["predictions"], strict=True))
+        by_name[KERAS] = arrays["reference"]
+        found = Predictions(by_name, arrays["labels"], str(arrays["images"]))
+        _check(found, record)
+        return found
     except FileNotFoundError:
         raise InputError(f"{path} is missing; {run.command('parity')} writes it.") from None
     except Exception as error:  # zip, zlib and numpy's parser each fail in their own ways
-        raise InputError(f"{path} is damaged ({error}); {run.command('parity')} writes it again.") from None
+        raise InputError(f"{path} is damaged ({reason_of(error)}); {run.command('parity')} writes it again.") from None
+
+
+def _check(found: Predictions, record: Parity) -> None:
+    """Raises ValueError unless there is a class of each image for each row, and a label for each image or none."""
+    if missing := {row.name for row in record.rows} - {*found.by_name}:
+        raise ValueError(f"there are no classes of {min(missing)}")
+    count = len(found.by_name[KERAS])
+    for classes in (*found.by_name.values(), found.labels if len(found.labels) else found.by_name[KERAS]):
+        if classes.dtype.kind != "i" or classes.shape != (count,):
+            raise ValueError(f"{classes.dtype} {list(classes.shape)} is not a class of each of {count} images")
 
 
 def paired_change(old: Predictions, new: Predictions, name: str) -> Difference | None:

@@ -12,15 +12,18 @@ import os
 import stat
 import threading
 import warnings
+from contextlib import nullcontext, suppress
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from edgecnn.arrays import MAX_SIDE
+from edgecnn.arrays import MAX_PIXELS, MAX_SIDE, fits
 from edgecnn.errors import InputError
 from edgecnn.preprocessing.resize import resize
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     import numpy.typing as npt
     import PIL.Image
@@ -33,9 +36,13 @@ Source: TypeAlias = "ImageFile | Pixels"
 
 RESIZE_RULE = "antialiased-bilinear-q15"
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")  # to Pillow, JPEG includes the MPO files of some phones
-MAX_PIXELS = 100_000_000
 
 _ORIENTATION_TAG = 0x0112
+_TO_8_BITS: dict[object, Callable[..., object]] = {  # how a PNG stores pixels -> its transparent color as they are read
+    "L;2": lambda gray: gray * 85,
+    "L;4": lambda gray: gray * 17,
+    "RGB;16B": lambda color: tuple(value >> 8 for value in color),
+}
 _BAND = 1 << 18  # values worked on at a time, so that memory stays bounded
 
 
@@ -63,7 +70,35 @@ class _Silence:
                 self._filters.__exit__(None, None, None)
 
 
-_silence = _Silence()
+class _Muted:
+    """Nothing goes to stderr while any thread is inside: libtiff prints there, past Python, what is wrong with a
+    file, which is told in our own words."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._kept: int | None = None  # stderr; None where it is closed
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                with suppress(OSError):
+                    self._kept = os.dup(2)
+                    nowhere = os.open(os.devnull, os.O_WRONLY)
+                    os.dup2(nowhere, 2)
+                    os.close(nowhere)
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside and self._kept is not None:
+                os.dup2(self._kept, 2)
+                os.close(self._kept)
+                self._kept = None
+
+
+_silence, _muted = _Silence(), _Muted()
 
 
 def decode_image(source: ImageFile) -> Pixels:
@@ -123,7 +158,7 @@ def _readable(source: str | Path | bytes, name: str) -> str | BytesIO:
 def _check_size(width: int, height: int, name: str) -> None:
     if not width or not height:
         raise InputError(f"{name} has no pixels ({width} x {height}); give an image with content.")
-    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
+    if not fits(height, width):
         raise _too_large(name, f"{width} x {height}")
 
 
@@ -138,7 +173,12 @@ def _upright_rgb(image: PIL.Image.Image, name: str) -> Pixels:
     import numpy as np
 
     _check_size(*image.size, name)
-    image.load()  # only now are the frame, its mode and metadata that follows the pixels final
+    tiles = getattr(image, "tile", ())
+    stored = tiles[0].args if image.format == "PNG" and tiles else ""
+    with _muted if image.format == "TIFF" else nullcontext():
+        image.load()  # only now are the frame, its mode and metadata that follows the pixels final
+    if stored in _TO_8_BITS and "transparency" in image.info:
+        image.info["transparency"] = _TO_8_BITS[stored](image.info["transparency"])
     if image.mode.startswith("I;16"):
         pixels = _rgb_of_grey16(image)
     elif image.mode in ("I", "F"):

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgecnn.errors import InputError, MachineError, UsageError
 from edgecnn.preprocessing.batches import Batch, prepare_batch
+from edgecnn.processes import end_with_parent, spawn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,7 +38,7 @@ FEW = 8  # images that this process reads at a time where it would have to wait
 QUEUE = 2  # batches requested from a process at a time, so that it never waits for the next
 AHEAD = 8  # batches a process that may be read before they are used
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}  # numpy then loads in half the time, and a resize needs no more
-STOP_SECONDS = 5.0
+STOP_SECONDS = 0.5
 
 
 class Readers:
@@ -196,13 +197,13 @@ def _fill(own: socket, place: bytearray) -> bytearray:
 
 
 def _start(sockets: list[socket]) -> Any:
-    """A process that serves these sockets, in a group of its own: Ctrl-C is for its parent to take."""
+    """A process that serves these sockets."""
     import subprocess
 
     from edgecnn.environment import import_path
 
     numbers = [own.fileno() for own in sockets]
-    return subprocess.Popen(
+    return spawn(
         [
             sys.executable,
             "-P",
@@ -214,18 +215,19 @@ def _start(sockets: list[socket]) -> Any:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": import_path(), **ONE_THREAD},
-        process_group=0,
     )
 
 
 def main(numbers: list[int]) -> None:
     """The servers of these sockets: a process each, forked from this one when it has loaded what they need."""
+    end_with_parent()
     import numpy  # noqa: F401
     from PIL import JpegImagePlugin, PngImagePlugin  # noqa: F401
 
     mine = numbers[-1]
     for number in numbers[:-1]:
         if not os.fork():
+            end_with_parent()
             mine = number
             break
     for number in numbers:

@@ -14,7 +14,7 @@ from edgecnn.records.artifacts import (
     MixedPrecision,
     MixedPrecisionStep,
 )
-from edgecnn.records.codec import decode, encode
+from edgecnn.records.codec import decode, encode, plain
 from edgecnn.records.common import (
     SCHEMA,
     Accuracy,
@@ -53,6 +53,7 @@ from edgecnn.records.parity import Flip, NativeDifference, Parity, ParityRow, Pr
 from edgecnn.records.prediction import ImageError, ImagePrediction, ImageScores, LabelProbability, LabelScore
 from edgecnn.records.report import Features, Report
 from edgecnn.records.training import Epoch, Progress, Training
+from edgecnn.records.verification import Misfit, Verification
 
 __all__ = [
     "SCHEMA",
@@ -94,6 +95,7 @@ __all__ = [
     "LayerTensor",
     "Layers",
     "Machine",
+    "Misfit",
     "MixedPrecision",
     "MixedPrecisionStep",
     "NativeDifference",
@@ -118,6 +120,8 @@ __all__ = [
     "TimeBudget",
     "Training",
     "Unsettled",
+    "Verification",
     "decode",
     "encode",
+    "plain",
 ]

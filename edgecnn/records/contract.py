@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgecnn.arrays import MAX_SIDE
+from edgecnn.arrays import fits
 from edgecnn.errors import InputError
 from edgecnn.records.common import DataSource, TensorSpec
 
@@ -68,7 +68,7 @@ def image_shape(contract: Contract) -> tuple[int, int, int]:
     """Height, width and channels of the input; raises InputError for a contract that no image can meet."""
     match contract.input.shape:
         case (_, int(height), int(width), (1 | 3) as channels) if contract.output.shape[1:] == (len(contract.labels),):
-            if 0 < min(height, width) <= max(height, width) <= MAX_SIDE:
+            if fits(height, width):
                 return height, width, channels
     raise InputError(
         f"The contract of {contract.model} has images of the shape {list(contract.input.shape)} and "

@@ -63,7 +63,7 @@ class LatencyRow:
     iterations: int
     warmup_iterations: int
     load_ms: float  # from the file to a ready session
-    peak_memory_bytes: int  # of the whole worker process
+    peak_memory_bytes: int  # of the whole worker process, and of those it started
     placement: Placement
     samples_ns: tuple[int, ...]  # every timed call, in order
     calls_per_block: int  # samples per block
@@ -76,7 +76,7 @@ class LatencyRow:
     ratio: Ratio | None  # of the time for an image, to the baseline's; None of the baseline itself
     first_call_ms: float
     warm: bool  # whether warm-up was seen to end
-    busy_cores: float  # CPU time of the worker while it was timed, as a share of that time
+    busy_cores: float  # CPU time of the worker as a share of the time timed; 0 where others compute for it
     cpu_affinity: tuple[int, ...]  # cores on which the worker may run, as it says itself
     blocks_per_start: tuple[int, ...] = ()  # how many of the blocks are of each start, in order; empty: equally many
     timed_region: str = ""  # what the timed region is, where it is not the usual one

@@ -53,3 +53,10 @@ class Training:
     teacher: str = ""  # the run the model was distilled from, in addition to the labels
     validation_images: int = 0  # training images set aside, on which `accuracy` was measured
     recipe_epochs: int | None = None  # that the recipe has by itself; None where that is not known
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for tables of other sizes than there are labels, and for counts that nothing gives."""
+        labels = len(self.data.labels)
+        rows = (self.class_accuracy, self.confusion_matrix, *self.confusion_matrix)
+        if any(len(row) != labels for row in rows) or min(map(min, self.confusion_matrix), default=0) < 0:
+            raise ValueError("a table that does not fit the labels")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING
 
+from edgecnn.console import printable
 from edgecnn.files import staged
 from edgecnn.report.checks import FAILED, NO_FIGURE, PASSED, SKIPPED
 from edgecnn.report.render import escape_markdown, padded_rows
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from edgecnn.report.checks import Check, CheckList
 
-NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, production 2
 MAX_ROWS = 16  # of the Markdown table; with the reasons and all else these are 40 lines at most
 MAX_REASONS = {FAILED: 6, SKIPPED: 3}
 MAX_LETTERS = 300  # of a cell or a reason
@@ -38,18 +37,18 @@ def junit_xml(checks: CheckList) -> str:
         "errors": "0",
         "time": f"{sum(check.seconds for check in checks.checks):.3f}",
     }
-    name = _text(f"edgecnn {checks.command} {checks.subject}")
+    name = printable(f"edgecnn {checks.command} {checks.subject}")
     root = ET.Element("testsuites", {"name": name, **counts})
     suite = ET.SubElement(root, "testsuite", {"name": name, **counts, "skipped": str(len(checks.of(SKIPPED)))})
     if checks.created:
         suite.set("timestamp", checks.created.removesuffix("+00:00"))
     properties = ET.SubElement(suite, "properties")
     for key, value in {"subject": checks.subject, **checks.facts}.items():
-        ET.SubElement(properties, "property", {"name": _text(key), "value": _text(value)})
+        ET.SubElement(properties, "property", {"name": printable(key), "value": printable(value)})
     for check in checks.checks:
         suite.append(_test_case(checks, check))
     if checks.notes:
-        ET.SubElement(suite, "system-out").text = _text("\n".join(checks.notes))
+        ET.SubElement(suite, "system-out").text = "\n".join(map(printable, checks.notes))
     ET.indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
 
@@ -57,22 +56,17 @@ def junit_xml(checks: CheckList) -> str:
 def _test_case(checks: CheckList, check: Check) -> ET.Element:
     case = ET.Element(
         "testcase",
-        {"name": _text(check.name), "classname": f"edgecnn.{checks.command}", "time": f"{check.seconds:.3f}"},
+        {"name": printable(check.name), "classname": f"edgecnn.{checks.command}", "time": f"{check.seconds:.3f}"},
     )
-    reason = _text(check.reason)
+    reason = printable(check.reason)
     if check.state == FAILED:
-        ET.SubElement(case, "failure", {"message": reason, "type": _text(check.kind)}).text = reason
+        ET.SubElement(case, "failure", {"message": reason, "type": printable(check.kind)}).text = reason
     elif check.state == SKIPPED:
         ET.SubElement(case, "skipped", {"message": reason})
     if check.figures:
         figures = zip(checks.columns, check.figures, strict=True)
-        ET.SubElement(case, "system-out").text = _text("\n".join(f"{name}: {figure}" for name, figure in figures))
+        ET.SubElement(case, "system-out").text = "\n".join(printable(f"{name}: {figure}") for name, figure in figures)
     return case
-
-
-def _text(value: str) -> str:
-    """A text without the characters that XML has no place for, not even escaped."""
-    return NOT_IN_XML.sub("?", value)
 
 
 def markdown_table(checks: CheckList) -> str:
@@ -127,4 +121,4 @@ def _reasons(checks: Sequence[Check], state: str) -> Iterator[str]:
 
 def _cell(text: str) -> str:
     short = text if len(text) <= MAX_LETTERS else f"{text[:MAX_LETTERS]} ..."
-    return escape_markdown(_text(short))
+    return escape_markdown(printable(short))

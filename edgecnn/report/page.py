@@ -14,6 +14,7 @@ from edgecnn.report.charts.scatter import scatter
 from edgecnn.report.notes import layer_notes, notes, notices
 from edgecnn.report.quantization_benefit import weigh
 from edgecnn.report.recommendations import goals
+from edgecnn.report.render import render
 from edgecnn.report.sections import decision, exports, latency, layers, parity, quantization, sources, training
 from edgecnn.report.summary import changed, commands, verdict
 from edgecnn.report.view import SOURCES, is_stale, lines, origins, picture
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from edgecnn.report.view import Line, Picture
     from edgecnn.run_directory import Run
 
+PAGE, MARKDOWN = "report.html", "report.md"
 CONTENTS = {
     "exports": "Exports and files",
     "latency": "Latency",
@@ -105,6 +107,12 @@ class PageView:
     drawable: bool  # whether there is an export that feature maps can be drawn from
     commands: tuple[str, list[str]]  # that make the run again
     version: str = edgecnn.__version__
+
+
+def pages(run: Run, record: Report) -> dict[str, str]:
+    """The text of both pages, by file name."""
+    view = vars(page_view(run, record))
+    return {name: render(name, view, html=name == PAGE) for name in (PAGE, MARKDOWN)}
 
 
 def page_view(run: Run, record: Report) -> PageView:

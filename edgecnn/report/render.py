@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from edgecnn.console import printable
 from edgecnn.report import words
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def render(name: str, view: dict[str, Any], *, html: bool) -> str:
     environment.filters |= {function.__name__: function for function in FILTERS}
     environment.filters |= {"markdown": markdown_table, "captioned": captioned, "code": code}
     text = environment.get_template(f"{name}.j2").render(view)
-    return text if html else re.sub(r"\n{3,}", "\n\n", text).lstrip("\n")
+    return printable(text if html else re.sub(r"\n{3,}", "\n\n", text).lstrip("\n"), lines=True)
 
 
 def code(text: str) -> Markup:

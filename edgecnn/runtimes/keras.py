@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from edgecnn.model_files import keras_archive
 from edgecnn.model_files.compute_nodes import is_compute_node
 from edgecnn.records import Placement
 from edgecnn.runtimes.runtime import Runtime
@@ -29,7 +30,7 @@ class KerasSession:
         import keras
         import tensorflow as tf
 
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        model = keras_archive.load(path)
         self.placement = Placement(
             device="cpu",
             compute_nodes={"TensorFlow": sum(is_compute_node(type(layer).__name__) for layer in model.layers)},

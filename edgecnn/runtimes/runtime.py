@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -23,6 +23,14 @@ class Session(Protocol):
 
     def run(self, pixels: Pixels) -> dict[str, npt.NDArray[np.float32]]:
         """Output name -> float32 array with one row an image."""
+
+
+@runtime_checkable
+class TimedSession(Session, Protocol):
+    """One that computes in another process, where its calls are timed: what lies between is no part of them."""
+
+    def time(self, batches: Sequence[Pixels], skip: int, calls: int, repeat: int) -> list[int]:
+        """As `edgecnn.execution.timing.block` does: so many samples, in ns, each the mean of `repeat` calls or more."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,7 @@ class Runtime:
 
     modules: tuple[str, ...] = ()  # to import in the place of `packages`
     set_up: Callable[[], object] = lambda: None  # what comes before these imports
+    to_fetch: Callable[[], str] = lambda: ""  # what its first load would fetch, in words; "" for nothing
     why_died: Callable[[Path], str] = lambda path: ""  # what in a file ended its process, in words; "" if not known
 
     def missing(self) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from edgecnn.environment import import_path
 from edgecnn.model_files.tflite_model import File, packed
+from edgecnn.processes import bound
 from edgecnn.records.contract import CONTRACT_KEY
 from edgecnn.runtimes.tflm_interpreter import is_installed
 
@@ -54,7 +55,7 @@ def _dies(model: bytes) -> bool:
         path.write_bytes(model)
         try:
             done = subprocess.run(
-                [sys.executable, "-P", "-m", "edgecnn.runtimes.tflm_interpreter", str(path)],
+                bound([sys.executable, "-P", "-m", "edgecnn.runtimes.tflm_interpreter", str(path)]),
                 env={**os.environ, "PYTHONPATH": import_path()},
                 capture_output=True,
                 check=False,

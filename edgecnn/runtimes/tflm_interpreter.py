@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from edgecnn.environment import import_path, require
 from edgecnn.errors import InputError, MachineError
 from edgecnn.files import save_array
+from edgecnn.processes import bound
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,7 +60,7 @@ def measure(model: bytes, images: Pixels) -> Measured:
         files[0].write_bytes(model)
         save_array(files[1], images)
         done = subprocess.run(
-            [sys.executable, "-P", "-m", "edgecnn.runtimes.tflm_interpreter", *map(str, files)],
+            bound([sys.executable, "-P", "-m", "edgecnn.runtimes.tflm_interpreter", *map(str, files)]),
             env={**os.environ, "PYTHONPATH": import_path()},
             capture_output=True,
             text=True,

@@ -7,6 +7,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from edgecnn.errors import InputError, MachineError
+from edgecnn.processes import bound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +26,7 @@ def compile_c(command: Sequence[str], source: Path, look: Callable[[str], None] 
 
     Raises InputError with the first error of the compiler.
     """
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    done = subprocess.run(bound(command), capture_output=True, text=True, errors="replace", check=False)
     if done.returncode:
         look(done.stderr)
         lines = [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines() or [""]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from edgecnn.console import LATE_SECONDS, progress
 from edgecnn.data.dataset import Dataset
 from edgecnn.data.samples import synthetic_images
-from edgecnn.environment import this_machine, usable_cores, versions_of
+from edgecnn.environment import onnxruntime_web, this_machine, usable_cores, versions_of
 from edgecnn.environment.pinned import package_checks, python_check, remedy_for
 from edgecnn.environment.tools import tool_checks
 from edgecnn.errors import DataUnavailable, InputError, MachineError
@@ -105,6 +105,8 @@ def _try(runtime: Runtime, provider: str, models: Mapping[str, Path], folder: Pa
         state, detail, remedy = MISSING, f"{package} is not installed", remedy_for(package)
     elif model is None:
         state, detail = MISSING, "not tried: edgecnn came without a model for it"
+    elif fetched := runtime.to_fetch():
+        state, detail = MISSING, f"not tried: {fetched} is fetched when it is first used"
     else:
         try:
             places = run_once(runtime.name, provider, model, folder / "images.npy", outputs)
@@ -177,11 +179,9 @@ def _found(name: str, place: Path | None) -> Check:
 
 def _caches() -> Iterator[Check]:
     """What edgecnn keeps outside runs."""
-    place = emulation.cache_folder()
-    yield Check(
-        group="cache",
-        name="emulated CPUs",
-        state=OK,
-        detail=str(place),
-        size_bytes=size_of(place) if place.exists() else 0,
-    )
+    for name, place in {
+        "emulated CPUs": emulation.cache_folder(),
+        onnxruntime_web.NPM_PACKAGE: onnxruntime_web.cache(),
+    }.items():
+        size = size_of(place) if place.exists() else 0
+        yield Check(group="cache", name=name, state=OK, detail=str(place), size_bytes=size)

@@ -163,8 +163,8 @@ def visualize(path: Path) -> None:
     netron.wait()  # its server ends with this process
 
 
-def describe(found: Inspection) -> str:
-    """The inspection as text, at most 100 columns wide."""
+def describe(found: Inspection) -> list[str]:
+    """The inspection as lines of text, at most 100 columns wide."""
     versions = [f"opset {found.opset.get('ai.onnx', '?')}", f"IR {found.ir_version}"] if found.opset else []
     kind = ", ".join([found.kind, *versions, *([f"made by {found.producer}"] if found.producer else [])])
     total = "unknown" if found.multiply_adds is None else f"{found.multiply_adds:,} for one image"
@@ -187,7 +187,7 @@ def describe(found: Inspection) -> str:
         lines.append("Nothing is missing.")
     for sentence in found.warnings:
         lines += textwrap.wrap(sentence, WIDTH, initial_indent="missing  ", subsequent_indent=" " * 9)
-    return "\n".join(_printable(line).rstrip() for line in lines)
+    return [line.rstrip() for line in lines]
 
 
 def _int8_words(kernels: Int8Kernels) -> str:
@@ -196,11 +196,6 @@ def _int8_words(kernels: Int8Kernels) -> str:
         safe = kernels.nodes - len(kernels.overflowing) - len(kernels.unknown)
         return f"{count}, {safe} of them with the same outputs on every CPU"
     return f"{count}, none can overflow: the same outputs with and without VNNI"
-
-
-def _printable(line: str) -> str:
-    """The line without what a terminal would obey; names in a file are anybody's."""
-    return "".join(letter if letter.isprintable() else "?" for letter in line)
 
 
 def _fact(name: str, text: str) -> list[str]:

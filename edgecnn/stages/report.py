@@ -15,12 +15,10 @@ from edgecnn import run_directory
 from edgecnn.console import log
 from edgecnn.files import staged
 from edgecnn.records import SCHEMA, Features, Latency, Layers, Parity, Report
-from edgecnn.report.page import page_view
-from edgecnn.report.render import render
+from edgecnn.report.page import PAGE, pages
+from edgecnn.report.summary import verdict
 from edgecnn.report.view import SOURCES
 from edgecnn.run_directory import Run
-
-PAGE, MARKDOWN = "report.html", "report.md"
 
 R = TypeVar("R")
 
@@ -53,13 +51,13 @@ def report(run: Run) -> Path:
         latency=_optional(run, run_directory.LATENCY, Latency),
         features=_optional(run, run_directory.FEATURES, Features),
     )
-    view = page_view(run, record)
-    for name in (PAGE, MARKDOWN):
+    texts = pages(run, record)
+    for name, text in texts.items():
         with staged(run.path(name)) as draft:
-            draft.write_text(render(name, vars(view), html=name == PAGE), encoding="utf-8")
-    outputs = {name: run.hash_of(name) for name in (PAGE, MARKDOWN)}
+            draft.write_text(text, encoding="utf-8")
+    outputs = {name: run.hash_of(name) for name in texts}
     run.save(run_directory.REPORT, replace(record, origin=replace(record.origin, outputs=outputs)))
-    log(view.verdict[1])
+    log(verdict(record)[1])
     return run.path(PAGE)
 
 

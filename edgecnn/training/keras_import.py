@@ -7,15 +7,15 @@ out.
 
 from __future__ import annotations
 
-import json
 import re
-import zipfile
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from edgecnn.arrays import MAX_SIDE
-from edgecnn.errors import InputError, reason_of
+from edgecnn.arrays import MAX_PIXELS, MAX_SIDE, fits
+from edgecnn.errors import InputError
 from edgecnn.export.saved_model import copy_weights
+from edgecnn.model_files import keras_archive
+from edgecnn.model_files.keras_archive import HDF5
 from edgecnn.pretrained import pretrained_runs
 from edgecnn.run_directory import MODEL
 from edgecnn.tensorflow_setup import configure_tensorflow, quiet
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-HDF5 = (".h5", ".hdf5")
 IMAGE, SCALING = "image", "input_scaling"
 IDLE = (
     "ActivityRegularization", "AlphaDropout", "AugMix", "CutMix", "Dropout", "GaussianDropout", "GaussianNoise",
@@ -52,36 +51,10 @@ def read(path: Path) -> Any:
     if path.suffix not in (".keras", *HDF5):
         raise InputError(f"{path} is not a .keras or .h5 file; save the model with model.save('NAME.keras').")
     configure_tensorflow()
-    import keras
-
-    for config, is_layer in _objects(_config(path)):
+    for config, is_layer in _objects(keras_archive.read(path)[0]):
         _check_class(config, is_layer, path)
-    try:
-        with quiet():
-            return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # Keras raises whatever its parts raise
-        hint = OPERATIONS if path.suffix in HDF5 else ""
-        raise InputError(f"{path} cannot be loaded by Keras{hint}: {reason_of(error)}.") from None
-
-
-def _config(path: Path) -> Any:
-    """The model's architecture as JSON says it, in either kind of file."""
-    try:
-        if path.suffix in HDF5:
-            import h5py
-
-            with h5py.File(path) as archive:
-                text = archive.attrs.get("model_config")
-            if text is None:
-                raise InputError(f"{path} holds weights without a model; save it with model.save('NAME.keras').")
-        else:
-            with zipfile.ZipFile(path) as archive:
-                text = archive.read("config.json")
-        return json.loads(text)
-    except InputError:
-        raise
-    except Exception as error:  # zip, HDF5 and JSON each fail in their own ways
-        raise InputError(f"{path} is damaged or not a Keras model ({error}); copy or save it again.") from None
+    with quiet():
+        return keras_archive.load(path, OPERATIONS if path.suffix in HDF5 else "")
 
 
 def _objects(config: Any) -> Iterator[tuple[dict[str, Any], bool]]:
@@ -109,7 +82,7 @@ def _check_class(config: dict[str, Any], is_layer: bool, path: Path) -> None:
             "with layers of Keras in its place."
         )
     package = str(config.get("registered_name") or kind).rpartition(">")[0]
-    module = config["module"] or "" if "module" in config else None
+    module = str(config["module"] or "") if "module" in config else None
     if module is None:
         known = not is_layer or kind in MODELS or hasattr(keras.layers, kind)
     else:
@@ -157,8 +130,11 @@ def check(model: Any, path: Path) -> tuple[tuple[int, int, int], int]:
         case (_, None, _, _) | (_, _, None, _), _:
             raise InputError(f"{path} takes images of any size; fix height and width, as devices need them.")
         case (_, int(height), int(width), (1 | 3) as channels), (_, int(classes)):
-            if max(height, width) > MAX_SIDE:
-                raise InputError(f"{path} takes images of {height} x {width}; sides can be up to {MAX_SIDE}.")
+            if not fits(height, width):
+                raise InputError(
+                    f"{path} takes images of {height} x {width}; they can have up to {MAX_PIXELS:,} pixels, and sides "
+                    f"of {MAX_SIDE:,}."
+                )
         case (_, int(), int(), (1 | 3)), shape:
             raise InputError(f"{path} gives {list(shape)}; a classifier gives [N, classes].")
         case shape, _:

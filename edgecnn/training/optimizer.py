@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgecnn.environment import usable_cores
 from edgecnn.errors import InputError
+from edgecnn.model_files import keras_archive
 from edgecnn.pretrained import find_run
 from edgecnn.records.contract import image_shape
 from edgecnn.run_directory import Run
@@ -63,10 +64,8 @@ def compile_model(model: Any, recipe: Recipe, steps: int, epochs: int, *, soft: 
 
 def load_model(path: Path) -> Any:
     """The model of a checkpoint, its optimizer as it was."""
-    import keras
-
     ours = {function.__name__: function for function in (soft_loss, label_accuracy)}
-    return keras.saving.load_model(path, safe_mode=True, custom_objects=ours)
+    return keras_archive.load(path, compile=True, custom_objects=ours)
 
 
 def teacher_run(name: str, architecture: Architecture, labels: tuple[str, ...]) -> Run:
@@ -83,10 +82,8 @@ def teacher_run(name: str, architecture: Architecture, labels: tuple[str, ...]) 
 
 def load_teacher(name: str) -> Any:
     """The teacher's model, for inference only."""
-    import keras
-
     run = Run.at(find_run(name))
-    return keras.saving.load_model(run.model_path(run.contract()), compile=False, safe_mode=True)
+    return keras_archive.load(run.model_path(run.contract()))
 
 
 def _rate(recipe: Recipe, steps: int, epochs: int) -> Any:

@@ -74,7 +74,7 @@ def begin(
         parameters=int(model.count_params()),
         history=beginning.history,
         accuracy=accuracy(int(np.trace(confusion)), len(predictions), beginning.split),
-        class_accuracy=_by_class(confusion, beginning.split),
+        class_accuracy=class_accuracies(confusion, beginning.split),
         confusion_matrix=tuple(tuple(int(n) for n in row) for row in confusion),
         recipe_settings=beginning.recipe_settings,
         recipe_epochs=beginning.recipe_epochs,
@@ -93,7 +93,8 @@ def begin(
     return record
 
 
-def _by_class(confusion: npt.NDArray[np.int64], split: str) -> tuple[Accuracy | None, ...]:
+def class_accuracies(confusion: npt.NDArray[np.int64], split: str) -> tuple[Accuracy | None, ...]:
+    """Of each label, from a matrix whose rows are the true ones; None for a label without images."""
     return tuple(accuracy(int(row[i]), int(row.sum()), split) if row.sum() else None for i, row in enumerate(confusion))
 
 

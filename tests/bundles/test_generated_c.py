@@ -13,10 +13,12 @@ import pytest
 
 from edgecnn.bundles.bundle import Bundle, BundleSource
 from edgecnn.cli import _run as command
+from edgecnn.codegen import image
 from edgecnn.codegen.reader import read
 from edgecnn.codegen.reference import outputs_of
 from edgecnn.data.samples import synthetic_images
 from edgecnn.plugins import pick
+from edgecnn.preprocessing.decode import fitted
 from edgecnn.pretrained import pretrained_runs
 from edgecnn.run_directory import Run
 from edgecnn.stages.bundle import bundle
@@ -88,8 +90,9 @@ def test_the_example_classifies_and_refuses(cmake_bundle: Path, tmp_path: Path) 
     image.write_bytes(b"P6 # a comment\n32 32\n255\n" + pixels)
     assert _call(program, image).stdout.startswith(f"{best}: {RUN.contract().labels[best]} ")
     for content, words in (
-        (b"P5\n32 32\n255\n" + pixels, "is not a binary PPM file"),
-        (b"P6\n31 32\n255\n" + pixels, "the model takes 32 x 32 pixels"),
+        (b"P4\n32 32\n255\n" + pixels, "is not a binary PPM or PGM file"),
+        (b"P6\n0 32\n255\n" + pixels, "has a size that is not taken"),
+        (b"P6\n99999 32\n255\n" + pixels, "has a size that is not taken"),
         (b"P6\n32 32\n65535\n" + pixels, "8 bits a channel"),
         (b"P6\n32 32\n255\n" + pixels[1:], "ends too early"),
     ):
@@ -97,6 +100,17 @@ def test_the_example_classifies_and_refuses(cmake_bundle: Path, tmp_path: Path) 
         assert words in _call(program, image, code=1).stderr
     assert "cannot be opened" in _call(program, tmp_path / "none", code=1).stderr
     assert "usage" in _call(program, code=2).stderr
+
+
+@needs_cmake
+@pytest.mark.parametrize(("kind", "channels"), [("P6", 3), ("P5", 1)])
+def test_the_example_resizes_as_python_does(kind: str, channels: int, cmake_bundle: Path, tmp_path: Path) -> None:
+    frame = np.random.default_rng(4).integers(0, 256, (75, 100, channels), np.uint8)
+    path = tmp_path / "image.pnm"
+    path.write_bytes(f"{kind}\n100 75\n255\n".encode() + frame.tobytes())
+    graph = read(RUN.path("exports/tflite_int8_micro.tflite").read_bytes())
+    best = int(outputs_of(graph, fitted(frame, 32, 32, 3)[None])[0].argmax())
+    assert _call(cmake_bundle / "build" / "classify", path).stdout.startswith(f"{best}: ")
 
 
 @pytest.fixture(scope="module")
@@ -174,7 +188,7 @@ def test_a_run_s_own_export_is_handed_over_as_it_is(every_format_run: Path, gold
         made = bundle(Run(every_format_run), target, tmp_path / target) / "src"
         exported = every_format_run / "exports" / "c_int8"
         assert {path.name: path.read_bytes() for path in made.iterdir()} == {
-            path.name: path.read_bytes() for path in exported.iterdir()
+            path.name: path.read_bytes() for path in [*exported.iterdir(), *image.FOLDER.glob("*.[ch]")]
         }
 
 

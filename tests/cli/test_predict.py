@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +16,7 @@ from PIL import Image
 from edgecnn.cli import _run as command
 from edgecnn.cli import sources
 from edgecnn.cli.predict import MANY
-from edgecnn.cli.sources import image_paths, shown
+from edgecnn.cli.sources import image_paths
 from edgecnn.errors import InputError
 from edgecnn.inference.predictor import Predictor
 from tests import schemas
@@ -54,12 +53,6 @@ def test_folders_files_and_patterns(folder: Path, monkeypatch: pytest.MonkeyPatc
     (folder / "empty").mkdir()
     with pytest.raises(InputError, match="no image in"):
         image_paths([str(folder / "empty")])
-
-
-def test_names_are_printed_without_what_moves_a_terminal() -> None:
-    assert shown("a\x1b[2Jb\n.png") == "a?[2Jb?.png"
-    assert shown(os.fsdecode(b"\xff.png")) == "\N{REPLACEMENT CHARACTER}.png"
-    assert shown("größe.png") == "größe.png"
 
 
 def test_a_bad_image_is_reported_and_the_rest_goes_on(

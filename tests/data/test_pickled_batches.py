@@ -13,6 +13,7 @@ import pytest
 
 from edgecnn.data.pickled_batches import unpickled
 from edgecnn.errors import InputError
+from tests.fuzz.opcodes import tried
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,3 +88,10 @@ def test_damage_is_an_error_and_nothing_else(seed: int) -> None:
             damaged[int(random.integers(len(damaged)))] = int(random.integers(256))
         with suppress(InputError, ValueError, LookupError, TypeError, AttributeError, OverflowError, StopIteration):
             unpickled(bytes(damaged))
+
+
+STREAMS = 3_000  # `tools/fuzz --streams N` tries more
+
+
+def test_random_streams_of_opcodes_are_refused_or_read() -> None:
+    assert tried(STREAMS) == STREAMS

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import struct
+import sys
 import threading
 import warnings
 import zlib
@@ -299,3 +300,13 @@ def test_warnings_stay_as_they_were_however_threads_overlap() -> None:
         thread.join()
         assert not caught
     assert list(warnings.filters) == before
+
+
+def test_libtiff_says_nothing_of_its_own(capfd: pytest.CaptureFixture[str]) -> None:
+    content = BytesIO()
+    Image.fromarray(np.arange(300, dtype=np.uint8).reshape(10, 10, 3)).save(content, "TIFF", compression="tiff_lzw")
+    data = content.getvalue()
+    with pytest.raises(InputError):
+        decode_image(data[:8] + bytes(255 - byte for byte in data[8:60]) + data[60:])
+    print("heard", file=sys.stderr)
+    assert capfd.readouterr().err == "heard\n"

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edgecnn import records, run_directory
+from edgecnn.report.page import MARKDOWN, PAGE
 from edgecnn.report.sections.latency import budget_words
-from edgecnn.stages.report import MARKDOWN, PAGE, report
+from edgecnn.stages.report import report
 from tests.html_page import Page
 from tests.report.runs import build, latency_of
 

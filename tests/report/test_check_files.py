@@ -136,7 +136,7 @@ def test_no_text_breaks_the_files(tmp_path: Path) -> None:
     write_check_files(checks, *paths)
     suite = parsed(paths[0].read_text("utf-8"))
     failure = suite.find("testcase/failure")
-    assert failure is not None and failure.get("message", "").startswith("a?b ?[31m <failed> & | `x`")
+    assert failure is not None and failure.get("message", "").startswith("a\\x00b \\x1b[31m <failed> & | `x`")
     lines = paths[1].read_text("utf-8").splitlines()
     assert not any(re.search(r"(?<!\\)[<`]", line) or line.startswith("# ") for line in lines)
     row = next(line for line in lines if "**fail**" in line)

@@ -12,12 +12,13 @@ import pytest
 
 from edgecnn import records, run_directory
 from edgecnn.pretrained import PLACES
+from edgecnn.report.page import MARKDOWN, PAGE
 from edgecnn.report.render import escape_markdown, markdown_table
 from edgecnn.report.summary import commands
 from edgecnn.report.table import Cell, table
 from edgecnn.report.words import duration, three_digits
 from edgecnn.run_directory import Run
-from edgecnn.stages.report import MARKDOWN, PAGE, report
+from edgecnn.stages.report import report
 from tests.html_page import Page
 from tests.report.runs import CHANGE, DATA, EVIL, FORMATS, build, page_of, parity_of
 

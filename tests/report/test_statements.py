@@ -10,8 +10,8 @@ import pytest
 
 from edgecnn import records, run_directory
 from edgecnn.records import Interval, LatencyRow, Ratio
+from edgecnn.report.page import MARKDOWN
 from edgecnn.run_directory import Run
-from edgecnn.stages.report import MARKDOWN
 from tests.report.runs import build, page_of, share
 
 pytest.importorskip("jinja2")

@@ -102,4 +102,4 @@ def test_inspect_reads_the_header(folder: Path) -> None:
     assert found.multiply_adds == sum(map(graph.multiply_adds, graph.steps))
     assert found.inputs[0].shape == (1, *NETWORK.shape)
     assert found.outputs[0].zero_point == graph.tensors[graph.output].zero_point
-    assert "Nothing is missing" in describe(found)
+    assert "Nothing is missing." in describe(found)

@@ -11,8 +11,9 @@ import pytest
 from edgecnn import records, run_directory
 from edgecnn.errors import InputError
 from edgecnn.records import Report
+from edgecnn.report.page import MARKDOWN, PAGE
 from edgecnn.run_directory import Run
-from edgecnn.stages.report import MARKDOWN, PAGE, inputs, is_current, report
+from edgecnn.stages.report import inputs, is_current, report
 from tests.report.runs import DATA, FORMATS, NOTICE, build, draw, layers_of, page_of, parity_of
 
 pytest.importorskip("jinja2")

@@ -19,4 +19,6 @@ def make(source: BundleSource, folder: Path) -> None:
     write_bundle(source, SOURCES, folder)
 
 
-PLUGIN = Bundle(name="arduino", summary="Arduino library of the generated C, with a sketch", format="c_int8", make=make)
+PLUGIN = Bundle(
+    name="arduino", summary="Arduino library of the generated C, with a sketch", formats=("c_int8",), make=make
+)

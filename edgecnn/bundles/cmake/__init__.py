@@ -22,4 +22,6 @@ def make(source: BundleSource, folder: Path) -> None:
     (folder / "example" / "golden.pnm").write_bytes(f"{kind}\n{width} {height}\n255\n".encode() + facts["image"])
 
 
-PLUGIN = Bundle(name="cmake", summary="CMake project of the generated C, for find_package", format="c_int8", make=make)
+PLUGIN = Bundle(
+    name="cmake", summary="CMake project of the generated C, for find_package", formats=("c_int8",), make=make
+)

@@ -81,6 +81,6 @@ def _method(kind: str) -> str:
 PLUGIN = Bundle(
     name="tflite-micro",
     summary="C and C++ sources for a microcontroller with TFLite Micro",
-    format="tflite_int8_micro",
+    formats=("tflite_int8_micro",),
     make=make,
 )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from edgecnn.arrays import MAX_SIDE
+from edgecnn.arrays import MAX_SIDE, fits
 from edgecnn.data.dataset import Dataset, labelled_images
-from edgecnn.errors import InputError
+from edgecnn.errors import InputError, reason_of
+from edgecnn.files import load_arrays
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,18 +43,16 @@ def load(path: Path) -> LabelledImages:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    import numpy as np
-
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            missing = [name for name in ARRAYS if name not in archive.files]
-            if missing:
-                raise InputError(f"{path} has no {' and no '.join(missing)}; it needs {', '.join(ARRAYS)}.")
-            return {name: archive[name] for name in (*ARRAYS, "labels") if name in archive.files}
+        arrays = load_arrays(path)
     except InputError:
         raise
     except Exception as error:  # zip, zlib and numpy's own parser each fail in their own ways
-        raise InputError(f"{path} is damaged or not an .npz file ({error}).") from None
+        raise InputError(f"{path} is damaged or not an .npz file ({reason_of(error)}).") from None
+    missing = [name for name in ARRAYS if name not in arrays]
+    if missing:
+        raise InputError(f"{path} has no {' and no '.join(missing)}; it needs {', '.join(ARRAYS)}.")
+    return arrays
 
 
 def _images(array: Any, what: str) -> npt.NDArray[np.uint8]:
@@ -65,7 +64,7 @@ def _images(array: Any, what: str) -> npt.NDArray[np.uint8]:
         array = array[..., np.newaxis]
     if array.ndim != 4 or array.shape[-1] not in (1, 3):
         raise InputError(f"{what} has the shape {list(array.shape)}; images must be [N, height, width, 1 or 3].")
-    if not 0 < min(array.shape[1:3]) <= max(array.shape[1:3]) <= MAX_SIDE:
+    if not fits(*array.shape[1:3]):
         raise InputError(f"{what} has the shape {list(array.shape)}; sides must be 1 to {MAX_SIDE:,} pixels.")
     return np.repeat(array, 3, axis=-1) if array.shape[-1] == 1 else array
 

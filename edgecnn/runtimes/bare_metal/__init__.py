@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgecnn.errors import InputError, MachineError
+from edgecnn.processes import bound
 from edgecnn.runtimes.tool import compile_c, require_tools, wrong_target
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class Program:
         seconds = SECONDS_TO_START + SECONDS_PER_IMAGE * len(images)
         try:
             done = subprocess.run(
-                command,
+                bound(command),
                 cwd=self._folder,
                 capture_output=True,
                 text=True,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from edgecnn.codegen.target import pick_target
 from edgecnn.errors import MachineError
+from edgecnn.processes import bound
 from edgecnn.runtimes.tool import compile_c, require_tools, wrong_target
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Program:
         seconds, labels = SECONDS_TO_START + SECONDS_PER_IMAGE * len(images), int(self._header.numbers["LABEL_COUNT"])
         command, content = [EMULATOR, "-cpu", CPU, self._program], np.ascontiguousarray(images, np.uint8).tobytes()
         try:
-            done = subprocess.run(command, input=content, capture_output=True, timeout=seconds, check=False)
+            done = subprocess.run(bound(command), input=content, capture_output=True, timeout=seconds, check=False)
         except subprocess.TimeoutExpired:
             raise MachineError(f"{EMULATOR} took more than {seconds} s for {len(images)} images.") from None
         if done.returncode or len(done.stdout) != len(images) * labels:
