@@ -186,13 +186,10 @@ def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def check_file_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--junit` and `--markdown`: the result once more, for a build server."""
-    file = click.Path(dir_okay=False, path_type=Path)
-    for option in (
-        click.option("--markdown", type=file, metavar="FILE", help="Write the result as Markdown, 40 lines at most."),
-        click.option("--junit", type=file, metavar="FILE", help="Write the result as JUnit XML, one case per target."),
-    ):
-        command = option(command)
-    return command
+    settings: dict[str, Any] = {"type": click.Path(dir_okay=False, path_type=Path), "metavar": "FILE"}
+    markdown = click.option("--markdown", help="Write the result as Markdown, 40 lines at most.", **settings)
+    junit = click.option("--junit", help="Write the result as JUnit XML, one case per target.", **settings)
+    return junit(markdown(command))
 
 
 def gate_failed(what: str, failures: Sequence[str]) -> GateFailed:

@@ -21,6 +21,7 @@ from edgecnn.run_directory import Run
 from edgecnn.runtimes import c_host, onnxruntime
 from edgecnn.stages.bundle import bundle
 from tests import pages
+from tests.alterations import replacing
 from tests.png_files import png_files
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ CODE = "src/main/kotlin/edgecnn/classifier"
 PNG_FILES, SYNTHETIC = 140, 60
 MOST_NATIVE_BYTES = 200_000  # code and weights
 SECONDS = 1200  # with all that Maven fetches, on a busy machine
-AGGREGATE = """<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
+AGGREGATE = """<project><modelVersion>4.0.0</modelVersion>
 <groupId>edgecnn</groupId><artifactId>all</artifactId><version>1</version><packaging>pom</packaging>
 <modules>{}</modules></project>"""
 
@@ -99,15 +100,6 @@ def _expected(format: str, pixels: Pixels, folder: Path) -> Floats:
     return next(iter(session.run(pixels).values()))
 
 
-def _replace(name: str, old: str, new: str) -> Callable[[Path], None]:
-    def change(folder: Path) -> None:
-        text = (folder / name).read_text()
-        assert text.count(old) == 1, (name, old)
-        (folder / name).write_text(text.replace(old, new))
-
-    return change
-
-
 def _swap_labels(folder: Path) -> None:
     path = folder / "src/main/assets/edgecnn/contract.json"
     text = re.sub(r'("labels": \[\s+)("\w+"),(\s+)("\w+")', r"\1\4,\3\2", path.read_text())
@@ -117,18 +109,18 @@ def _swap_labels(folder: Path) -> None:
 
 PIXELS = "its pixels are prepared otherwise"
 MUTATIONS: dict[str, tuple[Callable[[Path], None], str]] = {
-    "channels": (_replace(f"{CODE}/Pixels.kt", "CHANNELS[c]]", "CHANNELS[2 - c]]"), PIXELS),
-    "resize": (_replace(f"{CODE}/Pixels.kt", "var sum = ONE / 2", "var sum = 0"), PIXELS),
+    "channels": (replacing(f"{CODE}/Pixels.kt", "CHANNELS[c]]", "CHANNELS[2 - c]]"), PIXELS),
+    "resize": (replacing(f"{CODE}/Pixels.kt", "var sum = ONE / 2", "var sum = 0"), PIXELS),
     "alpha": (
-        _replace(f"{CODE}/Pixels.kt", "value + 255 - alpha else", "value else"), PIXELS,
+        replacing(f"{CODE}/Pixels.kt", "value + 255 - alpha else", "value else"), PIXELS,
     ),
     "exif": (
-        _replace(f"{CODE}/Images.kt", "?.let(::orientation) ?: 1", "?.let { 1 } ?: 1"),
+        replacing(f"{CODE}/Images.kt", "?.let(::orientation) ?: 1", "?.let { 1 } ?: 1"),
         PIXELS,
     ),
     "labels": (_swap_labels, "The labels were changed."),
     "scale": (
-        _replace(f"{CODE}/ModelEngine.kt", ".put(pixels)", ".put(pixels.map { (it / 255).toByte() }.toByteArray())"),
+        replacing(f"{CODE}/ModelEngine.kt", ".put(pixels)", ".put(pixels.map { (it / 255).toByte() }.toByteArray())"),
         "its outputs differ by",
     ),
 }  # fmt: skip

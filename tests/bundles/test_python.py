@@ -21,6 +21,7 @@ from edgecnn.pretrained import pretrained_runs
 from edgecnn.run_directory import Run
 from edgecnn.runtimes import litert
 from edgecnn.stages.bundle import bundle
+from tests.alterations import change_weight, replacing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,21 +77,6 @@ def test_it_proves_itself_and_answers_as_the_export(format: str, photo: Path, tm
     assert sum(share for _, share, _ in found) == pytest.approx(1, abs=1e-6)
 
 
-def _replace(name: str, old: str, new: str) -> Callable[[Path], None]:
-    def change(package: Path) -> None:
-        text = (package / name).read_text()
-        assert text.count(old) == 1
-        (package / name).write_text(text.replace(old, new))
-
-    return change
-
-
-def _change_weight(package: Path) -> None:
-    content = bytearray((package / "model.onnx").read_bytes())
-    content[len(content) // 2] ^= 1
-    (package / "model.onnx").write_bytes(content)
-
-
 def _swap_labels(package: Path) -> None:
     contract = json.loads((package / "contract.json").read_text())
     contract["labels"][3:5] = contract["labels"][4:2:-1]
@@ -99,16 +85,16 @@ def _swap_labels(package: Path) -> None:
 
 PIXELS = "its pixels are prepared otherwise"
 ALTERATIONS: dict[str, tuple[Callable[[Path], None], str]] = {
-    "model": (_change_weight, "The model is not the file that was bundled."),
+    "model": (change_weight, "The model is not the file that was bundled."),
     "label order": (_swap_labels, "The labels were changed."),
-    "another resize": (_replace("resize.py", "sums += 2**14", "sums += 0"), PIXELS),
-    "EXIF ignored": (_replace("decode.py", "if orientation in (5, 6, 7, 8):", "if False:"), PIXELS),
-    "alpha ignored": (_replace("decode.py", "255 * (255 - alpha) + 127", "127"), PIXELS),
+    "another resize": (replacing("resize.py", "sums += 2**14", "sums += 0"), PIXELS),
+    "EXIF ignored": (replacing("decode.py", "if orientation in (5, 6, 7, 8):", "if False:"), PIXELS),
+    "alpha ignored": (replacing("decode.py", "255 * (255 - alpha) + 127", "127"), PIXELS),
     "channels swapped": (
-        _replace("classifier.py", "width, channels)\n", "width, channels)[..., ::-1]\n"),
+        replacing("classifier.py", "width, channels)\n", "width, channels)[..., ::-1]\n"),
         PIXELS,
     ),
-    "scaled twice": (_replace("engine.py", "pixels[None]}", "(pixels // 255)[None]}"), "its outputs differ by"),
+    "scaled twice": (replacing("engine.py", "pixels[None]}", "(pixels // 255)[None]}"), "its outputs differ by"),
 }  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from edgecnn.inference.predictor import Predictor
 from edgecnn.pretrained import pretrained_runs
 from edgecnn.run_directory import Run
 from edgecnn.stages.bundle import bundle
+from tests.alterations import change_weight, replacing
 from tests.web_tools import browser, node, npm_folder, open_page, require_browser, require_node, served
 
 if TYPE_CHECKING:
@@ -124,31 +125,16 @@ def _swap_labels(folder: Path) -> None:
     (folder / "model.onnx").write_bytes(content.replace(b'"cat", "deer"', b'"deer", "cat"', 1))
 
 
-def _change_weight(folder: Path) -> None:
-    content = bytearray((folder / "model.onnx").read_bytes())
-    content[len(content) // 2] ^= 1
-    (folder / "model.onnx").write_bytes(content)
-
-
-def _replace(name: str, old: str, new: str) -> Callable[[Path], None]:
-    def change(folder: Path) -> None:
-        text = (folder / name).read_text()
-        assert text.count(old) == 1
-        (folder / name).write_text(text.replace(old, new))
-
-    return change
-
-
 ALTERATIONS: dict[str, tuple[Callable[[Path], None], str]] = {
-    "model": (_change_weight, "The model is not the file that was bundled."),
+    "model": (change_weight, "The model is not the file that was bundled."),
     "labels": (_swap_labels, "The labels were changed."),
-    "resize": (_replace("pixels.js", "2 ** 14, 2 ** 14, 2 ** 14", "0, 0, 0"), "its pixels are prepared otherwise"),
+    "resize": (replacing("pixels.js", "2 ** 14, 2 ** 14, 2 ** 14", "0, 0, 0"), "its pixels are prepared otherwise"),
     "channel order": (
-        _replace("png.js", "data[at + c] = hidden ? 255 : row[i + c * wide]", "data[at + 2 - c] = row[i + c * wide]"),
+        replacing("png.js", "data[at + c] = hidden ? 255 : row[i + c * wide]", "data[at + 2 - c] = row[i + c * wide]"),
         "its pixels are prepared otherwise",
     ),
-    "orientation": (_replace("png.js", "=== ORIENTATION_TAG", "=== 0"), "its pixels are prepared otherwise"),
-    "alpha": (_replace("png.js", "255 * (255 - alpha) + 127", "127"), "its pixels are prepared otherwise"),
+    "orientation": (replacing("png.js", "=== ORIENTATION_TAG", "=== 0"), "its pixels are prepared otherwise"),
+    "alpha": (replacing("png.js", "255 * (255 - alpha) + 127", "127"), "its pixels are prepared otherwise"),
 }
 
 

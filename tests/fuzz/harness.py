@@ -157,7 +157,7 @@ def _link(source: str, target: str) -> None:
 def _wrong(kind: Kind, folder: Path, path: Path) -> tuple[dict[str, str], str]:
     """Read one case's file; what went wrong -> its details, and what was printed."""
     out, size, before = io.StringIO(), path.stat().st_size, _resident("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     begun, wrong = time.monotonic(), {}
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
         try:

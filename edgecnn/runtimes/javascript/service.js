@@ -41,17 +41,17 @@ export class Service {
   ) {
     let reason = "";
     const isolated = globalThis.crossOriginIsolated || "process" in globalThis;
-    for (const provider of webgpu ? ["webgpu", "wasm"] : ["wasm"]) {
+    if (webgpu) {
       try {
-        const used = provider === "wasm" && isolated ? threads : 1;
-        this.#model = await Model.load(bytes, runtime, wasm, provider, used);
-        return { provider, threads: used, runtime: this.#model.runtime, reason };
+        this.#model = await Model.load(bytes, runtime, wasm, "webgpu", 1);
+        return { provider: "webgpu", threads: 1, runtime: this.#model.runtime, reason };
       } catch (error) {
-        if (provider === "wasm") throw error;
         reason = messageOf(error);
       }
     }
-    throw new Error("unreachable");
+    const used = isolated ? threads : 1;
+    this.#model = await Model.load(bytes, runtime, wasm, "wasm", used);
+    return { provider: "wasm", threads: used, runtime: this.#model.runtime, reason };
   }
 
   /** @param {any} image */
