@@ -6,83 +6,76 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from edgecnn.codegen.reach import least_distance
+from edgecnn.codegen.lives import distance, lives_of
+from edgecnn.codegen.schedule import blocks_of, one_by_one, together
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from edgecnn.codegen.graph import Graph
+    from edgecnn.codegen.schedule import Stage
 
 MAX_ROUNDS = 20  # of the search
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Bytes of the arena, and at which each tensor begins; the output lies outside."""
+    """Bytes of the arena, at which each tensor begins (the output lies outside), and in which order the steps run."""
 
     arena_bytes: int
     offsets: Mapping[int, int]
+    stages: tuple[Stage, ...]
 
 
 @dataclass(frozen=True)
 class Conflict:
-    """Two tensors that are needed at once: `above` lies at least `distance` bytes above `below`, or ends before it."""
+    """Two tensors that are needed at once: the second lies at least `over` bytes above the first, or `under` below."""
 
-    below: int
-    above: int
-    distance: int
+    first: int
+    second: int
+    over: int
+    under: int
 
 
 def plan(graph: Graph) -> Plan:
+    """The smallest arena that is found; blocks of steps run in turn only where it would be larger otherwise."""
+    blocks = blocks_of(graph)
+    best = _planned(graph, blocks)
+    for block in tuple(blocks):
+        others = [one for one in blocks if one is not block]
+        found = _planned(graph, others)
+        if found.arena_bytes <= best.arena_bytes:
+            best, blocks = found, others
+    return best
+
+
+def _planned(graph: Graph, blocks: Sequence[Stage]) -> Plan:
     """A plan found by hill climbing over the order in which tensors are placed, each as low as it fits."""
-    lives = lives_of(graph)
-    sizes = {
-        number: tensor.size_bytes
-        for number, tensor in enumerate(graph.tensors)
-        if number in lives and number != graph.storage[graph.output]
-    }
-    conflicts = [c for c in conflicts_of(graph) if c.below in sizes and c.above in sizes]
-    best = min(
-        (sorted(sizes, key=sizes.__getitem__, reverse=True), sorted(sizes)), key=lambda o: _cost(o, sizes, conflicts)
-    )
+    stages = one_by_one(graph)
+    for block in blocks:
+        stages = together(stages, block)
+    conflicts = _conflicts(graph, stages)
+    owners = {graph.storage[graph.image], *(graph.storage[step.output] for step in graph.steps)}
+    sizes = {owner: graph.tensors[owner].size_bytes for owner in sorted(owners - {graph.storage[graph.output]})}
+    begins = (sorted(sizes, key=sizes.__getitem__, reverse=True), sorted(sizes), sorted(sizes, reverse=True))
+    best = min(begins, key=lambda order: _cost(order, sizes, conflicts))
     for _ in range(MAX_ROUNDS):
         moved = min(_moves(best), key=lambda order: _cost(order, sizes, conflicts), default=best)
         if _cost(moved, sizes, conflicts) >= _cost(best, sizes, conflicts):
             break
         best = moved
-    offsets = _placed(best, sizes, conflicts)
-    return Plan(_cost(best, sizes, conflicts), offsets)
+    return Plan(_cost(best, sizes, conflicts), _placed(best, sizes, conflicts), stages)
 
 
-def conflicts_of(graph: Graph) -> list[Conflict]:
-    """Every pair of tensors that share a moment, with the distance that suffices where one is made from the other."""
-    lives = lives_of(graph)
+def _conflicts(graph: Graph, stages: Sequence[Stage]) -> list[Conflict]:
+    """Every pair of tensors in the arena that share a moment."""
+    lives = lives_of(graph, stages)
     found = []
-    for first, second in combinations(sorted(lives), 2):
-        if lives[first][0] > lives[second][1] or lives[second][0] > lives[first][1]:
-            continue
-        source, made = sorted((first, second), key=lambda number: lives[number][0])
-        distance = graph.tensors[made].size_bytes
-        if lives[source][1] == lives[made][0]:  # the step that makes one is the last to read the other
-            step = graph.steps[lives[made][0]]
-            distance = max(
-                least_distance(step, graph.tensors[read], graph.tensors[step.output])
-                for read in step.inputs
-                if graph.storage[read] == source
-            )
-        found.append(Conflict(below=made, above=source, distance=distance))
+    for first, second in combinations(sorted(lives.keys() - {graph.storage[graph.output]}), 2):
+        over, under = distance(lives[first], lives[second]), distance(lives[second], lives[first])
+        if over is not None and under is not None:
+            found.append(Conflict(first, second, over, under))
     return found
-
-
-def lives_of(graph: Graph) -> dict[int, tuple[int, int]]:
-    """Of each tensor with bytes of its own: the step that makes it (-1: none) and the last that reads it."""
-    lives = {graph.storage[graph.image]: (-1, -1)}
-    for number, step in enumerate(graph.steps):
-        for read in step.inputs:
-            owner = graph.storage[read]
-            lives[owner] = (lives[owner][0], number)
-        lives[graph.storage[step.output]] = (number, number)
-    return lives
 
 
 def _moves(order: Sequence[int]) -> list[list[int]]:
@@ -101,7 +94,7 @@ def _placed(order: Sequence[int], sizes: Mapping[int, int], conflicts: Sequence[
     """Each tensor at the lowest offset that the ones before it in the order leave."""
     offsets: dict[int, int] = {}
     for number in order:
-        taken = sorted(_taken(number, offsets, sizes, conflicts))
+        taken = sorted(_taken(number, offsets, conflicts))
         offset = 0
         for low, high in taken:
             if low < offset < high:
@@ -110,12 +103,10 @@ def _placed(order: Sequence[int], sizes: Mapping[int, int], conflicts: Sequence[
     return offsets
 
 
-def _taken(
-    number: int, offsets: Mapping[int, int], sizes: Mapping[int, int], conflicts: Sequence[Conflict]
-) -> Iterator[tuple[int, int]]:
+def _taken(number: int, offsets: Mapping[int, int], conflicts: Sequence[Conflict]) -> Iterator[tuple[int, int]]:
     """Open intervals of offsets that the tensors placed so far forbid."""
     for c in conflicts:
-        if number == c.above and c.below in offsets:
-            yield offsets[c.below] - sizes[number], offsets[c.below] + c.distance
-        elif number == c.below and c.above in offsets:
-            yield offsets[c.above] - c.distance, offsets[c.above] + sizes[c.above]
+        if number == c.second and c.first in offsets:
+            yield offsets[c.first] - c.under, offsets[c.first] + c.over
+        elif number == c.first and c.second in offsets:
+            yield offsets[c.second] - c.over, offsets[c.second] + c.under
