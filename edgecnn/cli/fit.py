@@ -88,7 +88,7 @@ def _lines(record: Fit) -> Iterator[str]:
     """The table of the steps, what there is, and each engine."""
     if record.steps:
         yield from _table([HEADINGS, *_rows(record)])
-        yield "Bytes; arena: in use while the layer runs, * at its peak; code: at most."
+        yield "Bytes; arena: in use while the layer runs, * at its peak, | with its neighbours row by row; code: at most."
         yield ""
     there = (("flash", record.flash_bytes), ("RAM", record.ram_bytes))
     sizes = ", ".join(f"{size:,} bytes of {kind}" for kind, size in there if size is not None)
@@ -101,7 +101,7 @@ def _lines(record: Fit) -> Iterator[str]:
 def _rows(record: Fit) -> Iterator[tuple[str, ...]]:
     for step in record.steps:
         numbers = (step.constant_bytes, step.code_bytes, step.multiply_adds)
-        arena = f"{step.arena_bytes:,}{' *' if step.peak else '  '}"
+        arena = f"{step.arena_bytes:,} {'|' if step.in_turn else ' '}{'*' if step.peak else ' '}"
         yield step.layer, step.operators, "x".join(map(str, step.shape)), arena, *(f"{number:,}" for number in numbers)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.codegen.graph import (
@@ -18,6 +18,7 @@ from edgecnn.codegen.graph import (
     Softmax,
     Weighted,
 )
+from edgecnn.codegen.reach import ELEMENTWISE, reach_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from edgecnn.codegen.graph import Step, Tensor
+    from edgecnn.codegen.graph import Step, Tensor, Window
     from edgecnn.codegen.target import Target
 
 PARTS = ("weights", "bias", "multipliers", "shifts")  # the arrays of a layer
@@ -41,19 +42,44 @@ class Call:
     constants: tuple[tuple[str, str, npt.NDArray[Any]], ...] = field(default=())
 
 
+@dataclass(frozen=True)
+class Site:
+    """Where a step is called: C expressions of its inputs and its output, and what the names of its arrays begin with;
+    `row` is an expression of the one row of the output that is computed, "" for all of them."""
+
+    pointers: tuple[str, ...]
+    name: str
+    row: str = ""
+
+    def padding(self, step: Window | Pad) -> str:
+        """Rows above and columns to the left of the input; above a row's windows there are less, from its own on."""
+        reach = reach_of(step, 0)
+        above = f"{step.padding[0]} - {self.row} * {reach.stride}" if self.row and reach else step.padding[0]
+        return _line(above, step.padding[1])
+
+
 def literal(number: int | float) -> str:
     """A number as C writes it; a float32 gets back to the same."""
     return str(number) if isinstance(number, int) else f"{number:.8e}f"
 
 
-def call_of(step: Step, tensors: Sequence[Tensor], pointers: Sequence[str], name: str, target: Target) -> Call:
-    """The call of a step; `pointers` are C expressions of its inputs and its output, `name` begins its arrays'."""
+def call_of(step: Step, tensors: Sequence[Tensor], site: Site, target: Target) -> Call:
+    """The call of a step."""
     sources, output = [tensors[number] for number in step.inputs], tensors[step.output]
+    if site.row:
+        moved = (isinstance(step, ELEMENTWISE),) * len(sources) + (True,)
+        pairs = zip(site.pointers, moved, [*sources, output], strict=True)
+        pointers = tuple(_at_row(pointer, tensor, site.row) if move else pointer for pointer, move, tensor in pairs)
+        site, output = replace(site, pointers=pointers), replace(output, shape=(1, *output.shape[1:]))
     kernel, write = _WRITERS[type(step)]
     if isinstance(step, Convolution) and step.is_dense:
         kernel, write = "dense", _dense
-    call = Call(kernel, *write(step, sources, output, pointers, name))
+    call = Call(kernel, *write(step, sources, output, site))
     return _blocked(call, step, target) if isinstance(step, Convolution) else call
+
+
+def _at_row(pointer: str, tensor: Tensor, row: str) -> str:
+    return f"{pointer} + {row} * {tensor.size_bytes // tensor.shape[0]}"
 
 
 def _blocked(call: Call, step: Convolution, target: Target) -> Call:
@@ -91,25 +117,25 @@ def _line(*values: object) -> str:
     return ", ".join(str(value) for value in values)
 
 
-def _weighted(step: Weighted, sources: Sequence[Tensor], output: Tensor, pointers: Sequence[str], name: str) -> Written:
+def _weighted(step: Weighted, sources: Sequence[Tensor], output: Tensor, site: Site) -> Written:
     source = sources[0]
     lines = [
-        _line(pointers[0], *source.shape, source.zero_point),
-        _line(pointers[1], *output.shape, output.zero_point, step.low, step.high),
-        _line(*(f"{name}_{part}" for part in PARTS)),
-        _line(*step.size, *step.stride, *step.padding),
+        _line(site.pointers[0], *source.shape, source.zero_point),
+        _line(site.pointers[1], *output.shape, output.zero_point, step.low, step.high),
+        _line(*(f"{site.name}_{part}" for part in PARTS)),
+        _line(*step.size, *step.stride, site.padding(step)),
     ]
     if isinstance(step, Convolution):
         lines[-1] = _line(lines[-1], *step.pool[0], *step.pool[1])
-    return tuple(lines), _arrays(step, source, name)
+    return tuple(lines), _arrays(step, source, site.name)
 
 
-def _dense(step: Convolution, sources: Sequence[Tensor], output: Tensor, pointers: Sequence[str], name: str) -> Written:
+def _dense(step: Convolution, sources: Sequence[Tensor], output: Tensor, site: Site) -> Written:
     return (
-        _line(pointers[0], sources[0].size_bytes),
-        _line(pointers[1], output.size_bytes, output.zero_point, step.low, step.high),
-        _line(*(f"{name}_{part}" for part in PARTS)),
-    ), _arrays(step, sources[0], name)
+        _line(site.pointers[0], sources[0].size_bytes),
+        _line(site.pointers[1], output.size_bytes, output.zero_point, step.low, step.high),
+        _line(*(f"{site.name}_{part}" for part in PARTS)),
+    ), _arrays(step, sources[0], site.name)
 
 
 def _arrays(step: Weighted, source: Tensor, name: str) -> tuple[tuple[str, str, npt.NDArray[Any]], ...]:
@@ -121,50 +147,50 @@ def _arrays(step: Weighted, source: Tensor, name: str) -> tuple[tuple[str, str, 
 
 
 def _pooling(
-    step: MaxPooling | AveragePooling, sources: Sequence[Tensor], output: Tensor, pointers: Sequence[str], name: str
+    step: MaxPooling | AveragePooling, sources: Sequence[Tensor], output: Tensor, site: Site
 ) -> Written:
     return (
-        _line(pointers[0], *sources[0].shape),
-        _line(pointers[1], *output.shape[:2], step.low, step.high),
-        _line(*step.size, *step.stride, *step.padding),
+        _line(site.pointers[0], *sources[0].shape),
+        _line(site.pointers[1], *output.shape[:2], step.low, step.high),
+        _line(*step.size, *step.stride, site.padding(step)),
     ), ()
 
 
-def _mean(step: Mean, sources: Sequence[Tensor], output: Tensor, pointers: Sequence[str], name: str) -> Written:
+def _mean(step: Mean, sources: Sequence[Tensor], output: Tensor, site: Site) -> Written:
     height, width, channels = sources[0].shape
     return (
-        _line(pointers[0], height * width, channels, step.zero),
-        _line(pointers[1], step.offset, step.low, step.high, literal(step.multiplier), step.shift),
+        _line(site.pointers[0], height * width, channels, step.zero),
+        _line(site.pointers[1], step.offset, step.low, step.high, literal(step.multiplier), step.shift),
     ), ()
 
 
-def _add(step: Add, sources: Sequence[Tensor], output: Tensor, pointers: Sequence[str], name: str) -> Written:
-    inputs = zip(pointers, sources, step.multipliers, step.shifts, strict=False)
+def _add(step: Add, sources: Sequence[Tensor], output: Tensor, site: Site) -> Written:
+    inputs = zip(site.pointers, sources, step.multipliers, step.shifts, strict=False)
     lines = [_line(pointer, source.zero_point, factor, shift) for pointer, source, factor, shift in inputs]
     total = step.multipliers[2], step.shifts[2], step.low, step.high
-    return (*lines, _line(pointers[2], output.size_bytes, output.zero_point, *total)), ()
+    return (*lines, _line(site.pointers[2], output.size_bytes, output.zero_point, *total)), ()
 
 
-def _add_once(step: AddOnce, sources: Sequence[Tensor], output: Tensor, pointers: Sequence[str], name: str) -> Written:
-    inputs = zip(pointers, sources, step.multipliers, strict=False)
+def _add_once(step: AddOnce, sources: Sequence[Tensor], output: Tensor, site: Site) -> Written:
+    inputs = zip(site.pointers, sources, step.multipliers, strict=False)
     lines = [_line(pointer, source.zero_point, factor) for pointer, source, factor in inputs]
-    return (*lines, _line(pointers[2], output.size_bytes, output.zero_point, step.shift, step.low, step.high)), ()
+    return (*lines, _line(site.pointers[2], output.size_bytes, output.zero_point, step.shift, step.low, step.high)), ()
 
 
-def _pad(step: Pad, sources: Sequence[Tensor], output: Tensor, pointers: Sequence[str], name: str) -> Written:
-    first = _line(pointers[0], *sources[0].shape, sources[0].zero_point)
-    return (first, _line(pointers[1], *output.shape[:2], *step.padding)), ()
+def _pad(step: Pad, sources: Sequence[Tensor], output: Tensor, site: Site) -> Written:
+    first = _line(site.pointers[0], *sources[0].shape, sources[0].zero_point)
+    return (first, _line(site.pointers[1], *output.shape[:2], site.padding(step))), ()
 
 
-def _rescale(step: Rescale, sources: Sequence[Tensor], output: Tensor, pointers: Sequence[str], name: str) -> Written:
-    line = _line(pointers[1], output.size_bytes, output.zero_point, step.multiplier, step.shift, step.low, step.high)
-    return (_line(pointers[0], sources[0].zero_point), line), ()
+def _rescale(step: Rescale, sources: Sequence[Tensor], output: Tensor, site: Site) -> Written:
+    line = _line(site.pointers[1], output.size_bytes, output.zero_point, step.multiplier, step.shift, step.low, step.high)
+    return (_line(site.pointers[0], sources[0].zero_point), line), ()
 
 
-def _softmax(step: Softmax, sources: Sequence[Tensor], output: Tensor, pointers: Sequence[str], name: str) -> Written:
+def _softmax(step: Softmax, sources: Sequence[Tensor], output: Tensor, site: Site) -> Written:
     height, width, channels = sources[0].shape
     parameters = step.multiplier, step.shift, step.least_difference
-    return (_line(pointers[0], height * width, channels), _line(pointers[1], *parameters)), ()
+    return (_line(site.pointers[0], height * width, channels), _line(site.pointers[1], *parameters)), ()
 
 
 _WRITERS: dict[type[Step], tuple[str, Callable[..., Written]]] = {

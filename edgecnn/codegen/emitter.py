@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.codegen.c_source import render_source
-from edgecnn.codegen.calls import call_of, literal
+from edgecnn.codegen.calls import Site, call_of, literal
 from edgecnn.codegen.graph import Convolution, Weighted
 from edgecnn.codegen.kernels import amalgamated
 from edgecnn.codegen.planner import plan
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from edgecnn.codegen.calls import Call
-    from edgecnn.codegen.graph import Graph
+    from edgecnn.codegen.graph import Graph, Step
     from edgecnn.codegen.planner import Plan
     from edgecnn.codegen.target import Target
     from edgecnn.records import Contract
@@ -46,12 +46,22 @@ class Line:
     multiply_adds: int
     buffers: tuple[int, int]  # values in windows and sums at a time
     call: Call
+    when: str  # the condition in a loop of turns; "" for always
+
+
+@dataclass(frozen=True)
+class Loop:
+    """Lines that run one after the other, or in so many turns."""
+
+    turns: int  # 0 for no loop
+    lines: tuple[Line, ...]
 
 
 def emit(graph: Graph, contract: Contract, folder: Path, target: Target = TARGETS[DEFAULT_TARGET]) -> None:
     """Write `<name>.h`, `<name>.c` and `<name>_selftest.c` into a folder: of the same graph, the same bytes."""
     name, planned = c_name(contract.model), plan(graph)
-    lines = _lines(graph, planned, contract.output.name, target)
+    loops = _loops(graph, planned, contract.output.name, target)
+    lines = [line for loop in loops for line in loop.lines]
     arrays = [constant for line in lines for constant in line.call.constants]
     windows, sums = (max(line.buffers[part] for line in lines) for part in (0, 1))
     images = golden_images(graph)
@@ -69,6 +79,7 @@ def emit(graph: Graph, contract: Contract, folder: Path, target: Target = TARGET
         "constant_bytes": sum(BYTES[kind] * len(values) for kind, _, values in arrays),
         "multiply_adds": sum(line.multiply_adds for line in lines),
         "compute_layers": sum(is_compute_node(kind) for step in graph.steps for kind in step.operators),
+        "loops": loops,
         "lines": lines,
         "arrays": [(kind, array, len(values), _wrapped(values)) for kind, array, values in arrays],
         "kernels": amalgamated(["image", *(line.call.kernel for line in lines)], graph.rounding.name, target),
@@ -101,24 +112,51 @@ def c_name(model: str) -> str:
     return name if name and not name[0].isdigit() else f"model_{name}".strip("_")
 
 
-def _lines(graph: Graph, planned: Plan, output: str, target: Target) -> list[Line]:
+def _loops(graph: Graph, planned: Plan, output: str, target: Target) -> list[Loop]:
     names = _identifiers([step.layer for step in graph.steps])
 
     def pointer(number: int) -> str:
         owner = graph.storage[number]
         return output if owner == graph.storage[graph.output] else f"memory + {planned.offsets[owner]}"
 
-    lines = []
-    for step, name in zip(graph.steps, names, strict=True):
-        tensors = [*step.inputs, step.output]
-        shapes = ["x".join(map(str, graph.tensors[number].shape)) for number in tensors]
-        call = call_of(step, graph.tensors, [pointer(number) for number in tensors], name, target)
-        reads = f"{' and '.join(shapes[:-1])} -> {shapes[-1]}"
-        parameters = step.weights.size + step.bias.size if isinstance(step, Weighted) else 0
-        buffers = target.buffers(step) if isinstance(step, Convolution) else (0, 0)
-        operators = " + ".join(step.operators)
-        lines.append(Line(step.layer, operators, reads, parameters, graph.multiply_adds(step), buffers, call))
-    return lines
+    def line(number: int, row: str, when: str) -> Line:
+        step = graph.steps[number]
+        site = Site(tuple(pointer(tensor) for tensor in (*step.inputs, step.output)), names[number], row)
+        return _line(graph, step, call_of(step, graph.tensors, site, target), when, target)
+
+    loops = []
+    for stage in planned.stages:
+        if not stage.lags:
+            loops.append(Loop(0, (line(stage.steps[0], "", ""),)))
+            continue
+        height = graph.tensors[graph.steps[stage.steps[0]].output].shape[0]
+        turns = height + max(stage.lags)
+        lines = tuple(
+            line(number, f"(turn - {lag})" if lag else "turn", _when(lag, height, turns))
+            for number, lag in zip(stage.steps, stage.lags, strict=True)
+        )
+        loops.append(Loop(turns, lines))
+    return loops
+
+
+def _when(lag: int, height: int, turns: int) -> str:
+    """In which turns a step that comes `lag` turns later has a row to compute."""
+    bounds = [f"turn >= {lag}"] if lag else []
+    return " && ".join(bounds + ([f"turn < {height + lag}"] if height + lag < turns else []))
+
+
+def _line(graph: Graph, step: Step, call: Call, when: str, target: Target) -> Line:
+    shapes = ["x".join(map(str, graph.tensors[number].shape)) for number in (*step.inputs, step.output)]
+    return Line(
+        layer=step.layer,
+        operators=" + ".join(step.operators),
+        shapes=f"{' and '.join(shapes[:-1])} -> {shapes[-1]}",
+        parameters=step.weights.size + step.bias.size if isinstance(step, Weighted) else 0,
+        multiply_adds=graph.multiply_adds(step),
+        buffers=target.buffers(step) if isinstance(step, Convolution) else (0, 0),
+        call=call,
+        when=when,
+    )
 
 
 def _identifiers(layers: Sequence[str]) -> list[str]:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgecnn.codegen.calls import call_of
+from edgecnn.codegen.calls import Site, call_of
 from edgecnn.codegen.emitter import BYTES
-from edgecnn.codegen.planner import lives_of
 from edgecnn.codegen.target import DEFAULT_TARGET, TARGETS
 from edgecnn.records import StepMemory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from edgecnn.codegen.graph import Graph
     from edgecnn.codegen.planner import Plan
+    from edgecnn.codegen.schedule import Stage
 
 MEASURED_WITH = "arm-none-eabi-gcc 12.2 -Os for Cortex-M0, M3, M4 and M33"
 # Bytes of code at most, by kernel, each time that it is called: all are inlined into one function. These are bounds
@@ -35,12 +35,12 @@ def steps_in_memory(graph: Graph, planned: Plan) -> tuple[StepMemory, ...]:
     Of a graph with the default rounding, for the default target.
     """
     target = TARGETS[DEFAULT_TARGET]
-    lives = lives_of(graph)
-    ranges = [_ranges(graph, planned, lives, number) for number in range(len(graph.steps))]
+    together = {number: stage for stage in planned.stages for number in stage.steps}
+    ranges = [_ranges(graph, planned, together[number]) for number in range(len(graph.steps))]
     peak = max(map(_covered, ranges))
     found = []
-    for step, used in zip(graph.steps, ranges, strict=True):
-        call = call_of(step, graph.tensors, ["0"] * (len(step.inputs) + 1), "x", target)
+    for number, (step, used) in enumerate(zip(graph.steps, ranges, strict=True)):
+        call = call_of(step, graph.tensors, Site(("0",) * (len(step.inputs) + 1), "x"), target)
         found.append(
             StepMemory(
                 layer=step.layer,
@@ -48,6 +48,7 @@ def steps_in_memory(graph: Graph, planned: Plan) -> tuple[StepMemory, ...]:
                 shape=graph.tensors[step.output].shape,
                 arena_bytes=_covered(used),
                 peak=_covered(used) == peak,
+                in_turn=bool(together[number].lags),
                 constant_bytes=sum(BYTES[kind] * len(values) for kind, _, values in call.constants),
                 code_bytes=CODE_BYTES[call.kernel],
                 multiply_adds=graph.multiply_adds(step),
@@ -64,14 +65,13 @@ def code_bytes(steps: Iterable[StepMemory]) -> int:
     return sum(step.code_bytes for step in every) + CODE_BYTES_ALONE + division
 
 
-def _ranges(
-    graph: Graph, planned: Plan, lives: Mapping[int, tuple[int, int]], number: int
-) -> tuple[tuple[int, int], ...]:
-    """Where the tensors lie that are in use during a step, the lowest first; the model's output lies elsewhere."""
-    used = [owner for owner, (made, read) in lives.items() if made <= number <= read and owner in planned.offsets]
-    begins = [planned.offsets[owner] for owner in used]
-    ends = [low + graph.tensors[owner].size_bytes for low, owner in zip(begins, used, strict=True)]
-    return tuple(sorted(zip(begins, ends, strict=True)))
+def _ranges(graph: Graph, planned: Plan, stage: Stage) -> tuple[tuple[int, int], ...]:
+    """Where the tensors lie that are in use during a stage, the lowest first; the model's output lies elsewhere."""
+    made = {graph.storage[graph.image], *(graph.storage[step.output] for step in graph.steps[: stage.steps[0]])}
+    read = {graph.storage[number] for step in graph.steps[stage.steps[0] :] for number in step.inputs}
+    used = made & read | {graph.storage[graph.steps[number].output] for number in stage.steps}
+    places = ((planned.offsets[owner], graph.tensors[owner].size_bytes) for owner in used & planned.offsets.keys())
+    return tuple(sorted((low, low + size) for low, size in places))
 
 
 def _covered(ranges: Iterable[tuple[int, int]]) -> int:

@@ -16,6 +16,7 @@ class StepMemory:
     shape: tuple[int, int, int]  # of its output
     arena_bytes: int  # in use while it runs: what it reads, what it writes, and what later steps read
     peak: bool  # whether no step needs more of the arena
+    in_turn: bool  # whether its rows are computed in turn with those of its neighbours, which use the same memory then
     constant_bytes: int
     code_bytes: int  # at most
     multiply_adds: int
