@@ -11,6 +11,7 @@ import pytest
 from edgecnn.codegen.graph import Add, Convolution, Graph, Pad, Rescale, Window
 from edgecnn.codegen.planner import plan
 from edgecnn.codegen.reader import read
+from edgecnn.codegen.schedule import pieces
 from tests.codegen.networks import random_network
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def _graph(run: str) -> Graph:
     return read((PUBLISHED / run / "exports" / "tflite_int8_micro.tflite").read_bytes())
 
 
-@pytest.mark.parametrize(("run", "most"), [("cifar10-cnn", 7_600), ("cifar10-resnet8", 33_312)])
+@pytest.mark.parametrize(("run", "most"), [("cifar10-cnn", 7_600), ("cifar10-resnet8", 19_488)])
 def test_published_models_take_little(run: str, most: int) -> None:
     assert plan(_graph(run)).arena_bytes <= most
 
@@ -46,48 +47,78 @@ def _pixels_read(graph: Graph, step: Step, y: int, x: int) -> Iterator[tuple[int
         yield from ((i, j) for i in range(height) for j in range(width))
 
 
-def _overwritten(graph: Graph) -> list[str]:
-    """Steps that write over what is still to be read, found by marking every byte of the arena with its last reader."""
-    planned, found = plan(graph), []
-    place = {number: planned.offsets.get(owner) for number, owner in enumerate(graph.storage)}
-    sizes = [tensor.size_bytes for tensor in graph.tensors]
-    for number, step in enumerate(graph.steps):
-        later = {graph.storage[read] for after in graph.steps[number + 1 :] for read in after.inputs}
-        earlier = {graph.storage[graph.image], *(graph.storage[s.output] for s in graph.steps[:number])}
-        if place[step.output] is None:
-            continue
-        needed = np.full(planned.arena_bytes, -1)  # the last output pixel that needs the byte
-        height, width, channels = graph.tensors[step.output].shape
-        if isinstance(step, Add | Rescale):
-            height, width, channels = 1, sizes[step.output], 1
-        for read_number in step.inputs:
-            base, (rows, columns, depth) = place[read_number], graph.tensors[read_number].shape
-            assert base is not None
-            if isinstance(step, Add | Rescale):
-                needed[base : base + sizes[read_number]] = (
-                    np.arange(sizes[read_number]) - 1
-                )  # read before it is written
-                continue
-            for pixel in range(height * width):
-                for row, column in _pixels_read(graph, step, *divmod(pixel, width)):
-                    if 0 <= row < rows and 0 <= column < columns:
-                        first = base + (row * columns + column) * depth
-                        needed[first : first + depth] = pixel
-        for owner in later & earlier:
-            base = place[owner]
-            assert base is not None
-            needed[base : base + sizes[owner]] = height * width
-        base = place[step.output]
-        for pixel in range(height * width):
-            if (needed[base + pixel * channels : base + (pixel + 1) * channels] >= pixel).any():
-                found.append(f"{step.layer}, pixel {pixel}")
+class _Arena:
+    """The arena as the plan has it, each byte marked with the tensor and the place in it that was written there last."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph, self.plan = graph, plan(graph)
+        self._owners = np.full(self.plan.arena_bytes, -1)
+        self._places = np.full(self.plan.arena_bytes, -1)
+        self.write(graph.image, 0, graph.tensors[graph.image].size_bytes)
+
+    def write(self, tensor: int, begin: int, end: int) -> None:
+        """Write these bytes of a tensor; the output lies elsewhere."""
+        owner = self.graph.storage[tensor]
+        if (base := self.plan.offsets.get(owner)) is not None:
+            self._owners[base + begin : base + end] = owner
+            self._places[base + begin : base + end] = np.arange(begin, end)
+
+    def holds(self, tensor: int, begin: int, end: int) -> bool:
+        """Whether these bytes of a tensor are there."""
+        owner = self.graph.storage[tensor]
+        here = slice(self.plan.offsets[owner] + begin, self.plan.offsets[owner] + end)
+        return bool((self._owners[here] == owner).all() and (self._places[here] == np.arange(begin, end)).all())
+
+
+def _missing(graph: Graph) -> list[str]:
+    """Pixels for which a byte is read that is not there, yet or any more, when the steps run as they are planned.
+
+    A kernel may read all that a pixel needs until the pixel is written; only value by value may it write over its input.
+    """
+    arena, found = _Arena(graph), []
+    for piece in pieces(graph, arena.plan.stages):
+        step = graph.steps[piece.step]
+        _, width, channels = graph.tensors[step.output].shape
+        for y in range(piece.begin, piece.end):
+            for x in range(width):
+                first = (y * width + x) * channels
+                ranges = [(first, first + channels)]
+                if isinstance(step, Add | Rescale):
+                    ranges = [(place, place + 1) for place in range(first, first + channels)]
+                for begin, end in ranges:
+                    read = list(_bytes_read(graph, step, y, x, begin, end))
+                    good = all(arena.holds(*one) for one in read)
+                    arena.write(step.output, begin, end)
+                    if not isinstance(step, Add | Rescale):
+                        good = good and all(arena.holds(*one) for one in read)
+                    if not good:
+                        found.append(f"{step.layer}, row {y}, column {x}")
     return found
+
+
+def _bytes_read(graph: Graph, step: Step, y: int, x: int, begin: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Tensor, first byte and the one after the last, for what an output pixel reads."""
+    for number in step.inputs:
+        if isinstance(step, Add | Rescale):
+            yield number, begin, end
+            continue
+        rows, columns, depth = graph.tensors[number].shape
+        for row, column in _pixels_read(graph, step, y, x):
+            if 0 <= row < rows and 0 <= column < columns:
+                place = (row * columns + column) * depth
+                yield number, place, place + depth
 
 
 @pytest.mark.parametrize("seed", range(40))
 def test_nothing_is_written_over_what_is_still_to_be_read(seed: int) -> None:
-    assert _overwritten(read(random_network(seed).bytes())) == []
+    assert _missing(read(random_network(seed).bytes())) == []
 
 
-def test_nothing_is_written_over_in_the_published_model() -> None:
-    assert _overwritten(_graph("cifar10-cnn")) == []
+@pytest.mark.parametrize("run", ["cifar10-cnn", "cifar10-resnet8"])
+def test_nothing_is_written_over_in_the_published_models(run: str) -> None:
+    assert _missing(_graph(run)) == []
+
+
+def test_the_larger_published_model_runs_blocks_row_by_row() -> None:
+    graph = _graph("cifar10-resnet8")
+    assert [len(stage.steps) for stage in plan(graph).stages if stage.lags]
