@@ -88,7 +88,7 @@ def _lines(record: Fit) -> Iterator[str]:
     """The table of the steps, what there is, and each engine."""
     if record.steps:
         yield from _table([HEADINGS, *_rows(record)])
-        yield "Bytes; arena: in use while the layer runs, * at its peak, | with its neighbours row by row; code: at most."
+        yield "Bytes; arena: in use while the layer runs, * at its peak, | row by row with others; code at most."
         yield ""
     there = (("flash", record.flash_bytes), ("RAM", record.ram_bytes))
     sizes = ", ".join(f"{size:,} bytes of {kind}" for kind, size in there if size is not None)

@@ -146,9 +146,7 @@ def _arrays(step: Weighted, source: Tensor, name: str) -> tuple[tuple[str, str, 
     )
 
 
-def _pooling(
-    step: MaxPooling | AveragePooling, sources: Sequence[Tensor], output: Tensor, site: Site
-) -> Written:
+def _pooling(step: MaxPooling | AveragePooling, sources: Sequence[Tensor], output: Tensor, site: Site) -> Written:
     return (
         _line(site.pointers[0], *sources[0].shape),
         _line(site.pointers[1], *output.shape[:2], step.low, step.high),
@@ -183,7 +181,8 @@ def _pad(step: Pad, sources: Sequence[Tensor], output: Tensor, site: Site) -> Wr
 
 
 def _rescale(step: Rescale, sources: Sequence[Tensor], output: Tensor, site: Site) -> Written:
-    line = _line(site.pointers[1], output.size_bytes, output.zero_point, step.multiplier, step.shift, step.low, step.high)
+    factors = step.multiplier, step.shift, step.low, step.high
+    line = _line(site.pointers[1], output.size_bytes, output.zero_point, *factors)
     return (_line(site.pointers[0], sources[0].zero_point), line), ()
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Life:
-    """Of a tensor: at the moment `begin + i` it needs its bytes from `low[i]` up to `high[i]`, which none else may take."""
+    """Of a tensor: at the moment `begin + i` its bytes from `low[i]` up to `high[i]` are its own."""
 
     begin: int
     low: Numbers

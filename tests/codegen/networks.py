@@ -136,6 +136,7 @@ def random_network(seed: int) -> Network:
     random = np.random.default_rng(seed)
     network = Network((int(random.integers(1, 11)), int(random.integers(1, 11)), int(random.choice([1, 3]))), random)
     kinds = [_convolution, _convolution, _depthwise, _pooling, _pooling, _addition, _padding, _rescaling, _branch]
+    kinds += [_residual, _residual]
     for _ in range(int(random.integers(1, 6))):
         kinds[int(random.integers(len(kinds)))](network)
     if random.random() < 0.3:
@@ -229,6 +230,30 @@ def _addition(network: Network) -> None:
     options = {"fusedActivationFunction": int(network.random.choice([NONE, RELU]))}
     inputs = [first, second] if network.random.random() < 0.5 else [second, first]
     network.add("ADD", inputs, shape, **_scale(network), options=options)
+
+
+def _residual(network: Network) -> None:
+    """Of two convolutions and of what they begin with, or a convolution of it where that has another shape."""
+    first, random = network.last, network.random
+    stride, out = int(random.integers(1, 3)), int(random.choice([network.shape_of(network.last)[2], 6]))
+    relu = {"fusedActivationFunction": RELU}
+    second = _square(network, _square(network, first, 3, stride, out, **relu), 3, 1, out)
+    if stride > 1 or out != network.shape_of(first)[2]:
+        first = _square(network, first, 1, stride, out)
+    inputs = [first, second] if random.random() < 0.5 else [second, first]
+    network.add("ADD", inputs, network.shape_of(second), **_scale(network), options=relu)
+
+
+def _square(network: Network, source: int, size: int, stride: int, out: int, **options: int) -> int:
+    """A convolution with a square window and same padding."""
+    height, width, channels = network.shape_of(source)
+    weights, bias, scales = _weights(network, (out, size, size, channels), out)
+    network.last = source
+    return network.weighted(
+        "CONV_2D", source, weights, (-(-height // stride), -(-width // stride), out), bias, scales=scales,
+        **_sum_scale(network, size * size * channels, scales),
+        padding=SAME, strideH=stride, strideW=stride, dilationHFactor=1, dilationWFactor=1, **options,
+    )  # fmt: skip
 
 
 def _branch(network: Network) -> None:

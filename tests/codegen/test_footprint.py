@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edgecnn.codegen.calls import call_of
+from edgecnn.codegen.calls import Site, call_of
 from edgecnn.codegen.emitter import emit
 from edgecnn.codegen.footprint import CODE_BYTES, STACK_BYTES, code_bytes, steps_in_memory
 from edgecnn.codegen.kernels import FOLDER
@@ -92,7 +92,9 @@ def test_no_kernel_is_left_out() -> None:
 
 def _kernels(graph: Graph) -> set[str]:
     target = TARGETS[DEFAULT_TARGET]
-    return {call_of(step, graph.tensors, ["0"] * (len(step.inputs) + 1), "x", target).kernel for step in graph.steps}
+    return {
+        call_of(step, graph.tensors, Site(("0",) * (len(step.inputs) + 1), "x"), target).kernel for step in graph.steps
+    }
 
 
 @pytest.mark.parametrize("run", RUNS)
@@ -111,10 +113,12 @@ def test_a_step_has_its_input_and_output_in_the_arena_and_what_is_read_later(see
     graph = read(random_network(seed).bytes())
     steps, sizes = _steps(graph), [tensor.size_bytes for tensor in graph.tensors]
     result = graph.storage[graph.output]
-    for number, (step, found) in enumerate(zip(graph.steps, steps, strict=True)):
-        later = {graph.storage[i] for s in graph.steps[number:] for i in s.inputs}
-        made = {graph.storage[s.output] for s in graph.steps[:number]} | {graph.storage[graph.image]}
-        used = (later & made | {graph.storage[step.output]}) - {result}
+    stage_of = {number: stage.steps for stage in plan(graph).stages for number in stage.steps}
+    for number, found in enumerate(steps):
+        first = stage_of[number][0]
+        later = {graph.storage[i] for s in graph.steps[first:] for i in s.inputs}
+        made = {graph.storage[s.output] for s in graph.steps[:first]} | {graph.storage[graph.image]}
+        used = (later & made | {graph.storage[graph.steps[one].output] for one in stage_of[number]}) - {result}
         assert sorted(high - low for low, high in found.ranges) == sorted(sizes[tensor] for tensor in used)
         assert max(sizes[tensor] for tensor in used) <= found.arena_bytes <= sum(sizes[tensor] for tensor in used)
         assert all(low <= next_low for (low, _), (next_low, _) in pairwise(found.ranges))

@@ -48,7 +48,7 @@ def _pixels_read(graph: Graph, step: Step, y: int, x: int) -> Iterator[tuple[int
 
 
 class _Arena:
-    """The arena as the plan has it, each byte marked with the tensor and the place in it that was written there last."""
+    """The arena as the plan has it: of each byte the tensor, and the place in it, that was written there last."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph, self.plan = graph, plan(graph)
@@ -73,7 +73,7 @@ class _Arena:
 def _missing(graph: Graph) -> list[str]:
     """Pixels for which a byte is read that is not there, yet or any more, when the steps run as they are planned.
 
-    A kernel may read all that a pixel needs until the pixel is written; only value by value may it write over its input.
+    A kernel may read all that a pixel needs until the pixel is written, and write over its input value by value only.
     """
     arena, found = _Arena(graph), []
     for piece in pieces(graph, arena.plan.stages):
