@@ -117,7 +117,9 @@ def _loops(graph: Graph, planned: Plan, output: str, target: Target) -> list[Loo
 
     def pointer(number: int) -> str:
         owner = graph.storage[number]
-        return output if owner == graph.storage[graph.output] else f"memory + {planned.offsets[owner]}"
+        if owner == graph.storage[graph.output]:
+            return output
+        return f"memory + {planned.offsets[owner]}" if planned.offsets[owner] else "memory"
 
     def line(number: int, row: str, when: str) -> Line:
         step = graph.steps[number]
