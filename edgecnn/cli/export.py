@@ -61,6 +61,8 @@ def command(
     from edgecnn.run_directory import Run
     from edgecnn.stages import export as stage
 
+    if check and (rounding or target):
+        raise UsageError("--check exports as before: leave out --rounding and --target.")
     place = Run.at(run)
     with place.lock():
         if check:

@@ -103,7 +103,7 @@ def _smallest_arena(model: bytes, image: Pixels) -> int:
     while not suffices(high):
         low, high = high, high * 2
         if high > LARGEST_ARENA:
-            raise RuntimeError(f"not in {LARGEST_ARENA >> 20} MiB of arena either.")
+            raise RuntimeError(f"it does not run in an arena of {LARGEST_ARENA >> 20} MiB.")
     while high - low > ARENA_STEP:
         middle = (low + high) // 2 // ARENA_STEP * ARENA_STEP
         low, high = (low, middle) if suffices(middle) else (middle, high)

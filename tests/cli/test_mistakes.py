@@ -88,6 +88,8 @@ NAMES = [
     Mistake("fit cifar10-cnn --flash 0", 2, "'0' is no size: 16384, 16K and 2M are", "fit cifar10-cnn --flash 256K"),
     Mistake("fit cifar10-cnn --board microbit --plot .", 2, "is a directory",
             "fit cifar10-cnn --board microbit --plot memory.png"),
+    Mistake("export mine --format onnx_float32 --check --target portable", 2, "leave out --rounding and --target",
+            "export mine --format onnx_float32 --check"),
     Mistake(f"{CHECK} --cpu {{hasswell}}", 2, "No CPU is called 'hasswell'", parses=True),
 ]  # fmt: skip
 
