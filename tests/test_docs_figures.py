@@ -94,7 +94,7 @@ def _numbers() -> list[tuple[str, str]]:
         ("bundles", f"up to {tflite_micro.GOLDEN_IMAGES} images"),
         ("bundles", f"of {golden.COUNT} images the pixels to the bit"),
         ("bundles", f"within {golden.TOLERANCE:.0e} of the largest".replace("e-0", "e-")),
-        ("bundles", f"depends on the CPU, within {golden.INTEGER_TOLERANCE:.0e}".replace("e-0", "e-")),
+        ("bundles", f"depends on the kernels, within {golden.INTEGER_TOLERANCE:.0e}".replace("e-0", "e-")),
         ("web", f"{golden.COUNT} golden images"),
         ("web", f"agree with Python's within {golden.TOLERANCE:.0e}".replace("e-0", "e-")),
         ("pretrained", f"gave for {golden_check.COUNT} synthetic images"),

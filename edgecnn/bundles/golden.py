@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 COUNT = 16
 TOLERANCE = 1e-4  # a float sum's order differs between CPUs
-INTEGER_TOLERANCE = 1e-2  # kernels for integers round otherwise on other CPUs
+INTEGER_TOLERANCE = 5e-2  # kernels for integers round otherwise: two steps of an int8 output
 INTEGER_FORMATS = ("onnx_int8", "tflite_dynamic", "tflite_int8")
 LARGER, SMALLER = (48, 64), (17, 23)  # height, width of the images that have to be resized
 ROTATED = 6  # an EXIF orientation

@@ -1,4 +1,4 @@
-"""The bundle for Android: compiled against Android's classes, run with its decoders, ONNX Runtime for Java, and C."""
+"""The bundle for Android: compiled against Android's classes, run with its decoders and every engine."""
 
 from __future__ import annotations
 
@@ -18,21 +18,30 @@ from edgecnn.data.samples import synthetic_images
 from edgecnn.preprocessing.decode import decode_image, prepare
 from edgecnn.pretrained import pretrained_runs
 from edgecnn.run_directory import Run
-from edgecnn.runtimes import c_host, onnxruntime
+from edgecnn.runtimes import c_host, litert, onnxruntime
 from edgecnn.stages.bundle import bundle
 from tests import pages
 from tests.alterations import replacing
+from tests.frames import android_frame
 from tests.png_files import png_files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from edgecnn.arrays import Floats, Pixels
+    from edgecnn.runtimes.runtime import Session
 
 pytestmark = pytest.mark.slow
 RUN = Run(pretrained_runs()["cifar10-cnn"])
 CODE = "src/main/kotlin/edgecnn/classifier"
-PNG_FILES, SYNTHETIC = 140, 60
+PNG_FILES = 140
+IMAGES = int(os.environ.get("EDGECNN_TEST_IMAGES", "60"))
+FRAMES = [(32, 32, 1, 0), (48, 64, 2, 0), (37, 51, 2, 13), (120, 90, 1, 6), (1, 1, 1, 0)]  # sizes, pixel stride, gap
+TOLERANCES = {
+    "onnx_float32": 1e-4, "onnx_int8": 0, "tflite_float32": 1e-4, "tflite_float16": 1e-4,
+    "tflite_int8": 0.3,  # LiteRT 2.16.1 runs it without XNNPACK, whose kernels round otherwise
+    "c_int8": 1e-5,  # dequantized twice
+}  # fmt: skip
 MOST_NATIVE_BYTES = 200_000  # code and weights
 SECONDS = 1200  # with all that Maven fetches, on a busy machine
 AGGREGATE = """<project><modelVersion>4.0.0</modelVersion>
@@ -40,8 +49,8 @@ AGGREGATE = """<project><modelVersion>4.0.0</modelVersion>
 <modules>{}</modules></project>"""
 
 
-def _maven(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run Maven; skips the test where it, a JDK 17, or what it fetches is not to be had."""
+def _maven(folder: Path, *words: str) -> str:
+    """What Maven says; skips the test where it, a JDK 17, or what it fetches is not to be had."""
     if not (shutil.which("mvn") and shutil.which("javac")):
         pytest.skip("no Maven or no JDK: apt install maven default-jdk-headless")
     version = subprocess.run(["javac", "-version"], capture_output=True, text=True, check=True)
@@ -51,11 +60,12 @@ def _maven(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=SECONDS, check=False)
     if "Could not resolve dependencies" in done.stdout or "could not be resolved" in done.stdout:
         pytest.skip(f"Maven cannot fetch what it needs: {done.stdout[:300]}")
-    return done
+    return done.stdout
 
 
-def _write_images(folder: Path) -> None:
-    """The test images, PNG files of every kind, and synthetic images as a photograph's PNG."""
+def _write_images(folder: Path) -> dict[str, Pixels]:
+    """The test images, PNG files of every kind, synthetic images as a photograph's PNG, and a camera's frames: of each
+    file, by its name, what it is decoded to."""
     from PIL import Image
 
     folder.mkdir()
@@ -63,38 +73,67 @@ def _write_images(folder: Path) -> None:
         shutil.copy(pages.ROOT / "docs" / "corpus" / one["file"], folder)
     for number, content in enumerate(png_files(PNG_FILES, seed=11)):
         (folder / f"kind-{number}.png").write_bytes(content)
-    for number, pixels in enumerate(synthetic_images(SYNTHETIC, RUN.contract())):
+    for number, pixels in enumerate(synthetic_images(IMAGES, RUN.contract())):
         Image.fromarray(pixels).save(folder / f"synthetic-{number}.png")
+    decoded = {path.name: decode_image(path) for path in folder.iterdir()}
+    for number, (height, width, *strides) in enumerate(FRAMES):
+        name = f"frame-{number}.yuv"
+        content, decoded[name] = android_frame(height, width, *strides, seed=number)
+        (folder / name).write_bytes(content)
     (folder / "text.png").write_text("no image")
+    return decoded
 
 
-@pytest.mark.parametrize("format", PLUGIN.formats)
-def test_pixels_and_answers_are_python_s(format: str, tmp_path: Path) -> None:
-    folder = bundle(RUN, "android", tmp_path / "made", format=format)
-    _write_images(tmp_path / "images")
-    done = _maven(folder, f"-Dedgecnn.images={tmp_path / 'images'}")
-    assert done.returncode == 0, done.stdout
-    listed = dict(line.split(" ", 1) for line in (tmp_path / "images" / "listed.txt").read_text().splitlines())
-    assert listed.pop("text.png") == "refused"
-    assert len(listed) == len(pages.corpus()) + PNG_FILES + SYNTHETIC
+def _reactor(root: Path, names: Iterable[str], *words: str) -> dict[str, str]:
+    """Run Maven on the modules below a folder, and give the report of each."""
+    for name in names:
+        pom = root / name / "pom.xml"
+        text = pom.read_text().replace("<artifactId>classifier<", f"<artifactId>{name}<")
+        pom.write_text(text.replace("<edgecnn.images><", f"<edgecnn.images>{root / name}-images<"))
+    (root / "pom.xml").write_text(AGGREGATE.format("".join(f"<module>{name}</module>" for name in names)))
+    said = _maven(root, "--fail-at-end", f"--threads={min(2, os.cpu_count() or 1)}", *words)
+    reports = {name: list((root / name / "target" / "surefire-reports").glob("*.txt")) for name in names}
+    assert all(reports.values()), said[-3000:]
+    return {name: found[0].read_text() for name, found in reports.items()}
+
+
+def test_pixels_and_answers_are_python_s(tmp_path: Path) -> None:
+    decoded = _write_images(tmp_path / "images")
+    for format in PLUGIN.formats:
+        bundle(RUN, "android", tmp_path / format, format=format)
+        shutil.copytree(tmp_path / "images", tmp_path / f"{format}-images")
+    reports = _reactor(tmp_path, PLUGIN.formats)
+    for format in PLUGIN.formats:
+        assert "Failures: 0, Errors: 0, Skipped: 0" in reports[format], reports[format]
+        _compare(format, tmp_path / format, tmp_path / f"{format}-images" / "listed.txt", decoded)
+
+
+def _compare(format: str, folder: Path, listed: Path, decoded: dict[str, Pixels]) -> None:
+    """Hold what a module's test wrote of every image to what Python makes of it."""
+    found = dict(line.split(" ", 1) for line in listed.read_text().splitlines())
+    assert found.pop("text.png") == "refused"
+    assert found.keys() == decoded.keys()
     prepared, scores = [], []
-    for name, line in listed.items():
-        decoded, pixels = decode_image(tmp_path / "images" / name), prepare(tmp_path / "images" / name, RUN.contract())
-        *found, values = line.split(" ")
-        sums = [zlib.crc32(array.tobytes()) for array in (decoded, pixels)]
-        assert [int(one) for one in found] == [*decoded.shape[:2], *sums], name
+    for name, line in found.items():
+        pixels = prepare(decoded[name], RUN.contract())
+        *facts, values = line.split(" ")
+        sums = [zlib.crc32(array.tobytes()) for array in (decoded[name], pixels)]
+        assert [int(one) for one in facts] == [*decoded[name].shape[:2], *sums], (format, name)
         prepared.append(pixels)
         scores.append([float(value) for value in values.split(",")])
-    atol = {"onnx_float32": 1e-4, "onnx_int8": 0, "c_int8": 1e-5}[format]  # C's are dequantized twice
-    np.testing.assert_allclose(np.float32(scores), _expected(format, np.stack(prepared), folder), rtol=0, atol=atol)
+    expected = _expected(format, np.stack(prepared), folder)
+    np.testing.assert_allclose(np.float32(scores), expected, rtol=0, atol=TOLERANCES[format], err_msg=format)
     if format == "c_int8":
         assert (folder / "target" / "native" / "libedgecnn_model.so").stat().st_size <= MOST_NATIVE_BYTES
 
 
 def _expected(format: str, pixels: Pixels, folder: Path) -> Floats:
     """What Python gives for the same pixels."""
+    session: Session
     if format == "c_int8":
         session = c_host.load(folder / "src" / "main" / "cpp", 1, "cpu", ())
+    elif format.startswith("tflite"):
+        session = litert.load(RUN.path(f"exports/{format}.tflite"), 1, "xnnpack", ())
     else:
         session = onnxruntime.load(RUN.path(f"exports/{format}.onnx"), 1, "cpu", (), exact_int8=True)
     return next(iter(session.run(pixels).values()))
@@ -130,13 +169,6 @@ def test_every_mutation_fails_the_golden_test(tmp_path: Path) -> None:
     folder = bundle(RUN, "android", tmp_path / "made")
     for name, (change, _) in MUTATIONS.items():
         change(Path(shutil.copytree(folder, tmp_path / name)))
-        pom = (tmp_path / name / "pom.xml").read_text()
-        (tmp_path / name / "pom.xml").write_text(pom.replace("<artifactId>classifier<", f"<artifactId>{name}<"))
-    (tmp_path / "pom.xml").write_text(AGGREGATE.format("".join(f"<module>{name}</module>" for name in MUTATIONS)))
-    done = _maven(tmp_path, "--fail-at-end", f"--threads={min(2, os.cpu_count() or 1)}",
-                  "-Dtest=GoldenTest#theGoldenImagesGiveWhatTheyMust")  # fmt: skip
-    assert done.returncode != 0
+    reports = _reactor(tmp_path, MUTATIONS, "-Dtest=GoldenTest#theGoldenImagesGiveWhatTheyMust")
     for name, (_, words) in MUTATIONS.items():
-        reports = list((tmp_path / name / "target" / "surefire-reports").glob("*.txt"))
-        assert reports, (name, done.stdout[-2000:])
-        assert words in reports[0].read_text(), name
+        assert words in reports[name], name

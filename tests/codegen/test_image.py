@@ -14,6 +14,7 @@ import pytest
 from edgecnn.codegen import image
 from edgecnn.preprocessing.decode import _over_white, fitted
 from tests import pages
+from tests.frames import rgb_of_yuv
 
 if TYPE_CHECKING:
     from edgecnn.arrays import Pixels
@@ -80,24 +81,15 @@ def _frame(kind: str, height: int, width: int, random: np.random.Generator) -> t
         rgb = np.stack([r << 3 | r >> 2, g << 2 | g >> 4, b << 3 | b >> 2], axis=-1).astype(np.uint8)
     elif kind == "yuyv":
         pairs = values.reshape(height, width // 2, 4).repeat(2, axis=1)
-        rgb = _rgb_of_yuv(values[..., 0], pairs[..., 1], pairs[..., 3])
+        rgb = rgb_of_yuv(values[..., 0], pairs[..., 1], pairs[..., 3])
     else:
         chroma = random.integers(0, 256, ((height + 1) // 2, 2 * ((width + 1) // 2) + 3), np.uint8)
         frame.chroma, frame.chroma_stride = chroma.ctypes.data, chroma.shape[1]
         pairs = chroma[:, :-3].reshape(len(chroma), -1, 2).repeat(2, axis=0).repeat(2, axis=1)[:height, :width]
         u, v = (0, 1) if kind == "nv12" else (1, 0)
-        rgb = _rgb_of_yuv(values[..., 0], pairs[..., u], pairs[..., v])
+        rgb = rgb_of_yuv(values[..., 0], pairs[..., u], pairs[..., v])
         kept.append(chroma)
     return frame, np.ascontiguousarray(rgb), kept
-
-
-def _rgb_of_yuv(y: Pixels, u: Pixels, v: Pixels) -> Pixels:
-    """BT.601 of full range with factors in 16 bits after the point."""
-    y, u, v = (values.astype(np.int64) for values in (y, u, v))  # type: ignore[assignment]
-    red = y + ((91881 * (v - 128) + 32768) >> 16)
-    green = y - ((22554 * (u - 128) + 46802 * (v - 128) + 32768) >> 16)
-    blue = y + ((116130 * (u - 128) + 32768) >> 16)
-    return np.stack([red, green, blue], axis=-1).clip(0, 255).astype(np.uint8)
 
 
 @pytest.mark.parametrize("kind", FORMATS)

@@ -1,4 +1,4 @@
-"""A classifier for Android: a library module of Kotlin with ONNX Runtime or the model as C, tested on a computer."""
+"""A classifier for Android: a library module of Kotlin with ONNX Runtime, LiteRT or C, tested on a computer."""
 
 from __future__ import annotations
 
@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 SOURCES, ENGINES = HERE / "sources", HERE / "engines"
+FILE_ENGINES = {
+    "onnx_float32": "onnxruntime",
+    "onnx_int8": "onnxruntime",
+    "tflite_float32": "litert",
+    "tflite_float16": "litert",
+    "tflite_int8": "litert",
+}  # of the formats that the app reads as a file
 ASSETS, CPP = "src/main/assets/edgecnn", "src/main/cpp"
 
 
@@ -26,11 +33,11 @@ def make(source: BundleSource, folder: Path) -> None:
     assets = folder / ASSETS
     assets.mkdir(parents=True)
     facts: dict[str, Any] = {"model": source.contract.model, "format": source.artifact.format}
-    if source.path.suffix == ".onnx":
+    if engine := FILE_ENGINES.get(source.artifact.format):
         model = source.path.read_bytes()
-        (assets / "model.onnx").write_bytes(model)
+        (assets / f"model{source.path.suffix}").write_bytes(model)
         known = golden_images(source)
-        facts |= {"engine": "onnxruntime", "model_bytes": len(model)}
+        facts |= {"engine": engine, "model_bytes": len(model)}
     else:
         write_code(source, folder / CPP)
         header = c_header.read(folder / CPP)
@@ -46,7 +53,7 @@ def make(source: BundleSource, folder: Path) -> None:
 
 PLUGIN = Bundle(
     name="android",
-    summary="Android library in Kotlin, with ONNX Runtime or as C, tested on a computer",
-    formats=("onnx_float32", "onnx_int8", "c_int8"),
+    summary="Android library in Kotlin, with ONNX Runtime, LiteRT or as C, tested on a computer",
+    formats=(*FILE_ENGINES, "c_int8"),
     make=make,
 )

@@ -4,6 +4,11 @@ pluginManagement {
         mavenCentral()
         gradlePluginPortal()
     }
+    plugins {
+        id("com.android.library") version "8.7.3"
+        id("com.android.application") version "8.7.3"
+        id("org.jetbrains.kotlin.android") version "2.2.21"
+    }
 }
 
 dependencyResolutionManagement {
@@ -14,3 +19,5 @@ dependencyResolutionManagement {
 }
 
 rootProject.name = "classifier"
+
+include(":sample")

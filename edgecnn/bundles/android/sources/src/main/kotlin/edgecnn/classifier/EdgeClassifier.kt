@@ -40,9 +40,12 @@ class EdgeClassifier private constructor(asset: (String) -> ByteArray, threads: 
      * clockwise by [rotationDegrees], a multiple of 90, as CameraX says it of a frame.
      */
     suspend fun classify(bitmap: Bitmap, rotationDegrees: Int = 0): List<Label> = withContext(Dispatchers.Default) {
-        val orientation = mapOf(0 to 1, 90 to 6, 180 to 3, 270 to 8)[rotationDegrees.mod(360)]
-        requireNotNull(orientation) { "A frame is turned by a multiple of 90 degrees, not by $rotationDegrees." }
-        ranked(scores(prepared(turned(rgbOf(bitmap), orientation))))
+        ranked(scores(prepared(turned(rgbOf(bitmap), orientationFor(rotationDegrees)))))
+    }
+
+    /** The same of a camera's frame, which must stay open until the labels are there. */
+    suspend fun classify(frame: YuvFrame, rotationDegrees: Int = 0): List<Label> = withContext(Dispatchers.Default) {
+        ranked(scores(prepared(turned(rgbOf(frame), orientationFor(rotationDegrees)))))
     }
 
     /** The same of an image file: decoded, turned as EXIF says. Throws [ImageException] for what is no image. */
@@ -59,7 +62,7 @@ class EdgeClassifier private constructor(asset: (String) -> ByteArray, threads: 
     /** An image file as the model takes it: bytes of [height, width, channels]. */
     internal fun prepare(content: ByteArray): ByteArray = prepared(decode(content))
 
-    private fun prepared(image: Rgb): ByteArray = prepare(image, shape[1].toInt(), shape[2].toInt(), shape[3].toInt())
+    internal fun prepared(image: Rgb): ByteArray = prepare(image, shape[1].toInt(), shape[2].toInt(), shape[3].toInt())
 
     /** The model's outputs for pixels as it takes them. */
     internal fun scores(pixels: ByteArray): FloatArray = engine.run(pixels)
@@ -86,6 +89,11 @@ class EdgeClassifier private constructor(asset: (String) -> ByteArray, threads: 
         }
     }
 }
+
+private fun orientationFor(rotationDegrees: Int): Int =
+    requireNotNull(mapOf(0 to 1, 90 to 6, 180 to 3, 270 to 8)[rotationDegrees.mod(360)]) {
+        "A frame is turned by a multiple of 90 degrees, not by $rotationDegrees."
+    }
 
 private fun assetsOf(context: Context) = { name: String -> context.assets.open("$FOLDER/$name").use { it.readBytes() } }
 

@@ -2,6 +2,7 @@ package edgecnn.classifier
 
 import android.content.Context
 import java.io.File
+import java.nio.ByteBuffer
 import kotlinx.coroutines.runBlocking
 import org.json.JSONObject
 import org.junit.Assert.assertEquals
@@ -14,7 +15,7 @@ import org.robolectric.RobolectricTestRunner
 import org.robolectric.RuntimeEnvironment
 import org.robolectric.annotation.GraphicsMode
 
-/** The self-test on the Java virtual machine: Android's own decoders under Robolectric, ONNX Runtime's build for Java. */
+/** The self-test on the Java virtual machine: Android's own decoders under Robolectric, and the engine. */
 @RunWith(RobolectricTestRunner::class)
 @GraphicsMode(GraphicsMode.Mode.NATIVE)
 class GoldenTest {
@@ -58,12 +59,25 @@ class GoldenTest {
         val folder = System.getProperty("edgecnn.images")?.ifEmpty { null }?.let(::File) ?: return@runBlocking
         EdgeClassifier.load(context).use { classifier ->
             val lines = folder.listFiles()!!.sorted().filter { it.name != "listed.txt" }.map { file ->
-                val image = runCatching { decode(file.readBytes()) }.getOrNull() ?: return@map "${file.name} refused"
-                val pixels = classifier.prepare(file.readBytes())
+                val image = runCatching { imageOf(file) }.getOrNull() ?: return@map "${file.name} refused"
+                val pixels = classifier.prepared(image)
                 val scores = classifier.scores(pixels).joinToString(",")
                 "${file.name} ${image.height} ${image.width} ${crc32(image.data)} ${crc32(pixels)} $scores"
             }
             File(folder, "listed.txt").writeText(lines.joinToString("\n"))
         }
+    }
+
+    private fun imageOf(file: File): Rgb = if (file.extension == "yuv") rgbOf(frameIn(file)) else decode(file.readBytes())
+
+    /** Height, width, and of each plane its size and strides, all of 32 bits; then the planes. */
+    private fun frameIn(file: File): YuvFrame {
+        val content = ByteBuffer.wrap(file.readBytes())
+        val (height, width) = List(2) { content.getInt() }
+        val facts = List(3) { List(3) { content.getInt() } }
+        val planes = facts.map { (size, rowStride, pixelStride) ->
+            Plane(ByteBuffer.wrap(ByteArray(size).also(content::get)), rowStride, pixelStride)
+        }
+        return YuvFrame(height, width, planes[0], planes[1], planes[2])
     }
 }
