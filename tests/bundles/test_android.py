@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from edgecnn.bundles.android import PLUGIN
+from edgecnn.bundles.android import HERE, PLUGIN
 from edgecnn.data.samples import synthetic_images
 from edgecnn.preprocessing.decode import decode_image, prepare
 from edgecnn.pretrained import pretrained_runs
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 RUN = Run(pretrained_runs()["cifar10-cnn"])
 CODE = "src/main/kotlin/edgecnn/classifier"
+KTLINT = "1.5.0"
 PNG_FILES = 140
 IMAGES = int(os.environ.get("EDGECNN_TEST_IMAGES", "60"))
 FRAMES = [(32, 32, 1, 0), (48, 64, 2, 0), (37, 51, 2, 13), (120, 90, 1, 6), (1, 1, 1, 0)]  # sizes, pixel stride, gap
@@ -49,14 +50,14 @@ AGGREGATE = """<project><modelVersion>4.0.0</modelVersion>
 <modules>{}</modules></project>"""
 
 
-def _maven(folder: Path, *words: str) -> str:
+def _maven(folder: Path, *words: str, goal: str = "test") -> str:
     """What Maven says; skips the test where it, a JDK 17, or what it fetches is not to be had."""
     if not (shutil.which("mvn") and shutil.which("javac")):
         pytest.skip("no Maven or no JDK: apt install maven default-jdk-headless")
     version = subprocess.run(["javac", "-version"], capture_output=True, text=True, check=True)
     if int(re.search(r"(\d+)", version.stdout + version.stderr)[1]) < 17:  # type: ignore[index]
         pytest.skip(f"needs a JDK 17, and there is {version.stdout.strip()}")
-    command = ["mvn", "--batch-mode", "--quiet", *words, "test"]
+    command = ["mvn", "--batch-mode", "--quiet", *words, goal]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=SECONDS, check=False)
     if "Could not resolve dependencies" in done.stdout or "could not be resolved" in done.stdout:
         pytest.skip(f"Maven cannot fetch what it needs: {done.stdout[:300]}")
@@ -172,3 +173,15 @@ def test_every_mutation_fails_the_golden_test(tmp_path: Path) -> None:
     reports = _reactor(tmp_path, MUTATIONS, "-Dtest=GoldenTest#theGoldenImagesGiveWhatTheyMust")
     for name, (_, words) in MUTATIONS.items():
         assert words in reports[name], name
+
+
+def test_kotlin_is_formatted_and_linted(tmp_path: Path) -> None:
+    """By ktlint, in the style of Android Studio."""
+    plugin = "org.apache.maven.plugins:maven-dependency-plugin:3.9.0:copy"
+    _maven(tmp_path, f"-Dartifact=com.pinterest.ktlint:ktlint-cli:{KTLINT}:jar:all", f"-DoutputDirectory={tmp_path}",
+           goal=plugin)  # fmt: skip
+    style = tmp_path / "editorconfig"
+    style.write_text("[*.kt]\nktlint_code_style = android_studio\nmax_line_length = 130\n")
+    command = ["java", "-jar", tmp_path / f"ktlint-cli-{KTLINT}-all.jar", f"--editorconfig={style}", "**/*.kt"]
+    done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout

@@ -74,8 +74,7 @@ private fun exifInChunks(file: ByteBuffer, start: Int, order: ByteOrder, wanted:
 
 private fun bytes(file: ByteBuffer, at: Int, count: Int) = ByteArray(count) { file.get(at + it) }
 
-private fun part(file: ByteBuffer, at: Int, length: Int): ByteBuffer =
-    ByteBuffer.wrap(ByteArray(length) { file.get(at + it) })
+private fun part(file: ByteBuffer, at: Int, length: Int): ByteBuffer = ByteBuffer.wrap(ByteArray(length) { file.get(at + it) })
 
 /** The tag in the first directory of TIFF data. */
 private fun orientation(exif: ByteBuffer): Int {

@@ -92,17 +92,27 @@ private fun weights(inputs: Int, outputs: Int): List<Weights> {
         val total = triangle.sum()
         var running = 0L
         var before = 0L
-        Weights(first, IntArray(triangle.size) { k ->
-            running += triangle[k]
-            val now = (2 * running * ONE + total) / (2 * total)
-            (now - before).toInt().also { before = now }
-        })
+        Weights(
+            first,
+            IntArray(triangle.size) { k ->
+                running += triangle[k]
+                val now = (2 * running * ONE + total) / (2 * total)
+                (now - before).toInt().also { before = now }
+            }
+        )
     }
 }
 
 /** One pass over [lines] lines of [inputs] RGB pixels each; the steps are those between lines and between pixels. */
 private fun resizePass(
-    data: ByteArray, lines: Int, inputs: Int, outputs: Int, line: Int, step: Int, lineOut: Int, stepOut: Int,
+    data: ByteArray,
+    lines: Int,
+    inputs: Int,
+    outputs: Int,
+    line: Int,
+    step: Int,
+    lineOut: Int,
+    stepOut: Int
 ): ByteArray {
     if (inputs == outputs) return data
     val out = ByteArray(lines * outputs * 3)

@@ -10,14 +10,20 @@ import java.util.zip.ZipException
 import kotlin.math.abs
 
 private val PASSES = listOf(
-    intArrayOf(0, 0, 8, 8), intArrayOf(4, 0, 8, 8), intArrayOf(0, 4, 4, 8), intArrayOf(2, 0, 4, 4),
-    intArrayOf(0, 2, 2, 4), intArrayOf(1, 0, 2, 2), intArrayOf(0, 1, 1, 2), // Adam7
+    intArrayOf(0, 0, 8, 8),
+    intArrayOf(4, 0, 8, 8),
+    intArrayOf(0, 4, 4, 8),
+    intArrayOf(2, 0, 4, 4),
+    intArrayOf(0, 2, 2, 4),
+    intArrayOf(1, 0, 2, 2),
+    intArrayOf(0, 1, 1, 2) // Adam7
 )
 
 /** Whether [content] is a PNG file with 16 bits a channel in color: Android rounds those, where the upper 8 bits are meant. */
-internal fun isPng16(content: ByteArray): Boolean =
-    content.size > 33 && ByteBuffer.wrap(content).getInt(0) == 0x89504e47.toInt() &&
-        content[24].toInt() == 16 && (content[25].toInt() == 2 || content[25].toInt() == 6)
+internal fun isPng16(content: ByteArray): Boolean = content.size > 33 &&
+    ByteBuffer.wrap(content).getInt(0) == 0x89504e47.toInt() &&
+    content[24].toInt() == 16 &&
+    (content[25].toInt() == 2 || content[25].toInt() == 6)
 
 /** The upper 8 bits of each channel, over white (https://www.w3.org/TR/png-3/). */
 internal fun decodePng16(content: ByteArray, height: Int, width: Int): Rgb = try {
@@ -54,7 +60,11 @@ internal fun decodePng16(content: ByteArray, height: Int, width: Int): Rgb = try
 
 private fun putPixel(row: ByteArray, from: Int, channels: Int, clear: ByteArray?, rgb: ByteArray, to: Int) {
     val isClear = clear != null && (0 until 3).all { row[from + 2 * it] == clear[it] }
-    val alpha = if (isClear) 0 else if (channels == 4) row[from + 6].toInt() and 255 else 255
+    val alpha = when {
+        isClear -> 0
+        channels == 4 -> row[from + 6].toInt() and 255
+        else -> 255
+    }
     for (c in 0 until 3) {
         rgb[to + c] = (((row[from + 2 * c].toInt() and 255) * alpha + 255 * (255 - alpha) + 127) / 255).toByte()
     }
@@ -80,5 +90,9 @@ private fun unfilter(filter: Int, row: ByteArray, above: ByteArray, step: Int) {
 
 private fun paeth(a: Int, b: Int, c: Int): Int {
     val (pa, pb, pc) = Triple(abs(b - c), abs(a - c), abs(a + b - 2 * c))
-    return if (pa <= pb && pa <= pc) a else if (pb <= pc) b else c
+    return when {
+        pa <= pb && pa <= pc -> a
+        pb <= pc -> b
+        else -> c
+    }
 }

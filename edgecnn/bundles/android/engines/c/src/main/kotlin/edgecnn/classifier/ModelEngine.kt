@@ -6,7 +6,7 @@ private const val LIBRARY = "edgecnn_model"
 internal class ModelEngine(
     @Suppress("UNUSED_PARAMETER") asset: (String) -> ByteArray,
     @Suppress("UNUSED_PARAMETER") shape: LongArray,
-    @Suppress("UNUSED_PARAMETER") threads: Int,
+    @Suppress("UNUSED_PARAMETER") threads: Int
 ) : AutoCloseable {
     /** The outputs for pixels of [height, width, channels]. */
     fun run(pixels: ByteArray): FloatArray =

@@ -5,11 +5,8 @@ import java.nio.ByteOrder
 import org.tensorflow.lite.Interpreter
 
 /** The model on LiteRT; calls wait for each other. */
-internal class ModelEngine(
-    asset: (String) -> ByteArray,
-    @Suppress("UNUSED_PARAMETER") shape: LongArray,
-    threads: Int,
-) : AutoCloseable {
+internal class ModelEngine(asset: (String) -> ByteArray, @Suppress("UNUSED_PARAMETER") shape: LongArray, threads: Int) :
+    AutoCloseable {
     private val options = Interpreter.Options().setNumThreads(threads).setUseXNNPACK(true)
     private val interpreter = Interpreter(direct(asset(MODEL)), options)
     private val count = interpreter.getOutputTensor(0).numElements()

@@ -33,10 +33,12 @@ class CameraActivity : ComponentActivity() {
         preview = PreviewView(this)
         words = TextView(this).apply { textSize = 24f }
         val wrap = FrameLayout.LayoutParams.WRAP_CONTENT
-        setContentView(FrameLayout(this).apply {
-            addView(preview)
-            addView(words, FrameLayout.LayoutParams(wrap, wrap, Gravity.BOTTOM or Gravity.CENTER_HORIZONTAL))
-        })
+        setContentView(
+            FrameLayout(this).apply {
+                addView(preview)
+                addView(words, FrameLayout.LayoutParams(wrap, wrap, Gravity.BOTTOM or Gravity.CENTER_HORIZONTAL))
+            }
+        )
         permission.launch(Manifest.permission.CAMERA)
     }
 
