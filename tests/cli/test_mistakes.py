@@ -68,7 +68,7 @@ NAMES = [
             "features mine cat.png --layer conv2d --channel 31"),
     Mistake("features mine --output jpg", 2, "'jpg' is not one of 'png', 'npz'", "features mine --output npz"),
     Mistake("bundle mine --target {tflite_micro} --out new", 2, "No bundle is called 'tflite_micro'"),
-    Mistake("bundle mine --target esp --out new", 2, "there are android, arduino, cmake, python, tflite-micro",
+    Mistake("bundle mine --target esp --out new", 2, "there are android, arduino, cmake, ios, python, tflite-micro",
             "bundle mine --target tflite-micro --out new"),
     Mistake("compare mine mine --fail-on {sizes}", 2, "No kind of regression is called 'sizes'"),
     Mistake("compare mine mine --max-growth 10", 2, "--max-growth needs --fail-on size",
