@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgecnn import __version__, console, processes
+from edgecnn import __version__, bounds, console, processes
 from edgecnn.cli import (
     bench,
     bundle,
@@ -85,6 +85,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     answered = completion.answer(cli)
     if answered is not None:
         return answered
+    bounds.enforce()
     try:
         code = _executed(list(sys.argv[1:] if arguments is None else arguments))
         console.flush()
