@@ -30,7 +30,9 @@ PER_INPUT_BYTE = 1024  # for what lies between the layers
 STACK_BYTES = 8 << 20  # of each thread that a runtime starts, of which little is used
 LOAD_SECONDS, BYTES_PER_SECOND = 15.0, 1 << 20  # to load a file: these, and a second for so many bytes of it
 # How the runtimes say that they got no memory.
-REFUSED = re.compile(r"bad_alloc|[Ff]ailed to allocate|OOM when allocating|[Oo]ut of memory|exceeds the supported maximum")
+REFUSED = re.compile(
+    r"bad_alloc|[Ff]ailed to allocate|OOM when allocating|[Oo]ut of memory|exceeds the supported maximum"
+)
 
 _enforced: list[bool] = []
 _NOTHING: AbstractContextManager[None] = nullcontext()

@@ -77,7 +77,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with the code that errors.py documents."""
     processes.claim_temporary_place()
     console.prepare_streams()
-    processes.end_on_signals()
+    try:
+        processes.end_on_signals()
+    except OSError as error:
+        sys.exit(_fail(from_os_error(error) or MachineError(f"{error}.")))
     sys.exit(_run(arguments))
 
 

@@ -43,7 +43,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from edgecnn import bounds
-from edgecnn.errors import EdgecnnError, InputError, MachineError, from_os_error, reason_of
+from edgecnn.errors import EdgecnnError, InputError, MachineError, from_os_error, reason_of, too_many_files
 from edgecnn.execution import timing
 from edgecnn.files import save_array, size_of
 from edgecnn.processes import end_with_parent
@@ -94,7 +94,8 @@ class _Server:
             refused = from_os_error(error) or MachineError(f"{command} failed: {error}")
             return {"error": str(refused), "exit_code": refused.exit_code}
         except Exception as error:  # a runtime's own errors are of no common kind
-            return {"error": f"{command} failed: {reason_of(error)}", "exit_code": InputError.exit_code}
+            failed = too_many_files(error) or InputError(f"{command} failed: {reason_of(error)}")
+            return {"error": str(failed), "exit_code": failed.exit_code}
 
     def import_packages(self, runtime: str) -> dict[str, Any]:
         """Import what the runtime needs, which is no part of a load."""
