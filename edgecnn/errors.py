@@ -18,8 +18,14 @@ from __future__ import annotations
 
 import difflib
 import errno
+import os
 import re
 from typing import TYPE_CHECKING
+
+try:
+    import resource  # here, since nothing can be imported once too many files are open
+except ImportError:  # of Windows
+    resource = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -118,7 +124,11 @@ def reason_of(error: BaseException) -> str:
 
     Keras and TensorFlow announce a message in lines of their own and put it further down. Where a message says nothing
     without the kind of the error, as a missing key's, the kind stands before it.
+
+    Raises MachineError where the reason is this process's limit of open files, which says nothing of what was read.
     """
+    if refused := too_many_files(error):
+        raise refused from None
     kind = type(error).__name__
     lines = [PREFIX.sub("", line.strip(), count=1).strip() for line in DECORATION.sub("", str(error)).splitlines()]
     lines = [line for line in lines if line.strip(" .'\"")]
@@ -137,12 +147,25 @@ def damaged(path: Path, kind: str, error: Exception) -> InputError:
     return InputError(f"{path} is damaged or not a valid {kind} ({reason_of(error)}); export or copy it again.")
 
 
+def too_many_files(error: BaseException) -> MachineError | None:
+    """The sentence for a limit of open files, None for any other error; libraries make errors of their own of it."""
+    if os.strerror(errno.ENFILE) in str(error) or getattr(error, "errno", None) == errno.ENFILE:
+        return MachineError("This system has no more files to open; end other programs and run the same command again.")
+    if os.strerror(errno.EMFILE) not in str(error) and getattr(error, "errno", None) != errno.EMFILE:
+        return None
+    limit = f" of {resource.getrlimit(resource.RLIMIT_NOFILE)[0]:,}" if resource else ""
+    return MachineError(
+        f"Too many files are open for this process's limit{limit}; raise it (`ulimit -n`) and run the same command "
+        "again."
+    )
+
+
 def from_os_error(error: OSError) -> MachineError | None:
     """The sentence for what the system refuses: a full disk, a place not writable; None if it gives no reason."""
     if error.errno is None or error.errno == errno.EPIPE:
         return None
-    if error.errno in (errno.EMFILE, errno.ENFILE):
-        return MachineError("Too many files are open; raise the limit (`ulimit -n`) and run the same command again.")
+    if refused := too_many_files(error):
+        return refused
     place = error.filename or "the output directory"
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return MachineError(f"The disk is full at {place}; free some space and run the same command again.")

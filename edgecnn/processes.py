@@ -63,10 +63,15 @@ def _end_anyway(listening: int, told: int) -> None:
     while number not in ENDING:  # others, as that of a child's end, wake it too
         number = os.read(listening, 1)[0]
     time.sleep(GRACE_SECONDS)
+    end_now(f"{ending(number)}.", SIGNALLED + number, told)
+
+
+def end_now(words: str, code: int, told: int = 2) -> None:
+    """Say why, and end the process from any thread, whatever the others are at."""
     with suppress(OSError):
-        os.write(told, f"{ending(number)}.\n".encode())
+        os.write(told, f"{words}\n".encode(errors="backslashreplace"))
     _remove_place()
-    os._exit(SIGNALLED + number)
+    os._exit(code)
 
 
 def received_signal() -> int | None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import errno
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from edgecnn import errors
 from edgecnn.cli import _run as command
@@ -61,6 +64,29 @@ def test_os_errors_become_sentences(number: int, words: str) -> None:
 
 def test_other_os_errors_stay_what_they_are() -> None:
     assert errors.from_os_error(OSError(errno.EPIPE, "text")) is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="how many files are open differs from system to system")
+@pytest.mark.parametrize("words", [["predict", "tiny.onnx", "red.png"], ["inspect", "tiny.onnx"]])
+def test_too_many_open_files_are_told_with_their_limit(words: list[str], tiny_onnx: Path) -> None:
+    import resource
+
+    Image.new("RGB", (8, 8), "red").save(tiny_onnx.parent / "red.png")
+    refused = 0
+    for limit in range(6, 64):
+        done = subprocess.run(
+            [sys.executable, "-m", "edgecnn", *words], cwd=tiny_onnx.parent, capture_output=True, text=True,
+            preexec_fn=lambda limit=limit: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit)),  # type: ignore[misc]
+        )  # fmt: skip
+        if done.returncode == 0:
+            break
+        refused += 1
+        assert done.returncode == 3, done.stderr
+        assert done.stderr.splitlines()[-1] == (
+            f"Error: Too many files are open for this process's limit of {limit}; raise it (`ulimit -n`) and run the "
+            "same command again."
+        )
+    assert done.returncode == 0 and refused
 
 
 MLIR = """Could not translate MLIR.<unknown>:0: error: loc(fused["Igamma:", "x"]): 'tf.Igamma' op is neither

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgecnn import __version__, console, processes
+from edgecnn import __version__, bounds, console, processes
 from edgecnn.cli import (
     bench,
     bundle,
@@ -77,7 +77,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with the code that errors.py documents."""
     processes.claim_temporary_place()
     console.prepare_streams()
-    processes.end_on_signals()
+    try:
+        processes.end_on_signals()
+    except OSError as error:
+        sys.exit(_fail(from_os_error(error) or MachineError(f"{error}.")))
     sys.exit(_run(arguments))
 
 
@@ -85,6 +88,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     answered = completion.answer(cli)
     if answered is not None:
         return answered
+    bounds.enforce()
     try:
         code = _executed(list(sys.argv[1:] if arguments is None else arguments))
         console.flush()

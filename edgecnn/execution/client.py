@@ -36,9 +36,14 @@ class WorkerClient:
             end, cause = self._channel.last_words(), self._cause()
             end = f"{end.rstrip('.')}; {cause}." if cause else end
             raise MachineError(f"The worker for {self._what} died{end}")
-        answer: dict[str, Any] = json.loads(line)
+        try:
+            answer = json.loads(line)
+        except (ValueError, RecursionError):
+            answer = None
+        if not isinstance(answer, dict):
+            raise MachineError(f"The worker for {self._what} gives answers that cannot be read; look at its Python.")
         if "error" in answer:
-            kind = InputError if answer["exit_code"] == InputError.exit_code else MachineError
+            kind = InputError if answer.get("exit_code") == InputError.exit_code else MachineError
             raise kind(answer["error"])
         return answer
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack, contextmanager
+import threading
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -24,7 +27,8 @@ if TYPE_CHECKING:
     from edgecnn.execution.emulation import Cpu
 
 OLDEST = (3, 11)
-ASK_SECONDS = 30.0
+ASK_SECONDS, MOST_BANNER = 15.0, 1 << 20
+MARK = "edgecnn-python"
 # Environment variables that speak of this machine: kernels to choose, and programs of its architecture.
 OF_THIS_CPU = ("OPENBLAS_CORETYPE",)
 OF_THIS_ARCHITECTURE = ("LD_LIBRARY_PATH", "LD_PRELOAD", "PYTHONHOME", "PYTHONPYCACHEPREFIX")
@@ -145,19 +149,42 @@ def _checked(python: str) -> str:
     path = shutil.which(python)
     if path is None:
         raise MachineError(f"There is no Python at {python}; name the interpreter of an environment with a runtime.")
-    code = "import sys; print(*sys.version_info[:2])"
-    try:
-        said = subprocess.run(
-            bound([path, "-c", code]), capture_output=True, text=True, timeout=ASK_SECONDS, check=False
-        )
-        version = tuple(int(word) for word in said.stdout.split())
-    except (OSError, ValueError, subprocess.TimeoutExpired):
-        version = ()
-    if len(version) != 2:
+    version = _version(path)
+    if version is None:
         raise MachineError(f"{python} is not a Python interpreter.")
     if version < OLDEST:
         raise MachineError(f"{python} is Python {version[0]}.{version[1]}; a worker needs 3.11 or newer.")
     return os.path.abspath(path)  # a virtual environment is known by its link: it is not resolved
+
+
+def _version(path: str) -> tuple[int, int] | None:
+    """What a Python says of its version, in a line that starts with a mark; other lines, a banner's, count for nothing.
+    None where it says none within its time, and within so much text that a banner needs no more."""
+    code = f"import sys; print(); print({MARK!r}, *sys.version_info[:2])"
+    with suppress(OSError):
+        process = subprocess.Popen(
+            bound([path, "-c", code]), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            process_group=0,
+        )  # fmt: skip
+        assert process.stdout is not None
+        timer = threading.Timer(ASK_SECONDS, _end_group, (process,))
+        timer.start()
+        try:
+            text = process.stdout.read(MOST_BANNER).decode(errors="replace")
+        finally:
+            timer.cancel()
+            _end_group(process)
+            process.stdout.close()
+            process.wait()
+        found = re.search(rf"^{MARK} (\d+) (\d+)\s*$", text, re.MULTILINE)
+        return (int(found[1]), int(found[2])) if found else None
+    return None
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    """End a program and those it started, which hold its pipe."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
 STDERR_LINES = 5
+MOST_LINE, MOST_NOISE = 1 << 26, 1 << 20  # characters of an answer, and of what is none
 STOP_SECONDS = 0.5  # for a worker to end by itself; all that it wrote is written by then
 
 
@@ -27,6 +28,7 @@ class Process:
     ) -> None:
         """`python` is the command that starts the interpreter, `search_path` its PYTHONPATH, `cpu_affinity` the cores
         it may use, as in "0,1" ("": all), `without` the environment variables it does not inherit."""
+        self._noise = False
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         try:
             self.process = spawn(
@@ -42,6 +44,7 @@ class Process:
                 stderr=self._stderr,
                 env={**{k: v for k, v in os.environ.items() if k not in without}, "PYTHONPATH": search_path},
                 text=True,
+                errors="replace",
             )
         except BaseException:
             self._stderr.close()
@@ -53,14 +56,29 @@ class Process:
         try:
             self.process.stdin.write(line + "\n")
             self.process.stdin.flush()
-            answer: str = self.process.stdout.readline()
-            return answer
+            return self._answer()
         except (BrokenPipeError, ValueError):  # ValueError: closed meanwhile, from another thread
             return ""
+
+    def _answer(self) -> str:
+        """The next line that may be an answer, past what the interpreter's own start prints; a process that goes on
+        with other text is killed."""
+        assert self.process.stdout is not None
+        left = MOST_NOISE
+        while left > 0:
+            line: str = self.process.stdout.readline(MOST_LINE)
+            if not line or (line.startswith("{") and line.endswith("\n")):
+                return line
+            left -= len(line)
+        self._noise = True
+        self.process.kill()
+        return ""
 
     def last_words(self) -> str:
         """How a process that died ended, and the last it said."""
         self.process.wait()
+        if self._noise:
+            return ": it prints other text than a worker's answers."
         self._stderr.seek(0)
         lines = self._stderr.read().decode(errors="replace").strip().splitlines()[-STDERR_LINES:]
         return f" (exit code {self.process.returncode}): " + (" | ".join(lines) or "it said nothing.")

@@ -38,16 +38,21 @@ import json
 import os
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from edgecnn.errors import EdgecnnError, InputError, MachineError, from_os_error, reason_of
+from edgecnn import bounds
+from edgecnn.errors import EdgecnnError, InputError, MachineError, from_os_error, reason_of, too_many_files
 from edgecnn.execution import timing
-from edgecnn.files import save_array
+from edgecnn.files import save_array, size_of
 from edgecnn.processes import end_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
+
+    import numpy.typing as npt
 
     from edgecnn.runtimes.runtime import Runtime, Session
 
@@ -60,6 +65,7 @@ class _Server:
     def __init__(self) -> None:
         self._session: Session | None = None
         self._inputs: tuple[tuple[str, int], list[Any]] = (("", 0), [])
+        self._file: Path | None = None  # of a model whose memory is bounded
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         commands: dict[str, Callable[..., dict[str, Any]]] = {
@@ -88,7 +94,8 @@ class _Server:
             refused = from_os_error(error) or MachineError(f"{command} failed: {error}")
             return {"error": str(refused), "exit_code": refused.exit_code}
         except Exception as error:  # a runtime's own errors are of no common kind
-            return {"error": f"{command} failed: {reason_of(error)}", "exit_code": InputError.exit_code}
+            failed = too_many_files(error) or InputError(f"{command} failed: {reason_of(error)}")
+            return {"error": str(failed), "exit_code": failed.exit_code}
 
     def import_packages(self, runtime: str) -> dict[str, Any]:
         """Import what the runtime needs, which is no part of a load."""
@@ -115,15 +122,17 @@ class _Server:
         plugin = pick(Runtime, runtime)
         try:
             plugin.import_packages()
-            start = time.perf_counter()
-            self._session = plugin.load(
-                Path(path), threads, provider, tuple(extra_outputs), **dict.fromkeys(extras, True)
-            )
+            self._file = Path(path) if provider in plugin.in_process else None
+            with self._bounded():
+                start = time.perf_counter()
+                self._session = plugin.load(
+                    Path(path), threads, provider, tuple(extra_outputs), **dict.fromkeys(extras, True)
+                )
+                seconds = time.perf_counter() - start
         except (ModuleNotFoundError, MachineError):
             raise
         except Exception as error:  # a runtime's own errors are of no common kind
             raise InputError(f"{runtime} cannot load {path}: {reason_of(error)}") from None
-        seconds = time.perf_counter() - start
         return {"load_ms": seconds * 1e3, "placement": asdict(self._session.placement)}
 
     def run(self, images: str, outputs: str, batch: int = RUN_BATCH) -> dict[str, Any]:
@@ -133,10 +142,11 @@ class _Server:
         pixels = np.load(images, mmap_mode="r")
         session = self._loaded()
         start = time.perf_counter()
-        rows = [
-            next(iter(session.run(np.ascontiguousarray(pixels[i : i + batch])).values()))
-            for i in range(0, len(pixels), batch)
-        ]
+        with self._bounded(pixels[:batch]):
+            rows = [
+                next(iter(session.run(np.ascontiguousarray(pixels[i : i + batch])).values()))
+                for i in range(0, len(pixels), batch)
+            ]
         seconds = time.perf_counter() - start
         save_array(Path(outputs), np.concatenate(rows))
         return {"seconds": seconds}
@@ -145,13 +155,17 @@ class _Server:
         """Run a file of images as one batch and write each output under its number, the model's before extra ones."""
         import numpy as np
 
-        values = self._loaded().run(np.load(images))
+        pixels = np.load(images)
+        with self._bounded(pixels):
+            values = self._loaded().run(pixels)
         np.savez(outputs, *values.values())
         return {}
 
     def first(self, images: str, batch: int) -> dict[str, Any]:
         """Time the first call."""
-        return timing.first(self._loaded().run, self._batches(images, batch))
+        batches = self._batches(images, batch)
+        with self._bounded(batches[0]):
+            return timing.first(self._loaded().run, batches)
 
     def time(self, images: str, batch: int, slowdown: float = 0.0, **block: int) -> dict[str, Any]:
         """Time a block of calls of `batch` images each."""
@@ -161,6 +175,12 @@ class _Server:
         if isinstance(session, TimedSession) and not slowdown:
             return {"samples_ns": session.time(batches, **block), "busy_cores": 0.0}
         return timing.block(session.run, batches, **block, slowdown=slowdown)
+
+    def _bounded(self, *inputs: npt.NDArray[Any]) -> AbstractContextManager[None]:
+        """While the model is loaded, or computes these inputs."""
+        if self._file is None:
+            return nullcontext()
+        return bounds.running(self._file, size_of(self._file), inputs)
 
     def _batches(self, images: str, batch: int) -> list[Any]:
         if self._inputs[0] != (images, batch):
@@ -245,6 +265,7 @@ def serve(requests: IO[str], answers: IO[str]) -> None:
 def main() -> None:
     """Take the pipe off stdout, so that nothing a runtime prints can get into it, and serve."""
     end_with_parent()
+    bounds.enforce()
     if len(sys.argv) > 1:
         try:
             os.sched_setaffinity(0, {int(core) for core in sys.argv[1].split(",")})

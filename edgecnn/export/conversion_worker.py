@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.environment import import_path, missing_package
-from edgecnn.errors import EdgecnnError, InputError, MachineError, from_os_error, reason_of
+from edgecnn.errors import EdgecnnError, InputError, MachineError, from_os_error, reason_of, too_many_files
 from edgecnn.export.exporter import artifact_of, source_of
 from edgecnn.export.format import ExportOptions, Format
 from edgecnn.files import TEMPORARY
@@ -143,7 +143,7 @@ class _Server:
         except OSError as error:
             refused = from_os_error(error) or MachineError(reason_of(error))
         except Exception as error:  # converters raise errors of no common kind
-            refused = InputError(reason_of(error))
+            refused = too_many_files(error) or InputError(reason_of(error))
         return json.dumps({"error": str(refused), "exit_code": refused.exit_code})
 
     def load(self, run: str, options: dict[str, Any]) -> str:

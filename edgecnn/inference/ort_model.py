@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgecnn import bounds
 from edgecnn.errors import EdgecnnError, InputError, MachineError, UsageError, damaged, reason_of, unknown_name
 from edgecnn.model_files.onnx_protobuf import layouts, nodes, with_outputs
 from edgecnn.pretrained import find_run
@@ -46,6 +47,7 @@ class OnnxModel:
         self.path, self._content, self._threads, self._providers = path, content, threads, providers
         self._lock = threading.Lock()
         self._is_open = True
+        self._on_cpu = providers == (CPU,)  # drivers of devices map more memory than they take
         self._session: Any = self._open(content)
         self._session_with_layers: Any = None
         with self._reading():
@@ -91,7 +93,10 @@ class OnnxModel:
         """
         session = session or self.session()
         try:
-            values: list[Any] = session.run(outputs, inputs)
+            with bounds.running(self.path, len(self._content), inputs.values()) if self._on_cpu else nullcontext():
+                values: list[Any] = session.run(outputs, inputs)
+        except EdgecnnError:
+            raise
         except Exception as error:  # ONNX Runtime's errors share no base class
             raise InputError(f"{self.path} cannot take this input ({reason_of(error)}).") from None
         return values
@@ -146,7 +151,10 @@ class OnnxModel:
     def _open(self, content: bytes) -> Any:
         """A session whose placement is proven."""
         try:
-            session = open_session(content, self._threads, self._providers, self.path.parent)
+            with bounds.loading(self.path, len(content)) if self._on_cpu else nullcontext():
+                session = open_session(content, self._threads, self._providers, self.path.parent)
+        except EdgecnnError:
+            raise
         except Exception as error:  # ONNX Runtime's errors share no base class
             raise self._refusal(content, error) from None
         with self._reading():

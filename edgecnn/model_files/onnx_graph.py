@@ -141,8 +141,12 @@ def values_of(proto: Any, inputs: Iterable[str]) -> dict[str, Value]:
         for dim in value.type.tensor_type.shape.dim:
             if dim.dim_param and dim.dim_param in named:
                 dim.dim_value = 1
-    with contextlib.suppress(Exception):  # a model it cannot judge, or of more than 2 GB: what the file says remains
+    try:
         model = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    except MemoryError:
+        raise
+    except Exception:  # a model it cannot judge, or of more than 2 GB: what the file says remains
+        pass
     tensors = [tensor_of(value) for value in (*model.graph.input, *model.graph.value_info, *model.graph.output)]
     return {tensor.name: Value(tensor.dtype, tensor.shape) for tensor in tensors}
 

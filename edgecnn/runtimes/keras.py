@@ -65,4 +65,5 @@ PLUGIN = Runtime(
     packages=("tensorflow", "keras"),
     load=load,
     set_up=configure_tensorflow,
+    in_process=("cpu",),
 )

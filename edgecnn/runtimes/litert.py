@@ -155,4 +155,5 @@ PLUGIN = Runtime(
     default_words="xnnpack",
     extras=("allow_fallback",),
     emulated=tuple(RESOLVERS),
+    in_process=tuple(RESOLVERS),
 )

@@ -239,5 +239,6 @@ PLUGIN = Runtime(
     default_words="all that work here",
     extras=("allow_fallback", "io_binding", "exact_int8"),
     emulated=("cpu",),
+    in_process=("cpu",),
     fuses=True,
 )

@@ -58,6 +58,7 @@ class Runtime:
     exposes: bool = True  # whether it can show what lies inside a file
     extras: tuple[str, ...] = ()  # further flags that `load` takes: "allow_fallback", "io_binding"
     emulated: tuple[str, ...] = ()  # providers that run on an emulated CPU too
+    in_process: tuple[str, ...] = ()  # providers that compute in this process and its memory alone, which is bounded
     fuses: bool = False  # whether it fuses operators when it loads a file, so that to show some changes answers
 
     modules: tuple[str, ...] = ()  # to import in the place of `packages`

@@ -74,4 +74,5 @@ PLUGIN = Runtime(
     packages=("tensorflow",),
     load=load,
     set_up=configure_tensorflow,
+    in_process=("cpu",),
 )

@@ -7,8 +7,10 @@ machine with the same versions.
 
 from __future__ import annotations
 
+import io
 import math
 import time
+from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -147,7 +149,8 @@ def train(run: Run, options: TrainOptions, show: Callable[[str], None] = log) ->
     else:
         model = architecture.build(architecture.image_shape, len(data.source.labels))
         compile_model(model, recipe, lesson.steps, epochs, soft=lesson.soft)
-    model.summary(print_fn=show, line_length=80)
+    with redirect_stdout(io.StringIO()):  # what Keras flushes besides would fail where stdout is no use
+        model.summary(print_fn=show, line_length=80)
     state = _learn(run, model, lesson, state, split)
     beginning = Beginning(
         command="train",

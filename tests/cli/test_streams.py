@@ -9,9 +9,11 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from edgecnn.data.datasets.synthetic import draw
 from edgecnn.records import Contract, decode, encode
 
 if TYPE_CHECKING:
@@ -54,6 +56,20 @@ def test_streams_that_are_no_use(folder: Path, redirection: str, code: int, told
         assert done.returncode == 4 and done.stderr.count(b"\n") == ("2>" not in redirection)
     else:
         assert (done.returncode, done.stderr) == (code, told)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("redirection", ["<&- >/dev/full 2>/dev/full", "<&- >&- 2>&-"])
+def test_a_training_loses_nothing_where_streams_are_no_use(tmp_path: Path, redirection: str) -> None:
+    pytest.importorskip("tensorflow")
+    images, labels = draw(120, seed=1, split="train")
+    np.savez(tmp_path / "data.npz", x_train=images, y_train=labels % 2, x_test=images, y_test=labels % 2,
+             labels=np.array(["a", "b"]))  # fmt: skip
+    done = _run(tmp_path, "train run --data data.npz --epochs 1", redirection, PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (3, b"")  # its last line, the accuracy, could not be written
+    assert (tmp_path / "run" / "training.json").is_file() and (tmp_path / "run" / "model.keras").is_file()
+    done = _run(tmp_path, "train run --data data.npz --epochs 1", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0 and b"accuracy" in done.stdout and b"Epoch 1/1" not in done.stderr, done.stderr
 
 
 def test_standard_input_that_is_closed_holds_no_image(folder: Path) -> None:

@@ -90,6 +90,42 @@ def test_damage_is_an_error_and_nothing_else(seed: int) -> None:
             unpickled(bytes(damaged))
 
 
+ARRAY = b"cnumpy.core.multiarray\n_reconstruct\n)R"
+UINT8 = b"cnumpy\ndtype\nU\x02u1\x85R"
+STATE = b"(K\x01K\x02K\x01\x86" + UINT8 + b"\x89U\x02abtb"  # version, shape (2, 1), type, in rows, two bytes
+
+
+def test_items_one_by_one_and_an_array_by_hand() -> None:
+    assert unpickled(b"\x80\x02]K\x01aNa.") == [1, None]
+    assert unpickled(b"\x80\x02}U\x01aK\x01sU\x01b]s.") == {b"a": 1, b"b": []}
+    found = unpickled(b"\x80\x02}U\x01a" + ARRAY + STATE + b"s.")
+    assert isinstance(found, dict)
+    np.testing.assert_array_equal(found[b"a"], np.array([[97], [98]], np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("stream", "kind", "words"),
+    [
+        (b"K\x01K\x02a.", TypeError, "items for neither a list nor a dictionary"),
+        (b"K\x01)R.", TypeError, "a call of no function"),
+        (b"cnumpy\nndarray\n)R.", InputError, "or calls ndarray"),
+        (b"cos\nsystem\n.", InputError, r"needs os\.system: a pickle that could run code"),
+        (b"G\0\0\0\0\0\0\0\0.", InputError, "uses BINFLOAT: a pickle that could run code"),
+        (b"]" + STATE + b".", TypeError, "a state of no array of bytes"),
+        (ARRAY + STATE.replace(UINT8, b"N") + b".", TypeError, "a state of no array of bytes"),
+        (ARRAY + STATE.replace(b"\x89", b"\x88") + b".", TypeError, "a state of no array of bytes"),
+        (ARRAY + STATE.replace(b"U\x02ab", b"]") + b".", TypeError, "a state of no array of bytes"),
+        (ARRAY + STATE.replace(b"K\x02K", b"K\x03K") + b".", ValueError, "shape and bytes differ"),
+        (ARRAY + STATE.replace(b"K\x02K\x01\x86", b"K\x01K\x02K\x01\x87") + b".", ValueError, "shape and bytes differ"),
+        (ARRAY + STATE.replace(b"K\x02K\x01\x86", b"J\xfe\xff\xff\xffJ\xff\xff\xff\xff\x86") + b".", ValueError,
+         "shape and bytes differ"),
+    ],
+)  # fmt: skip
+def test_each_thing_that_a_batch_cannot_hold_is_told(stream: bytes, kind: type[Exception], words: str) -> None:
+    with pytest.raises(kind, match=words):
+        unpickled(b"\x80\x02" + stream)
+
+
 STREAMS = 3_000  # `tools/fuzz --streams N` tries more
 
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 import signal
+import sys
 import warnings
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edgecnn.errors import InputError, MachineError
+from edgecnn.execution import hosts
 from edgecnn.execution.client import ModelWorker
 from edgecnn.execution.process import Process
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -76,6 +76,57 @@ def test_a_worker_that_dies_says_so(tiny_onnx: Path) -> None:
         os.kill(worker._channel.process.pid, signal.SIGKILL)
         with pytest.raises(MachineError, match=r"died \(exit code -9\)"):
             worker.ask("memory")
+
+
+NOISE = {  # what a program in the place of a Python does, and what is said of it
+    "exec echo garbage": "is not a Python interpreter",
+    "exit 0": "is not a Python interpreter",
+    "exec yes": "is not a Python interpreter",
+    "exec head -c 100000000000 /dev/zero": "is not a Python interpreter",
+    "exec sleep 1000": "is not a Python interpreter",
+    "echo edgecnn-python 3 1; exec sleep 1000": "is Python 3.1; a worker needs 3.11 or newer",
+    "echo edgecnn-python 3 12; exec yes": "prints other text than a worker's answers",
+    "echo edgecnn-python 3 12; exec head -c 100000000000 /dev/zero": "prints other text than a worker's answers",
+    "echo edgecnn-python 3 12; while true; do echo '{no json'; done": "gives answers that cannot be read",
+}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell script")
+@pytest.mark.parametrize("script", NOISE)
+def test_a_python_that_is_none_is_one_sentence(
+    script: str, tiny_onnx: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hosts, "ASK_SECONDS", 2.0)
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\n{script}\n")
+    python.chmod(0o755)
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with (
+        pytest.raises(MachineError, match=NOISE[script]),
+        hosts.host_of("", str(python)) as host,
+        ModelWorker("onnxruntime", tiny_onnx, threads=1, host=host) as worker,
+    ):
+        worker.ask("memory")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - most < 300 << 10  # KiB
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell script")
+def test_a_python_with_a_banner_works(tiny_onnx: Path, tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text(
+        f'#!/bin/sh\necho Welcome, 3 12\necho\nPYTHONPATH={_packages()}:$PYTHONPATH exec {sys.executable} "$@"\n'
+    )
+    python.chmod(0o755)
+    with (
+        hosts.host_of("", str(python)) as host,
+        ModelWorker("onnxruntime", tiny_onnx, threads=1, host=host) as worker,
+    ):
+        assert worker.loaded["load_ms"] > 0
+
+
+def _packages() -> str:
+    """Where this Python's packages lie: a script is no virtual environment's own link."""
+    return str(Path(np.__file__).parent.parent)
 
 
 def test_no_process_is_left_behind(tiny_onnx: Path) -> None:

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING
 from edgecnn.console import log, progress
 from edgecnn.data.dataset import Dataset, labelled_images
 from edgecnn.data.pickled_batches import unpickled
-from edgecnn.errors import DataUnavailable, InputError
+from edgecnn.errors import DataUnavailable, InputError, reason_of
 from edgecnn.files import TEMPORARY, staged
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def _read_archive(path: Path, spec: str) -> LabelledImages:
     except KeyError as error:
         raise InputError(f"{path} has no {error.args[0]} inside; it is not the CIFAR-10 archive.") from None
     except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
-        raise InputError(f"{path} is damaged or not a .tar.gz ({error}); fetch it again.") from None
+        raise InputError(f"{path} is damaged or not a .tar.gz ({reason_of(error)}); fetch it again.") from None
     return _read(files.__getitem__, spec)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from edgecnn.errors import damaged
+from edgecnn import bounds
+from edgecnn.errors import InputError, damaged
 from edgecnn.model_files.inspector import Inspector
 from edgecnn.model_files.int8_overflow import int8_nodes
 from edgecnn.model_files.onnx_graph import (
@@ -52,8 +53,11 @@ def read(path: Path) -> tuple[Inspection, bytes | None]:
     """What the file holds, and the contract in its metadata; raises InputError where it is no ONNX model."""
     proto = parse(path)
     try:
-        found = _facts(inlined(proto))
+        with bounds.running(path, path.stat().st_size):
+            found = _facts(inlined(proto))
         inside = next((text_of(entry.value) for entry in proto.metadata_props if entry.key == CONTRACT_KEY), None)
+    except InputError:
+        raise
     except Exception as error:  # a broken graph breaks whatever reads it first
         raise damaged(path, "ONNX model", error) from None
     return found, None if inside is None else inside.encode()
