@@ -12,6 +12,7 @@ import os
 import re
 import sys
 import threading
+import time
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,8 @@ LEAST_BYTES = 3 << 28  # for any model; with what is there already it stays belo
 PER_FILE_BYTE = 8  # weights as they are read, as they are unpacked, and as kernels want them
 PER_INPUT_BYTE = 1024  # for what lies between the layers
 STACK_BYTES = 8 << 20  # of each thread that a runtime starts, of which little is used
-LOAD_SECONDS, BYTES_PER_SECOND = 15.0, 1 << 20  # to load a file: these, and a second for so many bytes of it
+LOAD_SECONDS, BYTES_PER_SECOND = 15.0, 1 << 20  # of CPU, to load a file: these, and a second for so many bytes of it
+LOOK_SECONDS = 0.5
 # How the runtimes say that they got no memory.
 REFUSED = re.compile(
     r"bad_alloc|[Ff]ailed to allocate|OOM when allocating|[Oo]ut of memory|exceeds the supported maximum"
@@ -59,16 +61,21 @@ def running(path: Path, size: int, inputs: Iterable[npt.NDArray[Any]] = ()) -> A
 
 @contextmanager
 def _timed(path: Path, size: int) -> Iterator[None]:
-    seconds = LOAD_SECONDS + size / BYTES_PER_SECOND
-    words = f"Error: {path} takes longer than {seconds:.0f} s to load, more than a model of its size may."
-    timer = threading.Timer(seconds, end_now, (words, InputError.exit_code))
-    timer.daemon = True
-    timer.start()
+    most = LOAD_SECONDS + size / BYTES_PER_SECOND
+    words = f"Error: {path} takes more than {most:.0f} s of CPU time to load, more than a model of its size may."
+    end, done = time.process_time() + most, threading.Event()
+
+    def watch() -> None:
+        while not done.wait(LOOK_SECONDS):
+            if time.process_time() > end:
+                end_now(words, InputError.exit_code)
+
+    threading.Thread(target=watch, daemon=True).start()
     try:
         with running(path, size):
             yield
     finally:
-        timer.cancel()
+        done.set()
 
 
 @contextmanager

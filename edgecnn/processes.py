@@ -9,6 +9,7 @@ As a program of its own this file becomes another that ends with its parent. It 
 from __future__ import annotations
 
 import atexit
+import errno
 import os
 import shutil
 import signal
@@ -101,19 +102,23 @@ def _watch(parent: int) -> None:
 
 
 def bound(command: Sequence[str]) -> list[str]:
-    """The command of a program that is not ours so that it ends with this process, as far as this system can do it."""
+    """The command of a program so that it ends with this process from its first moment on, as far as this system can
+    do it."""
     if sys.platform != "linux":
         return list(command)
     return [sys.executable, "-I", "-S", __file__, str(os.getpid()), *command]
 
 
 def spawn(command: Sequence[str], **settings: Any) -> subprocess.Popen[Any]:
-    """Start one of our own programs, which calls :func:`end_with_parent`, in a group of its own: Ctrl-C is for its
-    parent to take.
+    """Start one of our own programs in a group of its own: Ctrl-C is for its parent to take. It calls
+    :func:`end_with_parent`, for where :func:`bound` does nothing.
 
-    To Linux the parent is the thread that starts it, so one does that lasts as long as the process.
+    To Linux the parent is the thread that starts it, so one does that lasts as long as the process. Raises
+    FileNotFoundError where there is no such program.
     """
-    return _starter(os.getpid()).submit(lambda: subprocess.Popen(command, process_group=0, **settings)).result()
+    if not shutil.which(command[0]):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), command[0])
+    return _starter(os.getpid()).submit(lambda: subprocess.Popen(bound(command), process_group=0, **settings)).result()
 
 
 @cache

@@ -92,6 +92,7 @@ CHILDREN = {
         "code = 'from edgecnn.processes import end_with_parent; end_with_parent(); print(1, flush=True); ' + NATIVE\n"
         "child = spawn([sys.executable, '-c', code], stdout=subprocess.PIPE)\nchild.stdout.readline()\n"
     ),
+    "one of ours that is still starting": "child = spawn(['sleep', '60'])\n",
     "one started by a thread that has ended": (
         "import threading\nfound = []\n"
         "code = 'from edgecnn.processes import end_with_parent; end_with_parent(); print(1, flush=True); ' + NATIVE\n"
