@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 
 from edgecnn.bundles.android import HERE, PLUGIN
+from edgecnn.data.loading import load_data
 from edgecnn.data.samples import synthetic_images
+from edgecnn.errors import DataUnavailable
 from edgecnn.preprocessing.decode import decode_image, prepare
 from edgecnn.pretrained import pretrained_runs
 from edgecnn.run_directory import Run
@@ -64,8 +66,16 @@ def _maven(folder: Path, *words: str, goal: str = "test") -> str:
     return done.stdout
 
 
+def _images(count: int) -> Pixels:
+    """CIFAR-10's test images where they are to be had, else synthetic ones."""
+    try:
+        return load_data("cifar10", (32, 32)).test_images[:count]
+    except DataUnavailable:
+        return synthetic_images(count, RUN.contract())
+
+
 def _write_images(folder: Path) -> dict[str, Pixels]:
-    """The test images, PNG files of every kind, synthetic images as a photograph's PNG, and a camera's frames: of each
+    """The test images, PNG files of every kind, images of the data as PNG, and a camera's frames: of each
     file, by its name, what it is decoded to."""
     from PIL import Image
 
@@ -74,8 +84,8 @@ def _write_images(folder: Path) -> dict[str, Pixels]:
         shutil.copy(pages.ROOT / "docs" / "corpus" / one["file"], folder)
     for number, content in enumerate(png_files(PNG_FILES, seed=11)):
         (folder / f"kind-{number}.png").write_bytes(content)
-    for number, pixels in enumerate(synthetic_images(IMAGES, RUN.contract())):
-        Image.fromarray(pixels).save(folder / f"synthetic-{number}.png")
+    for number, pixels in enumerate(_images(IMAGES)):
+        Image.fromarray(pixels).save(folder / f"image-{number}.png")
     decoded = {path.name: decode_image(path) for path in folder.iterdir()}
     for number, (height, width, *strides) in enumerate(FRAMES):
         name = f"frame-{number}.yuv"
