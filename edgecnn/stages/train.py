@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import math
 import time
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -149,8 +149,11 @@ def train(run: Run, options: TrainOptions, show: Callable[[str], None] = log) ->
     else:
         model = architecture.build(architecture.image_shape, len(data.source.labels))
         compile_model(model, recipe, lesson.steps, epochs, soft=lesson.soft)
+    summary: list[str] = []
     with redirect_stdout(io.StringIO()):  # what Keras flushes besides would fail where stdout is no use
-        model.summary(print_fn=show, line_length=80)
+        model.summary(print_fn=summary.append, line_length=80)
+    with suppress(OSError):  # where standard output is no use, the training is none the worse
+        show("\n".join(summary))
     state = _learn(run, model, lesson, state, split)
     beginning = Beginning(
         command="train",
