@@ -62,7 +62,10 @@ def running(path: Path, size: int, inputs: Iterable[npt.NDArray[Any]] = ()) -> A
 @contextmanager
 def _timed(path: Path, size: int) -> Iterator[None]:
     most = LOAD_SECONDS + size / BYTES_PER_SECOND
-    words = f"Error: {path} takes more than {most:.0f} s of CPU time to load, more than a model of its size may."
+    words = (
+        f"Error: {path} takes more than {most:.0f} s of CPU time to load, more than a model of its size may; export a "
+        "simpler one."
+    )
     end, done = time.process_time() + most, threading.Event()
 
     def watch() -> None:

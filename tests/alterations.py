@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,6 +17,17 @@ def replacing(name: str, old: str, new: str) -> Callable[[Path], None]:
         text = (folder / name).read_text()
         assert text.count(old) == 1, (name, old)
         (folder / name).write_text(text.replace(old, new))
+
+    return change
+
+
+def swapping_labels(name: str) -> Callable[[Path], None]:
+    """An exchange of two labels in the contract at that place in the folder."""
+
+    def change(folder: Path) -> None:
+        contract = json.loads((folder / name).read_text())
+        contract["labels"][3:5] = contract["labels"][4:2:-1]
+        (folder / name).write_text(json.dumps(contract))
 
     return change
 

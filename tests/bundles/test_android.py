@@ -23,7 +23,7 @@ from edgecnn.run_directory import Run
 from edgecnn.runtimes import c_host, litert, onnxruntime
 from edgecnn.stages.bundle import bundle
 from tests import pages
-from tests.alterations import replacing
+from tests.alterations import replacing, swapping_labels
 from tests.frames import android_frame
 from tests.png_files import png_files
 
@@ -150,13 +150,6 @@ def _expected(format: str, pixels: Pixels, folder: Path) -> Floats:
     return next(iter(session.run(pixels).values()))
 
 
-def _swap_labels(folder: Path) -> None:
-    path = folder / "src/main/assets/edgecnn/contract.json"
-    text = re.sub(r'("labels": \[\s+)("\w+"),(\s+)("\w+")', r"\1\4,\3\2", path.read_text())
-    assert text != path.read_text()
-    path.write_text(text)
-
-
 PIXELS = "its pixels are prepared otherwise"
 MUTATIONS: dict[str, tuple[Callable[[Path], None], str]] = {
     "channels": (replacing(f"{CODE}/Pixels.kt", "CHANNELS[c]]", "CHANNELS[2 - c]]"), PIXELS),
@@ -168,7 +161,7 @@ MUTATIONS: dict[str, tuple[Callable[[Path], None], str]] = {
         replacing(f"{CODE}/Images.kt", "?.let(::orientation) ?: 1", "?.let { 1 } ?: 1"),
         PIXELS,
     ),
-    "labels": (_swap_labels, "The labels were changed."),
+    "labels": (swapping_labels("src/main/assets/edgecnn/contract.json"), "The labels were changed."),
     "scale": (
         replacing(f"{CODE}/ModelEngine.kt", ".put(pixels)", ".put(pixels.map { (it / 255).toByte() }.toByteArray())"),
         "its outputs differ by",

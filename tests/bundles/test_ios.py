@@ -18,7 +18,7 @@ from edgecnn.pretrained import pretrained_runs
 from edgecnn.run_directory import Run
 from edgecnn.stages.bundle import bundle
 from tests import pages
-from tests.alterations import replacing
+from tests.alterations import replacing, swapping_labels
 from tests.png_files import png_files
 
 if TYPE_CHECKING:
@@ -63,13 +63,6 @@ def _altered(name: str, old: str, new: str) -> Callable[[Path], None]:
     return replacing(f"{C}/{name}", old, new)
 
 
-def _swap_labels(folder: Path) -> None:
-    path = folder / SWIFT / "Model" / "contract.json"
-    text = re.sub(r'("labels": \[\s+)("\w+"),(\s+)("\w+")', r"\1\4,\3\2", path.read_text())
-    assert text != path.read_text()
-    path.write_text(text)
-
-
 PIXELS, OUTPUTS = "has pixels that are prepared otherwise", "has outputs that differ"
 COPY = "memcpy(arena + CNN_CIFAR10_IMAGE_OFFSET, pixels, CNN_CIFAR10_IMAGE_BYTES);"
 SCALE = "for (int i = 0; i < CNN_CIFAR10_IMAGE_BYTES; i++) arena[CNN_CIFAR10_IMAGE_OFFSET + i] = pixels[i] / 255;"
@@ -79,7 +72,7 @@ MUTATIONS = {
     "resize": (_altered("edgecnn_image.c", "sums[3] = {ONE / 2u, ONE / 2u, ONE / 2u};", "sums[3] = {0};"), PIXELS),
     "alpha": (_altered("edgecnn_decode.c", "255u * (255u - alpha)", "0u"), PIXELS),
     "exif": (_altered("edgecnn_decode.c", READ, ";"), PIXELS),
-    "labels": (_swap_labels, "contract.json is not the file that was bundled"),
+    "labels": (swapping_labels(f"{SWIFT}/Model/contract.json"), "contract.json is not the file that was bundled"),
     "scale": (_altered("edgecnn_model.c", COPY, SCALE), OUTPUTS),
 }
 

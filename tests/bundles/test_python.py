@@ -21,7 +21,7 @@ from edgecnn.pretrained import pretrained_runs
 from edgecnn.run_directory import Run
 from edgecnn.runtimes import litert
 from edgecnn.stages.bundle import bundle
-from tests.alterations import change_weight, replacing
+from tests.alterations import change_weight, replacing, swapping_labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,16 +77,10 @@ def test_it_proves_itself_and_answers_as_the_export(format: str, photo: Path, tm
     assert sum(share for _, share, _ in found) == pytest.approx(1, abs=1e-6)
 
 
-def _swap_labels(package: Path) -> None:
-    contract = json.loads((package / "contract.json").read_text())
-    contract["labels"][3:5] = contract["labels"][4:2:-1]
-    (package / "contract.json").write_text(json.dumps(contract))
-
-
 PIXELS = "its pixels are prepared otherwise"
 ALTERATIONS: dict[str, tuple[Callable[[Path], None], str]] = {
     "model": (change_weight, "The model is not the file that was bundled."),
-    "label order": (_swap_labels, "The labels were changed."),
+    "label order": (swapping_labels("contract.json"), "The labels were changed."),
     "another resize": (replacing("resize.py", "sums += 2**14", "sums += 0"), PIXELS),
     "EXIF ignored": (replacing("decode.py", "if orientation in (5, 6, 7, 8):", "if False:"), PIXELS),
     "alpha ignored": (replacing("decode.py", "255 * (255 - alpha) + 127", "127"), PIXELS),

@@ -47,7 +47,7 @@ extension Rgb {
         let own = image.colorSpace.flatMap { ($0.model == .rgb || isGray) && $0.supportsOutput ? $0 : nil }
         let channels = isGray && own != nil ? 1 : 4
         guard let space = own ?? CGColorSpace(name: CGColorSpace.sRGB) else {
-            throw ClassifierError(description: "The image's colors cannot be read.")
+            throw ClassifierError(description: "The image's colors cannot be read; convert it to sRGB.")
         }
         let (height, width) = (image.height, image.width)
         let kind = channels == 1 ? CGImageAlphaInfo.none : .premultipliedLast

@@ -15,7 +15,7 @@ final class ModelEngine {
     func run(_ pixels: [UInt8]) throws -> [Float] {
         var scores = [Float](repeating: 0, count: count)
         guard edgecnn_model_run(pixels, &scores) == 0 else {
-            throw ClassifierError(description: "Memory is short.")
+            throw ClassifierError(description: "Memory is short; free some and try again.")
         }
         return scores
     }

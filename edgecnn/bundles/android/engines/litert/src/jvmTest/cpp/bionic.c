@@ -4,7 +4,6 @@
  */
 #ifdef BIONIC
 #define _GNU_SOURCE
-#include <dlfcn.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,7 +18,7 @@
 
 F(__cxa_atexit) F(__memmove_chk) F(__open_2) F(__read_chk) F(__stack_chk_fail) F(__vsnprintf_chk) F(abort) F(atan2)
 F(atan2f) F(bsearch) F(calloc) F(clock_gettime) F(close) F(closelog) F(cos) F(cosf) F(dl_iterate_phdr) F(dlclose)
-F(dlerror) F(dlopen) F(erfcf) F(exit) F(exp) F(expf) F(expm1f) F(flock) F(fmodf) F(fopen) F(fread) F(free)
+F(dlerror) F(dlopen) F(dlsym) F(erfcf) F(exit) F(exp) F(expf) F(expm1f) F(flock) F(fmodf) F(fopen) F(fread) F(free)
 F(freelocale) F(frexp) F(fstat) F(fsync) F(getenv) F(getpagesize) F(getuid) F(hypot) F(hypotf) F(ldexp) F(log) F(log1p)
 F(logf) F(madvise) F(malloc) F(memalign) F(memchr) F(memcmp) F(memcpy) F(memmove) F(memset) F(mmap) F(mprotect) F(mremap)
 F(munmap) F(nanf) F(nanosleep) F(newlocale) F(open) F(openlog) F(posix_memalign) F(pow) F(powf) F(pthread_cond_broadcast)
@@ -78,15 +77,6 @@ VERSIONED(bionic_strerror_r, strerror_r)
 
 size_t bionic_strlen_chk(const char *text, size_t size) { return strnlen(text, size); }
 VERSIONED(bionic_strlen_chk, __strlen_chk)
-
-/* A name that is sought everywhere, such as XNNPACK's, is the library's own there. */
-void *bionic_dlsym(void *library, const char *name) {
-    if (library == RTLD_DEFAULT) {
-        library = dlopen("libtensorflowlite_jni.so", RTLD_LAZY | RTLD_NOLOAD);
-    }
-    return dlsym(library, name);
-}
-VERSIONED(bionic_dlsym, dlsym)
 
 /* sysconf() has other numbers there; what is asked for beside these, sizes of caches, is said not to be known. */
 long bionic_sysconf(int name) {

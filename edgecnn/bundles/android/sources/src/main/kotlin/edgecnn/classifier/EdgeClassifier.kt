@@ -16,7 +16,7 @@ data class Label(val label: String, val probability: Float, val score: Float)
 
 /**
  * The model, ready to use. Its functions suspend and compute on [Dispatchers.Default], never on the main thread; several
- * may run at once. [close] frees the model.
+ * may be called at once. [close] frees the model.
  */
 class EdgeClassifier private constructor(asset: (String) -> ByteArray, threads: Int) : AutoCloseable {
     private val contract = JSONObject(String(asset("contract.json")))

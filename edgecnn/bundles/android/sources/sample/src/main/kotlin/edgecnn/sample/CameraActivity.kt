@@ -23,6 +23,7 @@ class CameraActivity : ComponentActivity() {
     private val worker = Executors.newSingleThreadExecutor()
     private lateinit var preview: PreviewView
     private lateinit var words: TextView
+    private var classifier: EdgeClassifier? = null
 
     private val permission = registerForActivityResult(ActivityResultContracts.RequestPermission()) { granted ->
         if (granted) start() else words.text = "Allow the camera in the system's settings."
@@ -43,9 +44,9 @@ class CameraActivity : ComponentActivity() {
     }
 
     private fun start() = lifecycleScope.launch {
-        val classifier = EdgeClassifier.load(applicationContext)
+        val loaded = EdgeClassifier.load(applicationContext).also { classifier = it }
         val camera = LifecycleCameraController(this@CameraActivity)
-        camera.setImageAnalysisAnalyzer(worker) { frame -> frame.use { show(classifier, it) } }
+        camera.setImageAnalysisAnalyzer(worker) { frame -> frame.use { show(loaded, it) } }
         camera.bindToLifecycle(this@CameraActivity)
         preview.controller = camera
     }
@@ -59,6 +60,7 @@ class CameraActivity : ComponentActivity() {
     }
 
     override fun onDestroy() {
+        worker.execute { classifier?.close() } // after the frame that it is at
         worker.shutdown()
         super.onDestroy()
     }
